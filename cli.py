@@ -1,0 +1,376 @@
+"""The `huse` command: options in, one call, a table or --json out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from huse import __version__
+from huse.features.errors import HuseError
+
+if TYPE_CHECKING:
+    from huse.extract.job import ExtractConfig, ExtractSummary
+    from huse.extract.manifest import Columns
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MANY_FAILURES = 10
+"""Failures that a summary names; the others are counted."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+
+
+class HuseGroup(click.Group):
+    """Turns the errors huse raises on purpose into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; --debug lets the traceback through."""
+        try:
+            return super().invoke(ctx)
+        except HuseError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=HuseGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="huse")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    r"""Pictures, texts and classes in one semantic space (HUSE, arXiv 1911.05978).
+
+    \b
+    huse extract MANIFEST STORE      frozen encoders, once, into HDF5 shards
+    huse fit STORE MODEL             train the shared towers on the cached vectors
+    huse evaluate MODEL STORE        accuracy and retrieval
+    huse embed MODEL SOURCE OUT      new or cached rows into the space
+    huse search MODEL OUT --text ""  the nearest pictures or texts
+    """
+    import warnings
+
+    if not debug:
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+
+
+def column_options(command: Command) -> Command:
+    """The options that name the manifest's columns."""
+    for name in ("key", "split", "label", "text", "image"):
+        flag = f"--{name}-column"
+        command = click.option(flag, default=name, show_default=True, metavar="NAME", help=f"Column of the {name}.")(
+            command
+        )
+    return command
+
+
+def stage_one_options(command: Command) -> Command:
+    """The options of how encoders run, the same for every command that may run them."""
+    for option in (
+        click.option(
+            "--max-failure-rate",
+            type=click.FloatRange(0, 1),
+            help="Exit 1 when a larger share of rows failed.  [default: 0.1, not judged below 10 failures]",
+        ),
+        click.option("--workers", type=click.IntRange(0), default=0, help="Reading threads.  [default: two a core]"),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+            default="auto",
+            show_default=True,
+            help="Arithmetic of the image encoder; auto is bfloat16 where the hardware has it.",
+        ),
+        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Pictures a batch."),
+        click.option(
+            "--image-weights",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Keras weights file in place of the bundled one.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--image-encoder", default="vgg16", show_default=True, help="Encoder of the pictures.")
+@click.option("--text-encoder", default="use", show_default=True, help="Encoder of the texts.")
+@click.option("--shard-size", type=click.IntRange(1), default=10_000, show_default=True, help="Rows a shard.")
+@click.option(
+    "--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True, help="Stored type."
+)
+@stage_one_options
+@column_options
+@json_option
+def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
+    """Run the frozen encoders over MANIFEST and cache their vectors in STORE.
+
+    MANIFEST is a CSV file with columns image, text, label, split and key, of which image or text must be there.
+    Running it again continues an interrupted run, and brings the store to a manifest that has changed.
+    """
+    from huse.extract.run import extract_features
+
+    config, columns = _stage_one(options)
+    summary = extract_features(manifest, store, config, columns)
+    _print(as_json, _extract_json(summary), lambda: _show_extract(summary, store))
+
+
+@main.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--preset", type=click.Choice(["default", "paper"]), default="default", show_default=True, help="Where to start."
+)
+@click.option(
+    "--semantic-graph", default="names", show_default=True, metavar="names|taxonomy|FILE.npy", help="Class distances."
+)
+@click.option("--alpha", type=float, help="Weight of the classification loss (eq. 8).")
+@click.option("--beta", type=float, help="Weight of the semantic graph loss (eq. 9-11).")
+@click.option("--gamma", type=float, help="Weight of the cross-modal gap loss (eq. 12).")
+@click.option("--delta", type=float, help="Weight of the supervised contrastive loss; 0 as in the paper.")
+@click.option("--zeta", type=float, help="Margin of the semantic graph loss.")
+@click.option("--margin", type=click.Choice(["paper", "push"]), help="Eq. 10 as printed, or with far pairs pushed.")
+@click.option("--blend", type=float, help="Share of the class prototypes in the embedding; 0 as in the paper.")
+@click.option("--temperature", type=float, help="Temperature of the contrastive loss.")
+@click.option("--dimension", type=int, help="Length D of the embeddings.")
+@click.option("--image-layers", type=click.IntRange(0), help="Hidden layers of the image tower.")
+@click.option("--text-layers", type=click.IntRange(0), help="Hidden layers of the text tower.")
+@click.option("--hidden-units", type=int, help="Width of the hidden layers.")
+@click.option("--dropout", type=float, help="Rate after every hidden layer.")
+@click.option("--learning-rate", type=float, help="Rate at the start.")
+@click.option("--batch-size", type=int, help="Rows a step.")
+@click.option("--epochs", type=int, help="Passes over the training rows.")
+@click.option("--steps", type=click.IntRange(0), help="Training steps, instead of epochs.")
+@click.option("--patience", type=click.IntRange(0), help="Epochs without a better validation score; 0 never stops.")
+@click.option("--val-fraction", type=float, help="Share of training rows held out when the store has no val split.")
+@click.option("--refit/--no-refit", default=None, help="Train once more with the held out rows, for the best epochs.")
+@click.option("--seed", type=int, help="Of weights, dropout, order and held out rows.")
+@click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@json_option
+def fit(
+    store: Path, model: Path, preset: str, semantic_graph: str, overwrite: bool, as_json: bool, **changes: Any
+) -> None:
+    """Train the shared HUSE towers on the vectors in STORE and save them as MODEL.
+
+    Options that are not given keep the value of the preset; they are described in docs/method.md.
+    """
+    from huse.train import config
+    from huse.train.fit import fit_model
+
+    chosen = config.preset(preset, **{name: value for name, value in changes.items() if value is not None})
+    summary = fit_model(store, model, chosen, semantic_graph, overwrite)
+    _print(as_json, asdict(summary), lambda: _show_fit(asdict(summary), model))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
+)
+@json_option
+def evaluate(model: Path, store: Path, split: str, as_json: bool) -> None:
+    """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
+    from huse.train.evaluate import evaluate_model, figures_table
+
+    result = evaluate_model(model, store, split)
+    _print(as_json, result, lambda: click.echo(figures_table(result)))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@stage_one_options
+@column_options
+@json_option
+def embed(model: Path, source: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Place the rows of SOURCE, a store or a manifest, into the space of MODEL; OUT becomes a store of embeddings.
+
+    For a manifest stage 1 runs first, with the model's own encoders, into OUT/features.
+    """
+    from huse.embed.batch import embed_source
+
+    config, columns = _stage_one(options)
+    summary = embed_source(model, source, out, config, columns)
+    values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
+    if summary.extract:
+        values["extract"] = _extract_json(summary.extract)
+
+    def show() -> None:
+        if summary.extract:
+            _show_extract(summary.extract, out / "features")
+        click.echo(f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, {summary.seconds:.1f} s")
+
+    _print(as_json, values, show)
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("embeddings", type=click.Path(path_type=Path))
+@click.option("--text", help="Words to search for.")
+@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="Picture to search for.")
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Most hits.")
+@click.option(
+    "--gallery", type=click.Choice(["image", "text"]), help="Compare with pictures or texts.  [default: the other kind]"
+)
+@click.option(
+    "--image-weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Weights of the image encoder, if not the bundled ones.",
+)
+@json_option
+def search(
+    model: Path,
+    embeddings: Path,
+    text: str | None,
+    image: Path | None,
+    k: int,
+    gallery: str | None,
+    image_weights: Path | None,
+    as_json: bool,
+) -> None:
+    """Find the rows of EMBEDDINGS nearest to a text or a picture."""
+    if (text is None) == (image is None):
+        raise click.UsageError("give either --text or --image")
+    from huse.embed.model import load
+    from huse.embed.search import search_embeddings
+
+    hits = search_embeddings(load(model, image_weights), embeddings, text=text, image=image, k=k, gallery=gallery)
+    rows = [asdict(hit) for hit in hits]
+    _print(as_json, {"hits": rows}, lambda: click.echo(hits_table(rows)))
+
+
+@main.group()
+def store() -> None:
+    """Look into a store of features or embeddings."""
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@json_option
+def inspect(store: Path, as_json: bool) -> None:
+    """What STORE holds: rows, encoders, splits, size."""
+    from huse.features.store import Store
+
+    values = Store.open(store).inspect()
+    _print(as_json, values, lambda: click.echo(_inspect_table(values)))
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@json_option
+def verify(store: Path, as_json: bool) -> None:
+    """Read every byte of STORE and check it; exit 1 when a shard is damaged."""
+    from huse.features.store import Store
+
+    opened = Store.open(store)
+    problems = opened.verify()
+    shards = len(opened.shard_indices())
+    lines = [*problems.values(), f"{shards - len(problems)} of {shards} shards are whole"]
+    _print(as_json, {"shards": shards, "problems": problems}, lambda: click.echo("\n".join(lines)))
+    if problems:
+        sys.exit(1)
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@json_option
+def failures(store: Path, as_json: bool) -> None:
+    """List the rows of STORE that lost their picture or text, and why."""
+    from huse.features.store import Store
+
+    found = [asdict(failure) for failure in Store.open(store).failures()]
+    lines = [f"{f['key']}\t{f['stage']}\t{f['reason']}" for f in found] or ["no failures"]
+    _print(as_json, {"failures": found}, lambda: click.echo("\n".join(lines)))
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("huse-demo"),
+    show_default=True,
+    help="Folder for everything the demo makes.",
+)
+@json_option
+def demo(out: Path, as_json: bool) -> None:
+    """Run every stage on 1,911 bundled emoji: extract, fit, evaluate, embed, search, and draw the space."""
+    from huse.demo.run import run_demo
+
+    say = (lambda _: None) if as_json else click.echo
+    result = run_demo(out, say)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+
+
+def hits_table(hits: list[dict[str, Any]]) -> str:
+    """Search hits as text, nearest first."""
+    width = max(len(hit["key"]) for hit in hits)
+    return "\n".join(f"{h['score']:6.3f}  {h['key']:<{width}}  {h['label']}  {h['caption'][:60]}" for h in hits)
+
+
+def _print(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
+    if as_json:
+        click.echo(json.dumps(values, ensure_ascii=False))
+    else:
+        show()
+
+
+def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
+    from huse.extract.job import ExtractConfig
+    from huse.extract.manifest import Columns
+
+    columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
+    return ExtractConfig(**options), Columns(**columns)
+
+
+def _extract_json(summary: ExtractSummary) -> dict[str, Any]:
+    return {**asdict(summary), "failures": len(summary.failures), "rows_per_s": summary.rows_per_s}
+
+
+def _show_extract(summary: ExtractSummary, store: Path) -> None:
+    named = summary.failures[:MANY_FAILURES]
+    for failure in named:
+        click.echo(f"failed: {failure.key}: {failure.reason}")
+    if len(summary.failures) > len(named):
+        click.echo(f"failed: {len(summary.failures) - len(named)} more, listed by huse store failures {store}")
+    click.echo(
+        f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
+        f"{len(summary.failures)} failures, {summary.seconds:.1f} s, {summary.rows_per_s:.1f} rows/s"
+    )
+    click.echo(
+        f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for pictures, "
+        f"{summary.seconds_write:.1f} s waiting for the disk"
+    )
+
+
+def _show_fit(summary: dict[str, Any], model: Path) -> None:
+    again = ", then fitted on all training rows" if summary["refit"] else ""
+    click.echo(
+        f"{summary['train_rows']} training and {summary['val_rows']} validation rows of {summary['classes']} classes; "
+        f"best epoch {summary['best_epoch']} of {summary['epochs']}{again}; {summary['seconds']:.1f} s"
+    )
+    if summary["metrics"]:
+        from huse.train.evaluate import figures_table
+
+        click.echo(figures_table({"rows": summary["val_rows"], "split": "val", **summary["metrics"]}))
+    click.echo(f"saved {model}")
+
+
+def _inspect_table(values: dict[str, Any]) -> str:
+    shown = dict(values)
+    for modality in ("image", "text"):
+        spec = values[modality]
+        shown[modality] = f"{spec['name']}, {spec['dimension']}-d, {spec['fingerprint']}" if spec else "none"
+    shown["bytes"] = f"{values['bytes']:,}"
+    shown["splits"] = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
+    shown["compression"] = values["compression"] or "none"
+    return "\n".join(f"{name.replace('_', ' '):<12} {value}" for name, value in shown.items())

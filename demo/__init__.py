@@ -1,0 +1,1 @@
+"""The bundled emoji and `huse demo`, which runs every stage on them."""

@@ -1,0 +1,98 @@
+"""`huse demo`: the functions behind the commands, one after the other, on the bundled emoji."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from huse.demo.emoji import unpack_emoji
+from huse.embed.batch import embed_source
+from huse.embed.model import load
+from huse.embed.pictures import draw_map
+from huse.embed.search import search_embeddings
+from huse.extract.run import extract_features
+from huse.features.store import Store
+from huse.train.evaluate import evaluate_model, figures_table
+from huse.train.fit import fit_model
+
+TEXT_QUERIES = ("sea animal", "happy face", "fast food")
+PICTURE_QUERY = "1f42c"
+"""Key of the emoji whose picture is searched for: a dolphin."""
+
+HITS = 5
+
+
+def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Runs every stage in a folder and draws the space.
+
+    Args:
+        out: folder for the data set, the stores, the model and demo.png.
+        say: receives the lines to show.
+
+    Returns:
+        ``accuracy`` and ``retrieval`` on the test split, ``seconds`` by stage, ``extract`` with ``rows``, ``failures``
+        and ``rows_per_s``, the ``searches`` and the ``picture``'s path.
+    """
+    start = time.perf_counter()
+    seconds: dict[str, float] = {}
+    manifest = unpack_emoji(out)
+    store, model, embeddings = out / "features", out / "model", out / "embeddings"
+
+    def stage(name: str, command: list[Any], work: Callable[[], Any]) -> Any:
+        say(f"\n$ huse {name} {shlex.join(str(part) for part in command)}")
+        began = time.perf_counter()
+        result = work()
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
+        return result
+
+    extracted = stage("extract", [manifest, store], lambda: extract_features(manifest, store))
+    say(f"{extracted.encoded} rows encoded, {extracted.reused} kept: {extracted.rows_per_s:.1f} rows/s")
+    fitted = stage("fit", [store, model, "--overwrite"], lambda: fit_model(store, model, overwrite=True))
+    say(f"{fitted.classes} classes, best epoch {fitted.best_epoch} of {fitted.epochs}: {fitted.seconds:.1f} s")
+    result = stage("evaluate", [model, store], lambda: evaluate_model(model, store))
+    say(figures_table(result))
+    embedded = stage("embed", [model, store, embeddings], lambda: embed_source(model, store, embeddings))
+    say(f"{embedded.rows} rows in {embeddings}, {embedded.embedded} of them embedded now")
+    loaded = load(model)
+    searches = {}
+    for words in TEXT_QUERIES:
+        command = [model, embeddings, "--text", words, "-k", HITS]
+        hits = stage("search", command, lambda words=words: _hits(loaded, embeddings, text=words))  # type: ignore[misc]
+        searches[words] = hits
+        say(_names(hits))
+    picture = out / "images" / f"{PICTURE_QUERY}.png"
+    command = [model, embeddings, "--image", picture, "-k", HITS]
+    searches[PICTURE_QUERY] = stage("search", command, lambda: _hits(loaded, embeddings, image=picture))
+    say(_names(searches[PICTURE_QUERY]))
+    seconds["draw"] = _draw(embeddings, out)
+    say(f"\n{out / 'demo.png'} shows the space; all stages took {time.perf_counter() - start:.0f} s")
+    return {
+        "accuracy": result["accuracy"],
+        "retrieval": result["retrieval"],
+        "seconds": seconds,
+        "extract": {
+            "rows": extracted.rows,
+            "failures": len(extracted.failures),
+            "rows_per_s": extracted.rows_per_s,
+        },
+        "searches": searches,
+        "picture": str(out / "demo.png"),
+    }
+
+
+def _hits(model: Any, embeddings: Path, **query: Any) -> list[dict[str, Any]]:
+    return [asdict(hit) for hit in search_embeddings(model, embeddings, k=HITS, **query)]
+
+
+def _names(hits: list[dict[str, Any]]) -> str:
+    return "\n".join(f"{hit['score']:6.3f}  {hit['caption'].split(':')[0]:<28}  {hit['label']}" for hit in hits)
+
+
+def _draw(embeddings: Path, out: Path) -> float:
+    began = time.perf_counter()
+    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png")
+    return time.perf_counter() - began

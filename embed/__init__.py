@@ -1,0 +1,1 @@
+"""The trained towers at work: embed, search, draw."""

@@ -1,0 +1,160 @@
+"""`huse embed`: a store or a manifest becomes a store of embeddings, shard by shard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from huse.embed.model import Model, load
+from huse.extract.job import ExtractConfig, ExtractSummary
+from huse.extract.manifest import Columns
+from huse.extract.run import extract_features
+from huse.features.errors import ShardError, StoreError
+from huse.features.rows import Rows
+from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
+from huse.train.forward import features_of, fuse, softmax
+from huse.train.model_folder import TrainedModel, check_store
+
+FEATURES_FOLDER = "features"
+"""Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
+
+
+@dataclass
+class EmbedSummary:
+    """What a run did.
+
+    Attributes:
+        rows: rows of the source, all of them in the output now.
+        embedded: rows that went through the towers in this run.
+        seconds: wall time, stage 1 included.
+        extract: what stage 1 did, when the source was a manifest.
+    """
+
+    rows: int
+    embedded: int
+    seconds: float
+    extract: ExtractSummary | None = None
+
+    @property
+    def rows_per_s(self) -> float:
+        """Embedded rows a second of wall time."""
+        return self.embedded / self.seconds if self.seconds else 0.0
+
+
+def embed_source(
+    model: str | Path | Model,
+    source: str | Path,
+    out: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    columns: Columns = Columns(),
+) -> EmbedSummary:
+    """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
+
+    A shard of the output whose rows are unchanged since an earlier run is kept.
+
+    Args:
+        model: a model folder, or the loaded model.
+        source: a store of features, or a manifest, whose features are then extracted into `out`/features first.
+        out: folder of the embeddings.
+        config: how stage 1 runs, if it does; its encoders are the model's own.
+        columns: names of the manifest's columns.
+
+    Raises:
+        FingerprintError: the store was made by other encoders, or `out` by another model.
+        StoreError: `source` is neither a store nor a file.
+    """
+    start = time.perf_counter()
+    loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
+    trained = loaded.trained
+    extracted = None
+    if not (Path(source) / STORE_FILE).exists():
+        source, extracted = _extract(trained, Path(source), Path(out), config, columns)
+    features = Store.open(source, FEATURES)
+    check_store(trained, features)
+    target = Store.create(
+        out,
+        StoreInfo(
+            kind=EMBEDDINGS,
+            image=trained.embedding_spec("image") if features.info.image else None,
+            text=trained.embedding_spec("text") if features.info.text else None,
+            shard_size=features.info.shard_size,
+            dtype=features.info.dtype,
+        ),
+    )
+    rows, embedded = _embed_shards(trained, features, target)
+    return EmbedSummary(rows, embedded, time.perf_counter() - start, extracted)
+
+
+def _extract(
+    trained: TrainedModel, manifest: Path, out: Path, config: ExtractConfig, columns: Columns
+) -> tuple[Path, ExtractSummary]:
+    if manifest.is_dir():
+        raise StoreError(f"{manifest}: a folder without {STORE_FILE}; name a store or a manifest")
+    own = replace(
+        config,
+        image_encoder=trained.image.name if trained.image else config.image_encoder,
+        text_encoder=trained.text.name if trained.text else config.text_encoder,
+    )
+    folder = out / FEATURES_FOLDER
+    return folder, extract_features(manifest, folder, own, columns)
+
+
+def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
+    total = embedded = 0
+    indices = features.shard_indices()
+    with tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar:
+        for index in indices:
+            rows = features.read(index)
+            if not _is_current(target, index, rows):
+                target.write(index, embed_rows(trained, rows))
+                embedded += len(rows)
+            total += len(rows)
+            bar.update(len(rows))
+    for stale in set(target.shard_indices()) - set(indices):
+        target.shard_path(stale).unlink()
+    return total, embedded
+
+
+def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
+    """The same rows with embeddings in place of features, and with the predicted class and its probability."""
+    outputs = trained.forward(features_of(rows, trained.network))
+    probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
+    fused = fuse(
+        probabilities.get("image"), probabilities.get("text"), rows.has_image, rows.has_text, trained.fusion_weight
+    )
+    known = rows.has_image | rows.has_text
+    prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
+    return replace(
+        rows,
+        image=_present(outputs.get("image_embedding"), rows.image, rows.has_image),
+        text=_present(outputs.get("text_embedding"), rows.text, rows.has_text),
+        prediction=np.where(known, prediction, ""),
+        probability=fused.max(axis=1),
+    )
+
+
+def _present(
+    vectors: NDArray[np.float32] | None, features: NDArray[np.floating], has: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    if vectors is None or not features.shape[1]:
+        return np.zeros((len(has), 0), np.float32)
+    return vectors * has[:, None]
+
+
+def _is_current(target: Store, index: int, rows: Rows) -> bool:
+    """True when the output's shard was made of exactly these rows; the store's fingerprints tell the model."""
+    if not target.shard_path(index).exists():
+        return False
+    try:
+        there = target.read(index)
+    except ShardError:
+        return False
+    same: Callable[[str], bool] = lambda name: np.array_equal(getattr(there, name), getattr(rows, name))  # noqa: E731
+    names = ("key", "label", "split", "uri", "caption", "has_image", "has_text", "image_digest", "text_digest")
+    return all(same(name) for name in names)

@@ -1,0 +1,35 @@
+"""Which arithmetic an encoder runs in. It changes speed, and values by less than the stored type resolves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+def keras_dtype(precision: str) -> str:
+    """The Keras dtype policy of a precision; ``auto`` is bfloat16 where the processor or every GPU has it natively."""
+    if precision == "auto":
+        precision = "bfloat16" if has_native_bfloat16() else "float32"
+    return precision if precision == "float32" else f"mixed_{precision}"
+
+
+def has_native_bfloat16() -> bool:
+    """True when matrix products in bfloat16 run in hardware on what TensorFlow would use here."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
+        ]
+        return min(capabilities) >= (8, 0)  # NVIDIA Ampere and later
+    return bool(_cpu_flags() & _CPU_BFLOAT16)
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no such file outside Linux: float32 is always right
+        return set()
+    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":", 1)[1].split()}

@@ -1,0 +1,98 @@
+"""`vgg16`: the convolutional base of VGG16 trained on ImageNet, averaged over the last block's 7 x 7 places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract import images
+from huse.extract.encoders.precision import keras_dtype
+from huse.features.encoder_spec import EncoderSpec, digest_arrays
+from huse.features.errors import EncoderError
+
+DIMENSION = 512
+LAYERS = ("block1", 2), ("block2", 2), ("block3", 3), ("block4", 3), ("block5", 3)
+"""Blocks of the network and how many 3 x 3 convolutions each has."""
+
+MEAN_BGR = (103.939, 116.779, 123.68)
+"""Channel means of ImageNet that the published weights expect to be subtracted, in blue, green, red order."""
+
+
+class VGG16Encoder:
+    """512-d average of VGG16's block5 (Simonyan and Zisserman, arXiv 1409.1556)."""
+
+    input_size = (224, 224)
+
+    def __init__(self, weights: Path | None = None, precision: str = "auto") -> None:
+        self._arrays = load_weights(weights)
+        self._precision = precision
+
+    @cached_property
+    def spec(self) -> EncoderSpec:
+        """The spec; equal weights give an equal spec whatever file they come from."""
+        preprocessing = f"{images.PREPROCESSING} to 224 x 224; BGR minus {MEAN_BGR}; mean of block5_pool"
+        return EncoderSpec("vgg16", "image", DIMENSION, preprocessing, digest_arrays(self._arrays))
+
+    @cached_property
+    def _forward(self) -> Callable[[NDArray[np.uint8]], Any]:
+        import keras
+        import tensorflow as tf
+
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(keras_dtype(self._precision))
+        try:
+            network = keras.applications.VGG16(include_top=False, weights=None, input_shape=(*self.input_size, 3))
+        finally:
+            keras.config.set_dtype_policy(policy)
+        network.set_weights(self._arrays)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *self.input_size, 3), tf.uint8)])
+        def forward(pixels: tf.Tensor) -> tf.Tensor:
+            centered = tf.cast(pixels[..., ::-1], tf.float32) - tf.constant(MEAN_BGR)
+            block5 = network(centered, training=False)
+            return tf.reduce_mean(tf.cast(block5, tf.float32), axis=(1, 2))
+
+        return forward
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 224, 224, 3) RGB pixels to (n, 512) float32 vectors."""
+        return np.asarray(self._forward(pixels))
+
+
+def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:
+    """Kernels and biases of the 13 convolutions, in order, from a Keras weights file or the bundled float16 one.
+
+    Raises:
+        EncoderError: the file is missing or is not VGG16.
+    """
+    bundled = files("huse.extract.encoders") / "vgg16_float16.h5"
+    source = Path(str(bundled)) if path is None else path
+    names = [f"{block}_conv{i}" for block, count in LAYERS for i in range(1, count + 1)]
+    try:
+        with h5py.File(source, "r") as file:
+            return [array for name in names for array in _layer_arrays(file[name])]
+    except (OSError, KeyError, ValueError) as error:
+        raise EncoderError(
+            f"{source}: not a Keras weights file of VGG16 ({str(error).splitlines()[0]}); check --image-weights"
+        ) from error
+
+
+def _layer_arrays(layer: h5py.Group) -> list[NDArray[np.float32]]:
+    """Kernel and bias of a layer, wherever below it Keras's version has put them."""
+    found: dict[int, NDArray[np.float32]] = {}
+
+    def visit(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[item.ndim] = item[()].astype(np.float32)
+
+    layer.visititems(visit)
+    if sorted(found) != [1, 4]:
+        raise ValueError(f"layer {layer.name} has no kernel and bias")
+    return [found[4], found[1]]

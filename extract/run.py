@@ -1,0 +1,150 @@
+"""Stage 1 from end to end: a manifest is planned, its shards are filled one after the other and written behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from huse.extract.encoders import TextEncoder, image_encoder, text_encoder
+from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
+from huse.extract.manifest import Columns, Manifest, read_manifest
+from huse.extract.plan import plan_shards
+from huse.features.errors import ExtractionError, ShardError
+from huse.features.rows import Rows
+from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, class_name
+
+FEW_FAILURES = 10
+"""The default failure rate is not judged below this many failures: a handful is never a rate."""
+
+
+def extract_features(
+    manifest: str | Path,
+    store: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    columns: Columns = Columns(),
+) -> ExtractSummary:
+    """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
+
+    A store that is there is brought to the manifest: stored rows whose picture and text are unchanged are kept, the
+    others are encoded, rows no longer in the manifest are dropped.
+
+    Args:
+        manifest: a CSV file, see `read_manifest`.
+        store: folder of the store, made if it is not there.
+        config: encoders, shards and arithmetic.
+        columns: names of the manifest's columns.
+
+    Returns:
+        What was done and what failed.
+
+    Raises:
+        ManifestError: the manifest cannot be right as a whole.
+        FingerprintError: the store there was made by other encoders.
+        ExtractionError: every row failed, or more than the allowed share; the store is complete all the same.
+    """
+    start = time.perf_counter()
+    rows = read_manifest(manifest, columns)
+    encoders = Encoders(
+        image_encoder(config.image_encoder, config.image_weights, config.precision) if rows.has_images else None,
+        text_encoder(config.text_encoder) if rows.has_texts else None,
+    )
+    target = Store.create(
+        store,
+        StoreInfo(
+            kind=FEATURES,
+            image=encoders.image.spec if encoders.image else None,
+            text=encoders.text.spec if encoders.text else None,
+            shard_size=config.shard_size,
+            dtype=config.dtype,
+        ),
+    )
+    summary = ExtractSummary(rows=len(rows.rows))
+    _write_classes(target, rows.labels, encoders.text or text_encoder(config.text_encoder))
+    _run_shards(rows, target, encoders, config, summary)
+    summary.seconds = time.perf_counter() - start
+    _judge_failures(summary, target, config)
+    return summary
+
+
+def _run_shards(
+    manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
+) -> None:
+    plan = plan_shards([row.key for row in manifest.rows], _stored_keys(store), config.shard_size)
+    workers = config.workers or 2 * (os.cpu_count() or 1)
+    with (
+        ThreadPoolExecutor(workers, "huse-read") as readers,
+        ThreadPoolExecutor(1, "huse-write") as writer,
+        tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
+    ):
+        pending: Future[None] | None = None
+        for index, positions in plan.items():
+            previous = _read_or_none(store, index)
+            shard = ShardJob(manifest, [manifest.rows[i] for i in positions], previous, encoders, config, summary)
+            rows = shard.run(readers, bar)
+            summary.failures.extend(rows.failures)
+            if previous is not None and _equal(rows, previous):
+                continue
+            began = time.perf_counter()
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(store.write, index, rows)
+            summary.shards_written += 1
+            summary.seconds_write += time.perf_counter() - began
+        if pending is not None:
+            began = time.perf_counter()
+            pending.result()
+            summary.seconds_write += time.perf_counter() - began
+
+
+def _write_classes(store: Store, labels: list[str], encoder: TextEncoder) -> None:
+    existing = store.read_classes()
+    if not labels or (existing is not None and existing.labels == labels):
+        return
+    vectors = encoder.encode([class_name(label) for label in labels])
+    store.write_classes(ClassVectors(labels, vectors, str(encoder.spec)))
+
+
+def _stored_keys(store: Store) -> dict[int, list[str]]:
+    keys: dict[int, list[str]] = {}
+    for index in store.shard_indices():
+        try:
+            keys[index] = store.keys(index)
+        except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
+            continue
+    return keys
+
+
+def _read_or_none(store: Store, index: int) -> Rows | None:
+    try:
+        return store.read(index) if store.shard_path(index).exists() else None
+    except ShardError as error:
+        tqdm.write(f"{error}; rebuilding it now")
+        return None
+
+
+def _equal(rows: Rows, previous: Rows) -> bool:
+    if rows.failures != previous.failures:
+        return False
+    ours, theirs = rows.columns(), previous.columns()
+    return all(np.array_equal(ours[name].astype(theirs[name].dtype), theirs[name]) for name in ours)
+
+
+def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:
+    failed = len({failure.key for failure in summary.failures})
+    if not failed:
+        return
+    see = f"huse store failures {store.path} lists them"
+    if failed == summary.rows and not any(rows.has_text.any() or rows.has_image.any() for rows in store):
+        raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}")
+    allowed = config.max_failure_rate
+    if allowed is None:
+        allowed = 0.1 if failed >= FEW_FAILURES else 1.0
+    if failed > allowed * summary.rows:
+        raise ExtractionError(
+            f"{failed} of {summary.rows} rows failed, more than --max-failure-rate {allowed:g}; {see}"
+        )

@@ -1,0 +1,41 @@
+"""Every exception huse raises on purpose. The command line prints its message as one line and exits with 1."""
+
+
+class HuseError(Exception):
+    """Base of all errors that name a key, file or option and the way out."""
+
+
+class ManifestError(HuseError):
+    """The manifest as a whole cannot be used: no such column, duplicate keys, not UTF-8, empty."""
+
+
+class EncoderError(HuseError):
+    """An encoder is unknown, or its weights cannot be read."""
+
+
+class ExtractionError(HuseError):
+    """A run ended with too many failed rows, or was told to stop at the first."""
+
+
+class ShardError(HuseError):
+    """A shard file is damaged, incomplete or of another format version."""
+
+
+class StoreError(HuseError):
+    """A folder is not a store, or not one that this command can use."""
+
+
+class FingerprintError(HuseError):
+    """Vectors of two different encoders were about to be mixed."""
+
+
+class FitError(HuseError):
+    """The store or the hyperparameters do not allow training."""
+
+
+class ModelError(HuseError):
+    """A folder is not a saved model, or is damaged."""
+
+
+class QueryError(HuseError):
+    """A search query or its gallery cannot be used."""

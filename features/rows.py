@@ -1,0 +1,99 @@
+"""Rows of vectors in memory: what a shard holds, one entry a row in every field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGEST_BYTES = 16
+"""Length of a content digest: enough that two different pictures never share one."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that lost a modality: its key, the stage that refused it and why."""
+
+    key: str
+    stage: str
+    reason: str
+
+
+@dataclass
+class Rows:
+    """n rows, in the order of their shard.
+
+    A row without a picture (or text) has zeros in `image` (`text`) and False in its mask.
+
+    Attributes:
+        key: n unique names.
+        label: n label paths such as ``apparel/topwear/shirts``; empty when unknown.
+        split: n of ``train``, ``val``, ``test`` or empty.
+        uri: n picture locations, for display only.
+        caption: n texts, for display only.
+        image: (n, Di) float vectors.
+        text: (n, Dt) float vectors.
+        has_image: (n,) bool.
+        has_text: (n,) bool.
+        image_digest: (n, 16) uint8, the digest of each picture's bytes, zeros when they could not be read.
+        text_digest: (n, 16) uint8, the digest of each text, zeros when it is empty.
+        prediction: n predicted label paths; embeddings only, else None.
+        probability: (n,) float32 probability of the prediction; embeddings only, else None.
+        failures: what went wrong, by key.
+    """
+
+    key: NDArray[np.object_]
+    label: NDArray[np.object_]
+    split: NDArray[np.object_]
+    uri: NDArray[np.object_]
+    caption: NDArray[np.object_]
+    image: NDArray[np.floating]
+    text: NDArray[np.floating]
+    has_image: NDArray[np.bool_]
+    has_text: NDArray[np.bool_]
+    image_digest: NDArray[np.uint8]
+    text_digest: NDArray[np.uint8]
+    prediction: NDArray[np.object_] | None = None
+    probability: NDArray[np.float32] | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    @classmethod
+    def empty(cls, n: int, image_dim: int, text_dim: int) -> Rows:
+        """N rows with empty strings, zero vectors and no modality present."""
+        return cls(
+            **{name: blank_strings(n) for name in ("key", "label", "split", "uri", "caption")},
+            image=np.zeros((n, image_dim), np.float32),
+            text=np.zeros((n, text_dim), np.float32),
+            has_image=np.zeros(n, bool),
+            has_text=np.zeros(n, bool),
+            image_digest=np.zeros((n, DIGEST_BYTES), np.uint8),
+            text_digest=np.zeros((n, DIGEST_BYTES), np.uint8),
+        )
+
+    def columns(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        """The fields that have one entry a row, by name, absent ones left out."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "failures"}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def take(self, index: NDArray[np.generic] | Sequence[int]) -> Rows:
+        """The rows at the given positions or mask, with the failures of those rows."""
+        columns = {name: value[index] for name, value in self.columns().items()}
+        kept = set(columns["key"])
+        return Rows(**columns, failures=[f for f in self.failures if f.key in kept])
+
+
+def blank_strings(n: int) -> NDArray[np.object_]:
+    """N empty strings."""
+    return np.full(n, "", dtype=object)
+
+
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """Several parts of one store as one, in order; there must be at least one part."""
+    names = parts[0].columns()
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rows(**columns, failures=[failure for part in parts for failure in part.failures])

@@ -1,0 +1,1 @@
+"""Stage 2: cached vectors train the shared towers. Never imports the encoders of stage 1."""
