@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from huse import __version__
-from huse.features.errors import HuseError
+from huse.features.errors import ExtractionError, HuseError
 
 if TYPE_CHECKING:
     from huse.extract.job import ExtractConfig, ExtractSummary
@@ -56,6 +59,36 @@ def main(debug: bool) -> None:
 
     if not debug:
         warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+
+
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Sends what native code writes to standard error nowhere."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def uses_tensorflow(command: Command) -> Command:
+    """Loads TensorFlow before the command, without the notices it prints before its log level counts."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        root = click.get_current_context().find_root()
+        if root.params.get("debug"):
+            return command(*args, **kwargs)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with _muted_stderr():
+            import tensorflow  # noqa: F401
+        return command(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
 
 
 def column_options(command: Command) -> Command:
@@ -108,6 +141,7 @@ def stage_one_options(command: Command) -> Command:
 @stage_one_options
 @column_options
 @json_option
+@uses_tensorflow
 def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
     """Run the frozen encoders over MANIFEST and cache their vectors in STORE.
 
@@ -117,7 +151,12 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
     from huse.extract.run import extract_features
 
     config, columns = _stage_one(options)
-    summary = extract_features(manifest, store, config, columns)
+    try:
+        summary = extract_features(manifest, store, config, columns)
+    except ExtractionError as error:
+        if not as_json:
+            _show_extract(error.summary, store)
+        raise
     _print(as_json, _extract_json(summary), lambda: _show_extract(summary, store))
 
 
@@ -153,6 +192,7 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
 @click.option("--seed", type=int, help="Of weights, dropout, order and held out rows.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
 @json_option
+@uses_tensorflow
 def fit(
     store: Path, model: Path, preset: str, semantic_graph: str, overwrite: bool, as_json: bool, **changes: Any
 ) -> None:
@@ -175,6 +215,7 @@ def fit(
     "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
 )
 @json_option
+@uses_tensorflow
 def evaluate(model: Path, store: Path, split: str, as_json: bool) -> None:
     """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
     from huse.train.evaluate import evaluate_model, figures_table
@@ -190,6 +231,7 @@ def evaluate(model: Path, store: Path, split: str, as_json: bool) -> None:
 @stage_one_options
 @column_options
 @json_option
+@uses_tensorflow
 def embed(model: Path, source: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Place the rows of SOURCE, a store or a manifest, into the space of MODEL; OUT becomes a store of embeddings.
 
@@ -227,6 +269,7 @@ def embed(model: Path, source: Path, out: Path, as_json: bool, **options: Any) -
     help="Weights of the image encoder, if not the bundled ones.",
 )
 @json_option
+@uses_tensorflow
 def search(
     model: Path,
     embeddings: Path,
@@ -301,6 +344,7 @@ def failures(store: Path, as_json: bool) -> None:
     help="Folder for everything the demo makes.",
 )
 @json_option
+@uses_tensorflow
 def demo(out: Path, as_json: bool) -> None:
     """Run every stage on 1,911 bundled emoji: extract, fit, evaluate, embed, search, and draw the space."""
     from huse.demo.run import run_demo

@@ -140,11 +140,11 @@ def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig
         return
     see = f"huse store failures {store.path} lists them"
     if failed == summary.rows and not any(rows.has_text.any() or rows.has_image.any() for rows in store):
-        raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}")
+        raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}", summary)
     allowed = config.max_failure_rate
     if allowed is None:
         allowed = 0.1 if failed >= FEW_FAILURES else 1.0
     if failed > allowed * summary.rows:
         raise ExtractionError(
-            f"{failed} of {summary.rows} rows failed, more than --max-failure-rate {allowed:g}; {see}"
+            f"{failed} of {summary.rows} rows failed, more than --max-failure-rate {allowed:g}; {see}", summary
         )

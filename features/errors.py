@@ -1,5 +1,9 @@
 """Every exception huse raises on purpose. The command line prints its message as one line and exits with 1."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class HuseError(Exception):
     """Base of all errors that name a key, file or option and the way out."""
@@ -14,7 +18,11 @@ class EncoderError(HuseError):
 
 
 class ExtractionError(HuseError):
-    """A run ended with too many failed rows, or was told to stop at the first."""
+    """A run ended with too many failed rows; `summary` tells what it did all the same."""
+
+    def __init__(self, message: str, summary: Any) -> None:
+        super().__init__(message)
+        self.summary = summary
 
 
 class ShardError(HuseError):

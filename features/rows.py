@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,11 @@ class Rows:
     def empty(cls, n: int, image_dim: int, text_dim: int) -> Rows:
         """N rows with empty strings, zero vectors and no modality present."""
         return cls(
-            **{name: blank_strings(n) for name in ("key", "label", "split", "uri", "caption")},
+            key=blank_strings(n),
+            label=blank_strings(n),
+            split=blank_strings(n),
+            uri=blank_strings(n),
+            caption=blank_strings(n),
             image=np.zeros((n, image_dim), np.float32),
             text=np.zeros((n, text_dim), np.float32),
             has_image=np.zeros(n, bool),
@@ -75,7 +80,7 @@ class Rows:
             text_digest=np.zeros((n, DIGEST_BYTES), np.uint8),
         )
 
-    def columns(self) -> dict[str, NDArray]:  # type: ignore[type-arg]
+    def columns(self) -> dict[str, NDArray[Any]]:
         """The fields that have one entry a row, by name, absent ones left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "failures"}
         return {name: value for name, value in values.items() if value is not None}

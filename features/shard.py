@@ -147,7 +147,7 @@ def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) ->
 
 
 def _from_arrays(arrays: Arrays) -> Rows:
-    decoded = {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
+    decoded: dict[str, Any] = {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
     failed = [decoded.pop(f"failures/{part}") for part in ("key", "stage", "reason")]
     known = {f.name for f in fields(Rows)}
     rows = Rows(

@@ -21,7 +21,6 @@ class TrainingRows:
         has_image: (n,) mask.
         has_text: (n,) mask.
         labels: (n,) class numbers; -1 for a class that is not among the trained ones.
-        rows: the stored rows these came from.
     """
 
     image: NDArray[np.float32]
@@ -29,7 +28,6 @@ class TrainingRows:
     has_image: NDArray[np.bool_]
     has_text: NDArray[np.bool_]
     labels: NDArray[np.int32]
-    rows: Rows
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,7 +38,18 @@ class TrainingRows:
         number = {label: i for i, label in enumerate(classes)}
         labels = np.array([number.get(label, -1) for label in rows.label], np.int32)
         image, text = rows.image.astype(np.float32), rows.text.astype(np.float32)
-        return cls(image, text, rows.has_image, rows.has_text, labels, rows)
+        return cls(image, text, rows.has_image, rows.has_text, labels)
+
+    def with_texts(self, vectors: NDArray[np.float32], labels: NDArray[np.int32]) -> TrainingRows:
+        """These rows and, after them, rows that have a text (m, Dt) and a label (m,) but no picture."""
+        m = len(vectors)
+        return TrainingRows(
+            np.concatenate([self.image, np.zeros((m, self.image.shape[1]), np.float32)]),
+            np.concatenate([self.text, vectors]),
+            np.concatenate([self.has_image, np.zeros(m, bool)]),
+            np.concatenate([self.has_text, np.ones(m, bool)]),
+            np.concatenate([self.labels, labels]),
+        )
 
 
 def epoch_batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:

@@ -23,7 +23,9 @@ class FitConfig:
         text_layers: number of hidden layers of the text tower.
         hidden_units: width of the hidden layers.
         dropout: rate after every hidden layer.
+        input_dropout: rate on the features.
         standardize: bring every input column to mean 0 and variance 1 over the training rows.
+        class_names: train on the vectors of the class names too, as texts of their classes; not in the paper.
         square_root: replace image features by their signed square root first; it evens out ReLU activations.
         logits: ``dense`` as in eq. 6, or ``cosine``: normalized class weights with a learned temperature.
         blend: share of the posterior-weighted class prototypes in the embedding; 0 as in the paper.
@@ -53,6 +55,8 @@ class FitConfig:
     text_layers: int = 1
     hidden_units: int = 1024
     dropout: float = 0.3
+    input_dropout: float = 0.0
+    class_names: bool = True
     standardize: bool = True
     square_root: bool = True
     logits: str = "cosine"
@@ -80,7 +84,7 @@ class FitConfig:
         for name, allowed in (("margin", MARGINS), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) not in allowed:
                 raise FitError(f"{name} is {getattr(self, name)!r}; use {' or '.join(allowed)}")
-        for name in ("dropout", "val_fraction", "blend"):
+        for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         for name in ("dimension", "hidden_units", "batch_size", "epochs", "learning_rate", "temperature"):
@@ -100,6 +104,7 @@ PRESETS = {
         text_layers=2,
         hidden_units=512,
         dropout=0.15,
+        class_names=False,
         standardize=False,
         square_root=False,
         logits="dense",

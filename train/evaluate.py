@@ -44,15 +44,22 @@ def evaluate_model(model: str | Path | TrainedModel, store: str | Path, split: s
         raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
-    return {"rows": len(rows), "split": split, **figures(outputs, data, trained.fusion_weight)}
+    return {"rows": len(rows), "split": split, **figures(outputs, data, rows.label, trained.fusion_weight)}
 
 
-def figures(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> dict[str, Any]:
-    """Accuracy and retrieval figures of the outputs of a network on some rows; what cannot be said is None."""
-    result = {"accuracy": _accuracies(outputs, data, fusion_weight), "retrieval": _retrieval(outputs, data)}
+def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float) -> dict[str, Any]:
+    """Accuracy and retrieval figures of the outputs of a network on some rows; what cannot be said is None.
+
+    Args:
+        outputs: of the network for n rows.
+        data: these rows.
+        labels: (n,) their label paths, also of classes that the network does not know.
+        fusion_weight: share of the picture in the fused class.
+    """
+    accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
     return {
-        "accuracy": {name: _known(value) for name, value in result["accuracy"].items()},
-        "retrieval": {d: {k: _known(v) for k, v in values.items()} for d, values in result["retrieval"].items()},
+        "accuracy": {name: _known(value) for name, value in accuracies.items()},
+        "retrieval": {way: {name: _known(v) for name, v in values.items()} for way, values in retrieval.items()},
     }
 
 
@@ -96,9 +103,10 @@ def _accuracies(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> di
     return result
 
 
-def _retrieval(outputs: Arrays, data: TrainingRows) -> dict[str, dict[str, float]]:
+def _retrieval(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
     result = {}
-    keys, labels = data.rows.key.astype(str), data.rows.label.astype(str)
+    classes = np.unique(labels.astype(str), return_inverse=True)[1]
+    keys = np.arange(len(labels))
     masks = {
         m: has if f"{m}_embedding" in outputs else np.zeros_like(has)
         for m, has in (("image", data.has_image), ("text", data.has_text))
@@ -108,7 +116,7 @@ def _retrieval(outputs: Arrays, data: TrainingRows) -> dict[str, dict[str, float
         q, g = masks[query], masks[gallery]
         own = (keys[q], keys[g]) if query == gallery else (None, None)
         a, b = (outputs.get(f"{m}_embedding", none) for m in (query, gallery))
-        result[f"{query}_to_{gallery}"] = retrieval_metrics(a[q], b[g], labels[q], labels[g], *own)
+        result[f"{query}_to_{gallery}"] = retrieval_metrics(a[q], b[g], classes[q], classes[g], *own)
     return result
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError
-from huse.features.rows import Rows
+from huse.features.rows import Rows, concatenate
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows, hold_out
 from huse.train.config import FitConfig
@@ -96,11 +96,12 @@ def fit_model(
     train_rows, val_rows, held_out = _split(_labeled(source), config, source.path)
     classes = sorted({*train_rows.label, *held_out.label})
     graph = load_graph(semantic_graph, source, classes)
-    train = TrainingRows.of(train_rows, classes)
-    best = _search(train, TrainingRows.of(val_rows, classes), graph, config)
+    names = _class_texts(source, classes, config)
+    train = TrainingRows.of(train_rows, classes).with_texts(*names)
+    best = _search(train, val_rows, classes, graph, config)
     refit = config.refit and len(held_out) > 0
     if refit:
-        everything = TrainingRows.of(_concatenate(train_rows, held_out), classes)
+        everything = TrainingRows.of(concatenate([train_rows, held_out]), classes).with_texts(*names)
         best.network = _refit(everything, graph, config, best)
     TrainedModel(
         best.network,
@@ -115,7 +116,7 @@ def fit_model(
     ).save(Path(model), overwrite)
     return FitSummary(
         classes=len(classes),
-        train_rows=len(train),
+        train_rows=len(train_rows),
         val_rows=len(val_rows),
         epochs=sum(entry["phase"] == "search" for entry in best.history),
         best_epoch=best.epoch,
@@ -158,6 +159,17 @@ def _graph_of_names(store: Store, classes: list[str]) -> NDArray[np.float32]:
     return graph_from_vectors(stored.vectors[[number[label] for label in classes]])
 
 
+def _class_texts(store: Store, classes: list[str], config: FitConfig) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The class names as texts to train on and their class numbers; none where they are not of the text encoder."""
+    stored = store.read_classes()
+    none = np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32), np.zeros(0, np.int32)
+    if not config.class_names or stored is None or stored.encoder != str(store.info.text):
+        return none
+    known = [i for i, label in enumerate(stored.labels) if label in set(classes)]
+    numbers = [classes.index(stored.labels[i]) for i in known]
+    return stored.vectors[known], np.array(numbers, np.int32)
+
+
 def _labeled(store: Store) -> Rows:
     rows = store.load()
     usable = rows.has_image | rows.has_text
@@ -183,12 +195,11 @@ def _split(rows: Rows, config: FitConfig, path: Path) -> tuple[Rows, Rows, Rows]
     return train.take(~held), train.take(held), train.take(held)
 
 
-def _concatenate(a: Rows, b: Rows) -> Rows:
-    return Rows(**{name: np.concatenate([column, getattr(b, name)]) for name, column in a.columns().items()})
-
-
-def _search(train: TrainingRows, val: TrainingRows, graph: NDArray[np.float32], config: FitConfig) -> _Best:
+def _search(
+    train: TrainingRows, val_rows: Rows, classes: list[str], graph: NDArray[np.float32], config: FitConfig
+) -> _Best:
     """Trains with early stopping and keeps the weights of the best epoch."""
+    val = TrainingRows.of(val_rows, classes)
     network = build_towers(train.image[train.has_image], train.text[train.has_text], len(graph), config)
     forward = make_forward(network)
     best = _Best(network, 0, {}, 0.5, [])
@@ -202,13 +213,14 @@ def _search(train: TrainingRows, val: TrainingRows, graph: NDArray[np.float32], 
             bar.set_postfix(loss=f"{entry['loss']:.3f}", val=f"{score:.3f}")
             epoch = int(entry["epoch"])
             if len(val) and (epoch % every == 0 or epoch == epochs):
-                outputs = forward(features_of(val.rows, network))
-                metrics = figures(outputs, val, best_fusion_weight(outputs, val))
+                outputs = forward(features_of(val_rows, network))
+                weight = best_fusion_weight(outputs, val)
+                metrics = figures(outputs, val, val_rows.label, weight)
                 now = validation_score(metrics)
                 best.history[-1]["val_score"] = now
                 if now > score:
                     score, weights, best.epoch, best.metrics = now, network.get_weights(), epoch, metrics
-                    best.fusion_weight = best_fusion_weight(outputs, val)
+                    best.fusion_weight = weight
                 elif config.patience and epoch - best.epoch >= config.patience:
                     break
     if best.epoch:

@@ -46,7 +46,7 @@ def features_of(rows: Rows, network: keras.Model) -> dict[str, NDArray[Any]]:
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Class probabilities (n, K) of logits (n, K) (eq. 7)."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def fuse(
@@ -71,7 +71,7 @@ def fuse(
         alone, mask = (text, has_text) if image is None else (image, has_image)
         if alone is None:
             raise ValueError("fuse needs the probabilities of at least one modality")
-        return (alone * mask[:, None]).astype(np.float32)
+        return np.asarray(alone * mask[:, None], dtype=np.float32)
     share = np.where(has_text, weight, 1.0) * has_image
     rest = np.where(has_image, 1.0 - weight, 1.0) * has_text
-    return (share[:, None] * image + rest[:, None] * text).astype(np.float32)
+    return np.asarray(share[:, None] * image + rest[:, None] * text, dtype=np.float32)

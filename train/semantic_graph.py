@@ -19,7 +19,7 @@ def graph_from_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     unit = vectors / np.maximum(norms, 1e-12)
     distances = np.clip(1.0 - unit @ unit.T, 0.0, 2.0)
     np.fill_diagonal(distances, 0.0)
-    return (0.5 * (distances + distances.T)).astype(np.float32)
+    return np.asarray(0.5 * (distances + distances.T), dtype=np.float32)
 
 
 def graph_from_taxonomy(labels: list[str]) -> NDArray[np.float32]:

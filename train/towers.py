@@ -117,6 +117,8 @@ def _tower(
         wide = features.astype(np.float64)
         variance = np.maximum(wide.var(axis=0), 1e-6 * max(wide.var(), 1e-12))
         x = keras.layers.Normalization(mean=wide.mean(axis=0).tolist(), variance=variance.tolist())(x)
+    if config.input_dropout:
+        x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
     for _ in range(depth):
         x = keras.layers.Dense(config.hidden_units, activation="relu", kernel_initializer=_glorot(seeds))(x)
         x = keras.layers.Dropout(config.dropout, seed=next(seeds))(x)
