@@ -8,7 +8,6 @@ busy.
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +54,9 @@ def decode_picture(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     """
     height, width = size
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as picture:
-                flat = to_rgb(ImageOps.exif_transpose(picture))
+        with Image.open(io.BytesIO(data)) as picture:
+            _require_size(picture)
+            flat = to_rgb(ImageOps.exif_transpose(picture))
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise PictureError("not a picture in a known format") from error
@@ -78,6 +76,12 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return picture.convert("RGB")
+
+
+def _require_size(picture: Image.Image) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and picture.width * picture.height > limit:
+        raise PictureError(f"too many pixels: {picture.width} x {picture.height}, at most {limit} are decoded")
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:

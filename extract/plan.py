@@ -23,9 +23,9 @@ def plan_shards(keys: Sequence[str], stored: Mapping[int, Sequence[str]], shard_
     plan: dict[int, list[int]] = {}
     placed: set[int] = set()
     for index, shard_keys in sorted(stored.items()):
-        kept = [position[key] for key in shard_keys if key in position and position[key] not in placed]
-        plan[index] = kept
-        placed.update(kept)
+        there = dict.fromkeys(position[key] for key in shard_keys if key in position)
+        plan[index] = [row for row in there if row not in placed]
+        placed.update(plan[index])
     index = 0
     for row in (row for row in range(len(keys)) if row not in placed):
         while len(plan.setdefault(index, [])) >= shard_size:

@@ -89,6 +89,14 @@ def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
     return float(weights[order[0]])
 
 
+def validation_score(metrics: dict[str, Any]) -> float:
+    """What early stopping maximizes: mean cross-modal mAP, or mean accuracy when a modality is missing."""
+    cross = [metrics["retrieval"][direction]["map"] for direction in ("image_to_text", "text_to_image")]
+    if None not in cross:
+        return float(np.mean(cross))
+    return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
+
+
 def _accuracies(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
     probabilities: dict[str, NDArray[np.float32] | None] = {
         m: softmax(outputs[f"{m}_logits"]) if f"{m}_logits" in outputs else None for m in ("image", "text")

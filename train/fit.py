@@ -18,7 +18,7 @@ from huse.features.rows import Rows, concatenate
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows, hold_out
 from huse.train.config import FitConfig
-from huse.train.evaluate import best_fusion_weight, figures
+from huse.train.evaluate import best_fusion_weight, figures, validation_score
 from huse.train.forward import features_of, make_forward
 from huse.train.loop import epochs_of, run_epochs, steps_per_epoch
 from huse.train.model_folder import TrainedModel, require_free
@@ -228,14 +228,6 @@ def _search(
     else:
         best.epoch = epochs
     return best
-
-
-def validation_score(metrics: dict[str, Any]) -> float:
-    """What early stopping maximizes: mean cross-modal mAP, or mean accuracy when a modality is missing."""
-    cross = [metrics["retrieval"][direction]["map"] for direction in ("image_to_text", "text_to_image")]
-    if None not in cross:
-        return float(np.mean(cross))
-    return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
 
 
 def _refit(data: TrainingRows, graph: NDArray[np.float32], config: FitConfig, best: _Best) -> keras.Model:

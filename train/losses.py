@@ -81,7 +81,7 @@ def contrastive_loss(embeddings: tf.Tensor, labels: tf.Tensor, present: tf.Tenso
     """
     similarity = tf.matmul(embeddings, embeddings, transpose_b=True) / temperature
     others = present[None, :] * (1.0 - tf.eye(tf.shape(labels)[0], dtype=similarity.dtype))
-    similarity += tf.where(others > 0, 0.0, -1e9)
+    similarity += (others - 1.0) * 1e9
     log_probability = similarity - tf.reduce_logsumexp(similarity, axis=1, keepdims=True)
     positive = tf.cast(labels[:, None] == labels[None, :], similarity.dtype) * others
     count = tf.reduce_sum(positive, axis=1)

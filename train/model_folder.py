@@ -155,7 +155,7 @@ def load_model(folder: str | Path) -> TrainedModel:
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{folder}: no {Path(error.filename).name} there; make a model with huse fit") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, OSError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise ModelError(f"{folder}: damaged or not a huse model ({_first_line(error)}); fit it again") from error
     if model.fingerprint != config["fingerprint"]:
         raise ModelError(f"{folder}: model.keras is not the one that config.json names; fit it again")

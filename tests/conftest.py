@@ -1,0 +1,49 @@
+"""Fixtures that most tests share: real pictures, real features of a few, a small random store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from samples import random_store, read_csv, write_csv
+
+from huse.demo.emoji import unpack_emoji
+from huse.extract.job import ExtractConfig
+from huse.extract.run import extract_features
+from huse.features.store import Store
+
+FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")
+ROWS_A_CLASS = 14
+
+
+@pytest.fixture(scope="session")
+def emoji(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of the bundled emoji, unpacked."""
+    return unpack_emoji(tmp_path_factory.mktemp("emoji"))
+
+
+@pytest.fixture(scope="session")
+def few_emoji(emoji: Path) -> Path:
+    """A manifest of 42 emoji of three classes, beside the big one; two in seven are test rows."""
+    rows = []
+    for label in FEW_CLASSES:
+        members = [row for row in read_csv(emoji) if row["label"] == label][:ROWS_A_CLASS]
+        rows += [{**row, "split": "test" if i % 7 < 2 else "train"} for i, row in enumerate(members)]
+    return write_csv(emoji.parent / "few.csv", rows)
+
+
+@pytest.fixture(scope="session")
+def few_store(few_emoji: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real features of `few_emoji`, in shards of ten rows. Read only."""
+    store = tmp_path_factory.mktemp("few") / "store"
+    extract_features(few_emoji, store, ExtractConfig(shard_size=10, batch_size=8))
+    return store
+
+
+@pytest.fixture
+def small_store(tmp_path: Path) -> Store:
+    return random_store(tmp_path / "store")

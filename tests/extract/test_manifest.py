@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from huse.extract.manifest import Columns, ManifestRow, read_manifest
+from huse.extract.texts import clean_text
+from huse.features.errors import ManifestError
+
+
+def manifest(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "m.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_reads_rows(tmp_path: Path) -> None:
+    path = manifest(tmp_path, '\ufeffimage,text,label,split,key\na.png,"two,\nlines",x / y/,train,A\n,only text,,,B\n')
+    found = read_manifest(path)
+    assert found.rows == [
+        ManifestRow("A", "a.png", "two, lines", "x/y", "train"),
+        ManifestRow("B", "", "only text", "", ""),
+    ]
+    assert found.picture_path(found.rows[0]) == tmp_path / "a.png"
+    assert found.labels == ["x/y"]
+
+
+def test_keys_default_to_image_then_row_number(tmp_path: Path) -> None:
+    rows = read_manifest(manifest(tmp_path, "image,text\na.png,x\n,y\n")).rows
+    assert [row.key for row in rows] == ["a.png", "2"]
+
+
+def test_other_column_names(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "file,title\na.png,x\n")
+    rows = read_manifest(path, Columns(image="file", text="title")).rows
+    assert rows == [ManifestRow("a.png", "a.png", "x", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"is empty"),
+        ("image,text\n", r"no rows"),
+        ("picture,title\na,b\n", r"m\.csv:1: no column 'image' or 'text'.*--image-column"),
+        ("image,image\na,b\n", r"column 'image' stands twice"),
+        ("image,key\na,1\nb,1\n", r"m\.csv:3: key '1' stands on line 2 already"),
+        ("image,split\na,dev\n", r"m\.csv:2: split 'dev'; use train, val or test"),
+        ("image,text\na\n", r"m\.csv:2: 1 values"),
+        ("image,text\na,b\0\n", r"NUL"),
+        (b"image,text\na,\xff\xfe\n", r"not UTF-8"),
+        ('image,text\na,"b"c\n', r"not valid CSV"),
+    ],
+)
+def test_bad_manifests_say_where_and_how_to_mend(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(manifest(tmp_path, content))
+
+
+def test_missing_file_and_column(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"absent\.csv: cannot be read"):
+        read_manifest(tmp_path / "absent.csv")
+    with pytest.raises(ManifestError, match=r"no column 'sku' for --key-column"):
+        read_manifest(manifest(tmp_path, "image\na\n"), Columns(key="sku"))
+
+
+def test_clean_text() -> None:
+    assert clean_text("  a\t\n b\u00a0c\x07d ") == "a b c d"
+    assert clean_text("e\u0301") == "é"
+    assert clean_text("\x00 \n") == ""

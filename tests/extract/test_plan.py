@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from huse.extract.plan import plan_shards
+
+sizes = st.integers(1, 7)
+
+
+@given(n=st.integers(0, 60), size=sizes)
+def test_a_new_store_is_cut_in_manifest_order(n: int, size: int) -> None:
+    plan = plan_shards([str(i) for i in range(n)], {}, size)
+    assert [row for rows in plan.values() for row in rows] == list(range(n))
+    assert all(len(rows) == size for rows in list(plan.values())[:-1])
+    assert list(plan) == list(range(len(plan)))
+
+
+@given(n=st.integers(1, 60), size=sizes, data=st.data())
+def test_any_interruption_leads_to_the_same_plan(n: int, size: int, data: st.DataObject) -> None:
+    keys = [str(i) for i in range(n)]
+    whole = plan_shards(keys, {}, size)
+    done = data.draw(st.sets(st.sampled_from(sorted(whole))))
+    stored = {index: [keys[row] for row in whole[index]] for index in done}
+    assert plan_shards(keys, stored, size) == whole
+
+
+@given(n=st.integers(1, 40), more=st.integers(0, 20), size=sizes)
+def test_a_grown_manifest_ends_as_a_new_one(n: int, more: int, size: int) -> None:
+    keys = [str(i) for i in range(n + more)]
+    before = plan_shards(keys[:n], {}, size)
+    stored = {index: [keys[row] for row in rows] for index, rows in before.items()}
+    assert plan_shards(keys, stored, size) == plan_shards(keys, {}, size)
+
+
+@given(
+    stored=st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=5),
+    keys=st.lists(st.integers(0, 50), unique=True, max_size=50),
+    size=sizes,
+)
+def test_every_row_stands_exactly_once_and_stored_rows_stay(
+    stored: list[list[int]], keys: list[int], size: int
+) -> None:
+    names = [str(key) for key in keys]
+    there = {index: [str(key) for key in shard] for index, shard in enumerate(stored)}
+    plan = plan_shards(names, there, size)
+    assert sorted(row for rows in plan.values() for row in rows) == list(range(len(names)))
+    first_home = {key: index for index, shard in reversed(there.items()) for key in shard}
+    for index, rows in plan.items():
+        for row in rows:
+            assert first_home.get(names[row], index) == index

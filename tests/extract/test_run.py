@@ -1,0 +1,266 @@
+"""Runs of stage 1 with small stand-in encoders: what ends up in which row, and what is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from samples import read_csv, write_csv
+
+from huse.extract import run
+from huse.extract.job import ExtractConfig, ExtractSummary, ordered
+from huse.extract.run import extract_features
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import EncoderError, ExtractionError, FingerprintError
+from huse.features.store import Store
+
+CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
+
+
+@dataclass
+class ColorEncoder:
+    """A picture's vector is its mean color."""
+
+    spec: EncoderSpec = EncoderSpec("color", "image", 3, "mean", "0")
+    input_size: tuple[int, int] = (8, 8)
+    seen: int = 0
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.seen += len(pixels)
+        self.shapes.add(pixels.shape)
+        means = pixels.mean(axis=(1, 2)).astype(np.float32)
+        return np.where((means == 13.0).all(axis=1, keepdims=True), np.nan, means)
+
+
+@dataclass
+class LengthEncoder:
+    """A text's vector is its length and its first letter."""
+
+    spec: EncoderSpec = EncoderSpec("length", "text", 2, "none", "0")
+    seen: list[str] = field(default_factory=list)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.seen += texts
+        return np.array([[len(t), ord(t[0])] for t in texts], np.float32)
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> tuple[ColorEncoder, LengthEncoder]:
+    image, text = ColorEncoder(), LengthEncoder()
+    monkeypatch.setattr(run, "image_encoder", lambda *_: image)
+    monkeypatch.setattr(run, "text_encoder", lambda *_: text)
+    return image, text
+
+
+def make_manifest(tmp_path: Path, n: int, start: int = 0) -> Path:
+    rows = []
+    for i in range(start, start + n):
+        Image.new("RGB", (9, 7), (i, 2 * i, 100)).save(tmp_path / f"{i}.png")
+        rows.append({"key": f"k{i}", "image": f"{i}.png", "text": "x" * (i + 1), "label": "c/d", "split": "train"})
+    return write_csv(tmp_path / "m.csv", rows)
+
+
+def vectors(store: Path) -> dict[str, tuple[list[float], list[float]]]:
+    rows = Store.open(store).load()
+    return {key: (rows.image[i].tolist(), rows.text[i].tolist()) for i, key in enumerate(rows.key)}
+
+
+def expected(numbers: Sequence[int]) -> dict[str, tuple[list[float], list[float]]]:
+    return {f"k{i}": ([i, 2 * i, 100], [i + 1, ord("x")]) for i in numbers}
+
+
+def shard_bytes(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(store.glob("*.h5"))}
+
+
+def test_every_row_gets_its_own_vectors(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    summary = extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(10))
+    assert (summary.rows, summary.encoded, summary.reused, summary.shards_written) == (10, 10, 0, 3)
+    assert encoders[0].shapes == {(3, 8, 8, 3)}, "one static batch shape"
+
+
+def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "4.png").write_text("not a picture")
+    (tmp_path / "8.png").write_bytes(b"")
+    rows = read_csv(path)
+    rows[6]["text"] = " "
+    rows[5]["image"] = ""
+    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    wanted = expected(range(10))
+    for bad in ("k1", "k4", "k8", "k5"):
+        wanted[bad] = ([0, 0, 0], wanted[bad][1])
+    wanted["k6"] = (wanted["k6"][0], [0, 0])
+    assert vectors(tmp_path / "s") == wanted
+    stored = Store.open(tmp_path / "s").load()
+    assert [k for k, has in zip(stored.key, stored.has_image, strict=True) if not has] == ["k1", "k4", "k5", "k8"]
+    assert [k for k, has in zip(stored.key, stored.has_text, strict=True) if not has] == ["k6"]
+    assert [(f.key, f.stage) for f in summary.failures] == [("k1", "read"), ("k4", "decode"), ("k8", "read")]
+    assert Store.open(tmp_path / "s").failures() == summary.failures
+
+
+def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 3)
+    Image.new("RGB", (4, 4), (13, 13, 13)).save(tmp_path / "1.png")
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert [(f.key, f.stage) for f in summary.failures] == [("k1", "encode")]
+    assert not Store.open(tmp_path / "s").load().has_image[1]
+
+
+def test_a_second_run_encodes_nothing(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = shard_bytes(tmp_path / "s")
+    encoders[0].seen = 0
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused, summary.shards_written, encoders[0].seen) == (0, 10, 0, 0)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "empty"])
+def test_a_lost_or_damaged_shard_is_made_again(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], damage: str
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = shard_bytes(tmp_path / "s")
+    victim = tmp_path / "s" / "shard-00001.h5"
+    if damage == "missing":
+        victim.unlink()
+    elif damage == "empty":
+        victim.write_bytes(b"")
+    else:
+        broken = bytearray(victim.read_bytes())
+        place = before[victim.name].index(np.float32(100).tobytes())
+        broken[place] ^= 1
+        victim.write_bytes(broken)
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (4, 6)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+def test_an_interrupted_run_loses_the_shard_in_flight_only(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    encode = ColorEncoder.encode
+
+    def interrupted(self: ColorEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.seen >= 30:
+            raise KeyboardInterrupt
+        return encode(self, pixels)
+
+    encoders[0].seen = 15
+    monkeypatch.setattr(ColorEncoder, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").shard_indices() == [0, 1]
+    monkeypatch.setattr(ColorEncoder, "encode", encode)
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (4, 8)
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+
+
+def test_changed_added_and_removed_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(make_manifest(tmp_path, 13))
+    Image.new("RGB", (9, 7), (200, 200, 200)).save(tmp_path / "2.png")
+    rows[7]["text"] = "other words"
+    del rows[4]
+    encoders[0].seen, encoders[1].seen = 0, []
+    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    wanted = expected([i for i in range(13) if i != 4])
+    wanted["k2"] = ([200, 200, 200], wanted["k2"][1])
+    wanted["k7"] = (wanted["k7"][0], [11, ord("o")])
+    assert vectors(tmp_path / "s") == wanted
+    assert summary.encoded == 5
+    assert sorted(encoders[1].seen) == ["other words", "x" * 11, "x" * 12, "x" * 13]
+
+
+def test_a_label_that_changes_costs_no_encoding(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 5)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(path)
+    rows[3]["label"] = "other"
+    encoders[0].seen = 0
+    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    assert encoders[0].seen == 0
+    assert Store.open(tmp_path / "s").load().label[3] == "other"
+    classes = Store.open(tmp_path / "s").read_classes()
+    assert classes is not None
+    assert classes.labels == ["c/d", "other"]
+
+
+def test_other_encoders_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 3)
+    extract_features(path, tmp_path / "s", CONFIG)
+    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    with pytest.raises(FingerprintError, match=r"color .* other"):
+        extract_features(path, tmp_path / "s", CONFIG)
+
+
+def run_with_failures(tmp_path: Path, bad: int, n: int, **options: float) -> ExtractSummary:
+    path = make_manifest(tmp_path, n)
+    for i in range(bad):
+        (tmp_path / f"{i}.png").write_bytes(b"")
+    return extract_features(path, tmp_path / "s", ExtractConfig(shard_size=50, dtype="float32", **options))  # type: ignore[arg-type]
+
+
+def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    assert len(run_with_failures(tmp_path, 9, 20).failures) == 9  # a handful is never a rate
+    with pytest.raises(ExtractionError, match=r"10 of 20 rows failed, more than --max-failure-rate 0\.1"):
+        run_with_failures(tmp_path, 10, 20)
+    with pytest.raises(ExtractionError, match=r"1 of 20 rows failed") as error:
+        run_with_failures(tmp_path, 1, 20, max_failure_rate=0.01)
+    assert error.value.summary.rows == 20
+    assert len(Store.open(tmp_path / "s").load()) == 20
+
+
+def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = write_csv(tmp_path / "m.csv", [{"image": "absent.png"}])
+    with pytest.raises(ExtractionError, match="all 1 rows failed"):
+        extract_features(path, tmp_path / "s", CONFIG)
+
+
+def test_pictures_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    rows = read_csv(make_manifest(tmp_path, 3))
+    for name in ("image", "text"):
+        alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
+        extract_features(alone, tmp_path / name, CONFIG)
+    images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
+    assert (images.image.shape, images.text.shape) == ((3, 3), (3, 0))
+    assert (texts.image.shape, texts.text.shape) == ((3, 0), (3, 2))
+
+
+def test_unknown_encoders_are_named(tmp_path: Path) -> None:
+    path = make_manifest(tmp_path, 2)
+    with pytest.raises(EncoderError, match="no image encoder 'resnet'"):
+        extract_features(path, tmp_path / "s", ExtractConfig(image_encoder="resnet"))
+    with pytest.raises(EncoderError, match="no text encoder 'bow'"):
+        extract_features(path, tmp_path / "s", ExtractConfig(text_encoder="bow"))
+
+
+def test_ordered_keeps_order_and_bounds_what_waits() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    started: list[int] = []
+
+    def work(i: int) -> int:
+        started.append(i)
+        return -i
+
+    with ThreadPoolExecutor(4) as pool:
+        results = ordered(pool, work, range(100), ahead=5)
+        assert next(results) == 0
+        assert len(started) <= 5
+        assert list(results) == [-i for i in range(1, 100)]

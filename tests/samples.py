@@ -1,0 +1,59 @@
+"""Manifests and random stores that tests make."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.rows import Rows
+from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo
+
+IMAGE_SPEC = EncoderSpec("image-test", "image", 6, "none", "0")
+TEXT_SPEC = EncoderSpec("text-test", "text", 4, "none", "0")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def random_rows(n: int, seed: int = 0, classes: int = 3) -> Rows:
+    """Rows whose vectors are noisy copies of their class's."""
+    rng = np.random.default_rng(seed)
+    centers = np.random.default_rng(99).normal(size=(classes, 10)) * 2
+    rows = Rows.empty(n, 6, 4)
+    number = np.arange(n) % classes
+    rows.key[:] = [f"row-{i:05d}" for i in range(n)]
+    rows.label[:] = [f"things/class {i}" for i in number]
+    rows.split[:] = ["test" if i % 5 == 4 else "train" for i in range(n)]
+    rows.uri[:] = [f"images/{i}.png" for i in range(n)]
+    rows.caption[:] = [f"caption {i} ü" for i in range(n)]
+    vectors = centers[number] + rng.normal(size=(n, 10))
+    rows.image, rows.text = vectors[:, :6].astype(np.float32), vectors[:, 6:].astype(np.float32)
+    rows.has_image[:] = rows.has_text[:] = True
+    rows.image_digest[:] = rng.integers(1, 255, rows.image_digest.shape)
+    rows.text_digest[:] = rng.integers(1, 255, rows.text_digest.shape)
+    return rows
+
+
+def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0) -> Store:
+    """A store of `random_rows` with class vectors."""
+    store = Store.create(path, StoreInfo(FEATURES, IMAGE_SPEC, TEXT_SPEC, shard_size, "float32"))
+    rows = random_rows(n, seed)
+    for index, start in enumerate(range(0, n, shard_size)):
+        store.write(index, rows.take(np.arange(start, min(start + shard_size, n))))
+    labels = sorted(set(rows.label))
+    vectors = np.random.default_rng(1).normal(size=(len(labels), 4)).astype(np.float32)
+    store.write_classes(ClassVectors(labels, vectors, str(TEXT_SPEC)))
+    return store

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import random_rows
+
+from huse.features.errors import FitError, ModelError, StoreError
+from huse.features.store import Store
+from huse.train.config import FitConfig, preset
+from huse.train.evaluate import evaluate_model, validation_score
+from huse.train.fit import fit_model
+from huse.train.loop import epochs_of
+from huse.train.model_folder import load_model
+
+FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0)
+
+
+def test_learns_and_saves_what_the_design_names(small_store: Store, tmp_path: Path) -> None:
+    summary = fit_model(small_store.path, tmp_path / "m", FAST)
+    result = evaluate_model(tmp_path / "m", small_store.path)
+    assert result["accuracy"]["fused"] >= 0.75
+    assert result["retrieval"]["image_to_text"]["map"] > 0.6
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {
+        "model.keras", "config.json", "classes.json", "semantic_graph.npy", "history.csv", "metrics.json", "README.md",
+    }  # fmt: skip
+    assert (summary.classes, summary.train_rows + summary.val_rows, summary.refit) == (3, 48, True)
+    with (tmp_path / "m" / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert sum(entry["phase"] == "search" for entry in history) == 12
+    assert sum(entry["phase"] == "refit" for entry in history) == summary.best_epoch
+    assert float(history[11]["loss"]) < float(history[0]["loss"])
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: huse")
+    assert f"| accuracy, fused | {summary.metrics['accuracy']['fused']:.3f} |" in card
+
+
+def test_same_seed_same_model_other_seed_another(small_store: Store, tmp_path: Path) -> None:
+    prints = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit_model(small_store.path, tmp_path / name, replace(FAST, seed=seed, epochs=3))
+        prints.append(load_model(tmp_path / name).fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": "paper", "delta": 0.0, "blend": 0.0, "logits": "dense"},
+        {"beta": 0.0, "gamma": 0.0, "image_layers": 2, "input_dropout": 0.1},
+        {"optimizer": "rmsprop", "steps": 7, "refit": False, "val_fraction": 0.0},
+    ],
+)
+def test_every_kind_of_configuration_trains(small_store: Store, tmp_path: Path, changes: dict[str, object]) -> None:
+    fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=2, **changes))  # type: ignore[arg-type]
+    assert load_model(tmp_path / "m").config == replace(FAST, epochs=2, **changes)  # type: ignore[arg-type]
+
+
+def test_val_rows_are_never_trained_on(tmp_path: Path, small_store: Store) -> None:
+    rows = random_rows(60)
+    rows.split[:] = ["val" if i % 4 == 0 else "train" for i in range(60)]
+    small_store.write(0, rows.take(np.arange(60)))
+    for index in (1, 2):
+        small_store.shard_path(index).unlink()
+    summary = fit_model(small_store.path, tmp_path / "m", FAST)
+    assert (summary.train_rows, summary.val_rows, summary.refit) == (45, 15, False)
+
+
+def test_rows_of_one_modality_train_and_are_measured(tmp_path: Path, small_store: Store) -> None:
+    rows = random_rows(60)
+    rows.has_image[::3] = False
+    rows.image[::3] = 0
+    rows.has_text[1::3] = False
+    rows.text[1::3] = 0
+    small_store.write(0, rows)
+    for index in (1, 2):
+        small_store.shard_path(index).unlink()
+    fit_model(small_store.path, tmp_path / "m", FAST)
+    result = evaluate_model(tmp_path / "m", small_store.path)
+    assert result["accuracy"]["fused"] >= 0.6
+
+
+def test_a_store_of_texts_alone_trains(tmp_path: Path, small_store: Store) -> None:
+    store = Store.create(tmp_path / "t", replace(small_store.info, image=None))
+    rows = random_rows(60)
+    store.write(0, replace(rows, image=np.zeros((60, 0), np.float32), has_image=np.zeros(60, bool)))
+    fit_model(store.path, tmp_path / "m", FAST, semantic_graph="taxonomy")
+    result = evaluate_model(tmp_path / "m", store.path)
+    assert result["accuracy"]["image"] is None
+    assert result["retrieval"]["image_to_text"]["map"] is None
+    assert result["accuracy"]["text"] == result["accuracy"]["fused"] > 0.5
+
+
+def test_unlabeled_rows_are_left_out_and_said(tmp_path: Path, small_store: Store) -> None:
+    rows = small_store.read(0)
+    rows.label[:2] = ""
+    small_store.write(0, rows)
+    with pytest.warns(UserWarning, match="2 rows have no label, the first is key 'row-00000'"):
+        summary = fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=1))
+    assert summary.train_rows + summary.val_rows == 46
+
+
+def test_semantic_graphs(tmp_path: Path, small_store: Store) -> None:
+    fast = replace(FAST, epochs=1)
+    fit_model(small_store.path, tmp_path / "t", fast, semantic_graph="taxonomy")
+    assert load_model(tmp_path / "t").graph[0].tolist() == [0, 0.5, 0.5]
+    np.save(tmp_path / "g.npy", 1 - np.eye(3))
+    fit_model(small_store.path, tmp_path / "f", fast, semantic_graph=str(tmp_path / "g.npy"))
+    assert load_model(tmp_path / "f").graph[0].tolist() == [0, 1, 1]
+    np.save(tmp_path / "g.npy", np.eye(4))
+    with pytest.raises(FitError, match=r"shape \(4, 4\); it must hold 3 x 3"):
+        fit_model(small_store.path, tmp_path / "x", fast, semantic_graph=str(tmp_path / "g.npy"))
+    with pytest.raises(FitError, match=r"absent\.npy: not names, taxonomy or a \.npy file"):
+        fit_model(small_store.path, tmp_path / "x", fast, semantic_graph="absent.npy")
+    (small_store.path / "classes.h5").unlink()
+    with pytest.raises(FitError, match="--semantic-graph taxonomy"):
+        fit_model(small_store.path, tmp_path / "x", fast)
+
+
+def test_a_model_is_not_lost_by_accident(tmp_path: Path, small_store: Store) -> None:
+    fast = replace(FAST, epochs=1)
+    fit_model(small_store.path, tmp_path / "m", fast)
+    with pytest.raises(FitError, match="--overwrite"):
+        fit_model(small_store.path, tmp_path / "m", fast)
+    fit_model(small_store.path, tmp_path / "m", fast, overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("!")
+    with pytest.raises(FitError, match="not a huse model"):
+        fit_model(small_store.path, tmp_path / "mine", fast, overwrite=True)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_stores_without_classes_or_rows_are_refused(tmp_path: Path, small_store: Store) -> None:
+    rows = small_store.read(0)
+    rows.label[:] = "one"
+    for index in (1, 2):
+        small_store.shard_path(index).unlink()
+    small_store.write(0, rows)
+    with pytest.raises(FitError, match="of 1 classes; 2 are needed"):
+        fit_model(small_store.path, tmp_path / "m", FAST)
+    small_store.shard_path(0).unlink()
+    with pytest.raises(StoreError, match="no shard"):
+        fit_model(small_store.path, tmp_path / "m", FAST)
+
+
+def test_damaged_models_are_refused(tmp_path: Path, small_store: Store) -> None:
+    fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=1))
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load_model(tmp_path)
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    for name, content in (
+        ("config.json", "{"),
+        ("classes.json", "nothing"),
+        ("semantic_graph.npy", ""),
+        ("model.keras", ""),
+    ):
+        before = (tmp_path / "m" / name).read_bytes()
+        (tmp_path / "m" / name).write_text(content)
+        with pytest.raises(ModelError, match="damaged"):
+            load_model(tmp_path / "m")
+        (tmp_path / "m" / name).write_bytes(before)
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "fingerprint": "0"}))
+    with pytest.raises(ModelError, match=r"model\.keras is not the one"):
+        load_model(tmp_path / "m")
+    (tmp_path / "m" / "model.keras").unlink()
+    with pytest.raises(ModelError, match=r"no model\.keras"):
+        load_model(tmp_path / "m")
+
+
+def test_unknown_splits_and_labels_when_evaluating(tmp_path: Path, small_store: Store) -> None:
+    fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=1))
+    with pytest.raises(StoreError, match="no row of split val"):
+        evaluate_model(tmp_path / "m", small_store.path, "val")
+    assert evaluate_model(tmp_path / "m", small_store.path, "all")["rows"] == 60
+
+
+def test_options_out_of_range_are_named() -> None:
+    for changes, message in (
+        ({"margin": "x"}, "margin is 'x'; use paper or push"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"epochs": 0}, "epochs is 0"),
+    ):
+        with pytest.raises(FitError, match=message):
+            preset("default", **changes)
+    with pytest.raises(FitError, match="no preset 'x'"):
+        preset("x")
+    with pytest.raises(FitError, match="no hyperparameter colour"):
+        preset("default", colour=1)
+
+
+def test_the_paper_counts_in_steps() -> None:
+    assert epochs_of(preset("paper"), 68_000) == -(-250_000 // 67)
+    assert validation_score({"retrieval": {d: {"map": None} for d in ("image_to_text", "text_to_image")},
+                             "accuracy": {"image": None, "text": 0.5, "fused": 0.7}}) == pytest.approx(0.6)  # fmt: skip
