@@ -73,27 +73,25 @@ def embed_source(
     loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
     trained = loaded.trained
     extracted = None
-    if not (Path(source) / STORE_FILE).exists():
-        source, extracted = _extract(trained, Path(source), Path(out), config, columns)
-    features = Store.open(source, FEATURES)
-    check_store(trained, features)
-    target = Store.create(
-        out,
-        StoreInfo(
-            kind=EMBEDDINGS,
-            image=trained.embedding_spec("image") if features.info.image else None,
-            text=trained.embedding_spec("text") if features.info.text else None,
-            shard_size=features.info.shard_size,
-            dtype=features.info.dtype,
-        ),
-    )
+    if (Path(source) / STORE_FILE).exists():
+        features = Store.open(source, FEATURES)
+        check_store(trained, features)
+        target = _create(trained, out, features.info.shard_size, features.info.dtype)
+    else:
+        target = _create(trained, out, config.shard_size, config.dtype)
+        features, extracted = _extract(trained, Path(source), target, config, columns)
     rows, embedded = _embed_shards(trained, features, target)
     return EmbedSummary(rows, embedded, time.perf_counter() - start, extracted)
 
 
+def _create(trained: TrainedModel, out: str | Path, shard_size: int, dtype: str) -> Store:
+    specs = (trained.embedding_spec("image"), trained.embedding_spec("text"))
+    return Store.create(out, StoreInfo(EMBEDDINGS, *specs, shard_size, dtype))
+
+
 def _extract(
-    trained: TrainedModel, manifest: Path, out: Path, config: ExtractConfig, columns: Columns
-) -> tuple[Path, ExtractSummary]:
+    trained: TrainedModel, manifest: Path, target: Store, config: ExtractConfig, columns: Columns
+) -> tuple[Store, ExtractSummary]:
     if manifest.is_dir():
         raise StoreError(f"{manifest}: a folder without {STORE_FILE}; name a store or a manifest")
     own = replace(
@@ -101,8 +99,11 @@ def _extract(
         image_encoder=trained.image.name if trained.image else config.image_encoder,
         text_encoder=trained.text.name if trained.text else config.text_encoder,
     )
-    folder = out / FEATURES_FOLDER
-    return folder, extract_features(manifest, folder, own, columns)
+    folder = target.path / FEATURES_FOLDER
+    summary = extract_features(manifest, folder, own, columns)
+    features = Store.open(folder, FEATURES)
+    check_store(trained, features)
+    return features, summary
 
 
 def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
@@ -132,19 +133,15 @@ def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
     prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
     return replace(
         rows,
-        image=_present(outputs.get("image_embedding"), rows.image, rows.has_image),
-        text=_present(outputs.get("text_embedding"), rows.text, rows.has_text),
+        image=_masked(outputs.get("image_embedding"), rows.has_image),
+        text=_masked(outputs.get("text_embedding"), rows.has_text),
         prediction=np.where(known, prediction, ""),
         probability=fused.max(axis=1),
     )
 
 
-def _present(
-    vectors: NDArray[np.float32] | None, features: NDArray[np.floating], has: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    if vectors is None or not features.shape[1]:
-        return np.zeros((len(has), 0), np.float32)
-    return vectors * has[:, None]
+def _masked(vectors: NDArray[np.float32] | None, has: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return np.zeros((len(has), 0), np.float32) if vectors is None else vectors * has[:, None]
 
 
 def _is_current(target: Store, index: int, rows: Rows) -> bool:

@@ -54,8 +54,8 @@ class FitConfig:
     image_layers: int = 1
     text_layers: int = 1
     hidden_units: int = 1024
-    dropout: float = 0.3
-    input_dropout: float = 0.0
+    dropout: float = 0.5
+    input_dropout: float = 0.2
     class_names: bool = True
     standardize: bool = True
     square_root: bool = True
@@ -65,7 +65,7 @@ class FitConfig:
     beta: float = 1.0
     gamma: float = 0.5
     delta: float = 0.5
-    temperature: float = 0.1
+    temperature: float = 0.2
     zeta: float = 0.7
     margin: str = "push"
     optimizer: str = "adamw"
@@ -104,6 +104,7 @@ PRESETS = {
         text_layers=2,
         hidden_units=512,
         dropout=0.15,
+        input_dropout=0.0,
         class_names=False,
         standardize=False,
         square_root=False,

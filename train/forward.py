@@ -39,8 +39,12 @@ def make_forward(network: keras.Model) -> Forward:
 
 
 def features_of(rows: Rows, network: keras.Model) -> dict[str, NDArray[Any]]:
-    """The vectors of some rows as the inputs of a network."""
-    return {name: getattr(rows, name) for name in MODALITIES if name in network.input}
+    """The vectors of some rows as the inputs of a network; zeros for a modality that the rows' store lacks."""
+    inputs = {}
+    for name, tensor in network.input.items():
+        vectors, dimension = getattr(rows, name), tensor.shape[-1]
+        inputs[name] = vectors if vectors.shape[1] else np.zeros((len(rows), dimension), np.float32)
+    return inputs
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
