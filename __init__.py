@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from huse.embed.batch import embed_source as embed_source
-    from huse.embed.evaluate import evaluate_model as evaluate_model
+    from huse.train.evaluate import evaluate_model as evaluate_model
     from huse.embed.model import Model as Model
     from huse.embed.model import load as load
     from huse.embed.search import search_embeddings as search_embeddings
@@ -30,7 +30,7 @@ _HOME = {
     "Model": "huse.embed.model",
     "Store": "huse.features.store",
     "embed_source": "huse.embed.batch",
-    "evaluate_model": "huse.embed.evaluate",
+    "evaluate_model": "huse.train.evaluate",
     "extract_features": "huse.extract.run",
     "fit_model": "huse.train.fit",
     "load": "huse.embed.model",

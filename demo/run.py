@@ -20,8 +20,8 @@ from huse.train.evaluate import evaluate_model, figures_table
 from huse.train.fit import fit_model
 
 TEXT_QUERIES = ("sea animal", "happy face", "fast food")
-PICTURE_QUERY = "1f42c"
-"""Key of the emoji whose picture is searched for: a dolphin."""
+PICTURE_QUERY = "1f43c"
+"""Key of the emoji whose picture is searched for: a panda, of the test split."""
 
 HITS = 5
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from huse.train.batches import TrainingRows
 from huse.train.config import FitConfig
 
 START_SCALE = 16.0
@@ -77,14 +78,11 @@ class SharedHead(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def build_towers(
-    image: NDArray[np.floating], text: NDArray[np.floating], classes: int, config: FitConfig
-) -> keras.Model:
+def build_towers(data: TrainingRows, classes: int, config: FitConfig) -> keras.Model:
     """The untrained network for features like the given ones.
 
     Args:
-        image: (n, Di) training features, for the input statistics; Di is 0 when the store has no pictures.
-        text: (m, Dt) likewise, of texts.
+        data: training rows, for the dimensions and the input statistics.
         classes: K.
         config: hyperparameters.
 
@@ -96,6 +94,7 @@ def build_towers(
     head = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
+    image, text = data.image[data.has_image], data.text[data.has_text]
     for name, features, depth in (("image", image, config.image_layers), ("text", text, config.text_layers)):
         if not features.shape[1]:
             continue

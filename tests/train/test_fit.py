@@ -188,8 +188,8 @@ def test_options_out_of_range_are_named() -> None:
             preset("default", **changes)
     with pytest.raises(FitError, match="no preset 'x'"):
         preset("x")
-    with pytest.raises(FitError, match="no hyperparameter colour"):
-        preset("default", colour=1)
+    with pytest.raises(FitError, match="no hyperparameter size"):
+        preset("default", size=1)
 
 
 def test_the_paper_counts_in_steps() -> None:

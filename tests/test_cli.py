@@ -1,0 +1,188 @@
+"""The command line: through click's runner, and the main job in real subprocesses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from samples import random_store, read_csv, write_csv
+
+from huse.cli import main
+from huse.features.store import Store
+
+BIN = Path(sys.executable).parent / "huse"
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def huse(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BIN, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def ok(*arguments: object) -> str:
+    result = huse(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == "", "no notices, warnings or bars when not on a terminal"
+    return result.stdout
+
+
+def ok_json(*arguments: object) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(ok(*arguments, "--json"))
+    return value
+
+
+def test_help_is_fast_and_loads_nothing_heavy() -> None:
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert "huse extract MANIFEST STORE" in ok("--help")
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.3
+    code = "import sys, huse, huse.cli; assert not {'tensorflow', 'keras', 'sklearn', 'h5py'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_command_and_option_has_help() -> None:
+    def walk(command: Any, path: list[str]) -> None:
+        result = invoke(*path, "--help")
+        assert result.exit_code == 0
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.help, f"{path} {parameter.name}"
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, [*path, name])
+
+    walk(main, [])
+
+
+def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
+    store, model, out = tmp_path / "features", tmp_path / "model", tmp_path / "embeddings"
+    bad = [
+        {"key": "missing", "image": "absent.png", "text": "a missing file"},
+        {"key": "words", "image": str(tmp_path / "words.jpg"), "text": "a text file"},
+        {"key": "zero", "image": str(tmp_path / "zero.png"), "text": "a zero-byte picture"},
+        {"key": "mute", "image": read_csv(few_emoji)[20]["image"], "text": "  "},
+    ]
+    (tmp_path / "words.jpg").write_text("not a picture")
+    (tmp_path / "zero.png").write_bytes(b"")
+    rows = read_csv(few_emoji)
+    for place, row in zip((3, 11, 30, 38), bad, strict=True):
+        rows.insert(place, {**rows[0], **row, "split": "train"})
+    manifest = write_csv(few_emoji.parent / "with_bad.csv", rows)
+
+    printed = ok("extract", manifest, store, "--shard-size", 20, "--batch-size", 8)
+    for key in ("missing", "words", "zero"):
+        assert f"failed: {key}: " in printed
+    stored = Store.open(store).load()
+    assert list(stored.key) == [row["key"] for row in rows]
+    assert list(stored.key[~stored.has_image]) == ["missing", "words", "zero"]
+    assert list(stored.key[~stored.has_text]) == ["mute"]
+    clean = tmp_path / "clean"
+    ok("extract", few_emoji, clean, "--batch-size", 8)
+    other = Store.open(clean).load()
+    at = {key: i for i, key in enumerate(stored.key)}
+    for i, key in enumerate(other.key):  # aligned by content, not by count
+        assert abs(stored.image[at[key]].astype(float) - other.image[i].astype(float)).max() < 0.05
+        assert abs(stored.text[at[key]].astype(float) - other.text[i].astype(float)).max() < 1e-3
+    twin = at[read_csv(few_emoji)[20]["key"]]
+    assert abs(stored.image[at["mute"]].astype(float) - stored.image[twin].astype(float)).max() < 0.05
+
+    again = ok_json("extract", manifest, store, "--shard-size", 20)
+    assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 46, 3)
+    assert "saved" in ok("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32)
+    figures = ok_json("evaluate", model, store)
+    assert set(figures["accuracy"]) == {"image", "text", "fused"}
+    directions = {"image_to_image", "image_to_text", "text_to_image", "text_to_text"}
+    assert set(figures["retrieval"]) == directions
+    assert all(set(values) == {"r_at_1", "r_at_5", "r_at_10", "map"} for values in figures["retrieval"].values())
+    assert figures["accuracy"]["fused"] > 0.8
+    assert "accuracy   image" in ok("evaluate", model, store, "--split", "all")
+    assert ok_json("embed", model, store, out)["embedded"] == 46
+    hits = ok_json("search", model, out, "--text", "wild animal", "-k", 3)["hits"]
+    assert [hit["label"] for hit in hits] == ["animals & nature/animal mammal"] * 3
+    assert "flags" in ok("search", model, out, "--image", few_emoji.parent / read_csv(few_emoji)[0]["image"])
+    inspected = ok_json("store", "inspect", store)
+    assert (inspected["rows"], inspected["with_image"], inspected["with_text"], inspected["failures"]) == (
+        46,
+        43,
+        45,
+        3,
+    )
+    assert "vgg16, 512-d" in ok("store", "inspect", store)
+    assert "3 of 3 shards are whole" in ok("store", "verify", store)
+    assert "zero\tread\tempty file" in ok("store", "failures", store)
+
+
+def test_errors_are_one_line_with_exit_1(tmp_path: Path) -> None:
+    for arguments, message in (
+        (["extract", tmp_path / "absent.csv", tmp_path / "s"], "cannot be read"),
+        (["fit", tmp_path / "nothing", tmp_path / "m"], "make a store with huse extract"),
+        (["evaluate", tmp_path / "nothing", tmp_path / "s"], "make a model with huse fit"),
+        (["store", "inspect", tmp_path], "no store.json"),
+    ):
+        result = huse(*arguments)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert result.stderr.startswith("Error: ")
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert "Traceback" in huse("--debug", "store", "inspect", tmp_path).stderr
+
+
+def test_wrong_usage_is_exit_2(tmp_path: Path) -> None:
+    for arguments in (["fit"], ["search", "m", "e"], ["search", "m", "e", "--text", "a", "--image", "b"], ["nonsense"]):
+        assert invoke(*arguments).exit_code == 2
+    assert invoke("fit", "s", "m", "--preset", "best").exit_code == 2
+
+
+def test_other_encoders_end_with_one_line_naming_both(few_store: Path, tmp_path: Path) -> None:
+    other = random_store(tmp_path / "other")
+    ok("fit", few_store, tmp_path / "m", "--epochs", 1, "--hidden-units", 8)
+    result = huse("embed", tmp_path / "m", other.path, tmp_path / "out")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "vgg16" in result.stderr
+    assert "image-test" in result.stderr
+
+
+def test_failing_runs_still_name_the_rows(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", [{"key": "a", "image": "no.png"}, {"key": "b", "image": "none.png"}])
+    result = huse("extract", manifest, tmp_path / "s")
+    assert result.returncode == 1
+    assert "failed: a: No such file" in result.stdout
+    assert "all 2 rows failed" in result.stderr
+
+
+def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s")
+    store.shard_path(1).write_bytes(b"")
+    result = invoke("store", "verify", store.path, "--json")
+    assert result.exit_code == 1
+    assert list(json.loads(result.output)["problems"]) == ["shard-00001.h5"]
+
+
+@pytest.mark.slow
+def test_an_interrupt_is_quiet_and_resumable(emoji: Path, tmp_path: Path) -> None:
+    import signal
+
+    manifest = write_csv(emoji.parent / "some.csv", read_csv(emoji)[:150])
+    command = [BIN, "extract", manifest, tmp_path / "s", "--shard-size", "20", "--batch-size", "10"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "s" / "shard-00001.h5").exists():
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert printed.strip() == "Aborted!"
+    assert not list((tmp_path / "s").glob(".*tmp"))
+    done = len(list((tmp_path / "s").glob("shard-*.h5")))
+    assert ok_json(*command[1:])["reused"] >= 20 * done
