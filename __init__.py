@@ -12,7 +12,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from huse.embed.batch import embed_source as embed_source
-    from huse.train.evaluate import evaluate_model as evaluate_model
     from huse.embed.model import Model as Model
     from huse.embed.model import load as load
     from huse.embed.search import search_embeddings as search_embeddings
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from huse.features.errors import HuseError as HuseError
     from huse.features.store import Store as Store
     from huse.train.config import FitConfig as FitConfig
+    from huse.train.evaluate import evaluate_model as evaluate_model
     from huse.train.fit import fit_model as fit_model
 
 _HOME = {
