@@ -10,6 +10,7 @@ from huse.features.errors import FitError
 MARGINS = ("paper", "push")
 LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
+OBJECTIVES = ("huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie")
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class FitConfig:
 
     Attributes:
         preset: name of the preset the values started from, for the record.
+        objective: ``huse``, or one it is compared with, see `objectives.py`.
         dimension: D, length of the embeddings.
         image_layers: number of hidden layers of the image tower.
         text_layers: number of hidden layers of the text tower.
@@ -35,6 +37,7 @@ class FitConfig:
         delta: weight of the supervised contrastive loss over both modalities; 0 as in the paper.
         temperature: of the contrastive loss.
         zeta: margin of the graph loss.
+        hinge: margin of the triplet and ranking losses of other objectives.
         margin: ``paper`` keeps eq. 10 as printed, ``push`` also drives pairs of far classes beyond zeta.
         optimizer: ``adamw`` with cosine decay, or ``rmsprop`` at a constant rate.
         learning_rate: at the start.
@@ -50,6 +53,7 @@ class FitConfig:
     """
 
     preset: str = "default"
+    objective: str = "huse"
     dimension: int = 512
     image_layers: int = 1
     text_layers: int = 1
@@ -67,6 +71,7 @@ class FitConfig:
     delta: float = 0.5
     temperature: float = 0.2
     zeta: float = 0.7
+    hinge: float = 0.2
     margin: str = "push"
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
@@ -81,9 +86,10 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("margin", MARGINS), ("logits", LOGITS), ("optimizer", OPTIMIZERS)):
+        choices = {"margin": MARGINS, "logits": LOGITS, "optimizer": OPTIMIZERS, "objective": OBJECTIVES}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise FitError(f"{name} is {getattr(self, name)!r}; use {' or '.join(allowed)}")
+                raise FitError(f"{name} is {getattr(self, name)!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")

@@ -121,7 +121,7 @@ def search_best(task: Task, config: FitConfig) -> Best:
     every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
     epochs = epochs_of(config, len(task.train))
     with tqdm(total=epochs, desc="fit", unit="epoch", disable=None) as bar:
-        for entry in run_epochs(network, task.train, task.graph, config):
+        for entry in run_epochs(network, task.train, task.graph, task.class_vectors, config):
             best.history.append({"phase": "search", **entry})
             bar.update()
             bar.set_postfix(loss=f"{entry['loss']:.3f}", val=f"{score:.3f}")
@@ -149,7 +149,7 @@ def _refit(task: Task, config: FitConfig, best: Best) -> keras.Model:
     data = task.everything or task.train
     network = build_towers(data, len(task.classes), config)
     with tqdm(total=best.epoch, desc="refit", unit="epoch", disable=None) as bar:
-        for entry in run_epochs(network, data, task.graph, config):
+        for entry in run_epochs(network, data, task.graph, task.class_vectors, config):
             best.history.append({"phase": "refit", **entry})
             bar.update()
             bar.set_postfix(loss=f"{entry['loss']:.3f}")

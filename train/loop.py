@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from huse.train.batches import TrainingRows, epoch_batches
 from huse.train.config import FitConfig
 from huse.train.forward import MODALITIES
-from huse.train.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
-
-LOSSES = ("loss", "class", "graph", "gap", "contrastive")
+from huse.train.objectives import OBJECTIVES, Batch
 
 
 def epochs_of(config: FitConfig, rows: int) -> int:
@@ -30,7 +28,11 @@ def steps_per_epoch(config: FitConfig, rows: int) -> int:
 
 
 def run_epochs(
-    network: keras.Model, data: TrainingRows, graph: NDArray[np.float32], config: FitConfig
+    network: keras.Model,
+    data: TrainingRows,
+    graph: NDArray[np.float32],
+    class_vectors: NDArray[np.float32],
+    config: FitConfig,
 ) -> Iterator[dict[str, float]]:
     """Trains a network in place; yields after every epoch.
 
@@ -38,64 +40,33 @@ def run_epochs(
         network: from `build_towers`.
         data: rows to train on.
         graph: (K, K) semantic graph.
+        class_vectors: (K, D) unit vectors of the class names, for the objectives that use them.
         config: hyperparameters.
 
     Yields:
-        ``epoch`` from 1 on, and the epoch's mean of the total loss and of each loss before its weight.
+        ``epoch`` from 1 on, and the epoch's mean of ``loss`` and of each of its weighted parts.
     """
     epochs = epochs_of(config, len(data))
     total_steps = config.steps or epochs * steps_per_epoch(config, len(data))
-    step = _compiled_step(network, data, graph, config, _optimizer(config, total_steps))
+    step = _compiled_step(network, data, graph, class_vectors, config, _optimizer(config, total_steps))
     rng = np.random.default_rng(config.seed)
     for epoch in range(1, epochs + 1):
         losses = [step(tf.constant(rows)) for rows in epoch_batches(len(data), config.batch_size, rng)]
-        means = np.mean([[float(batch[name]) for name in LOSSES] for batch in losses], axis=0)
-        yield {"epoch": epoch, **dict(zip(LOSSES, means.tolist(), strict=True))}
-
-
-def total_loss(
-    outputs: dict[str, tf.Tensor],
-    labels: tf.Tensor,
-    present: dict[str, tf.Tensor],
-    graph: tf.Tensor,
-    config: FitConfig,
-) -> dict[str, tf.Tensor]:
-    """Every loss of a batch by name, and their weighted sum as ``loss`` (eq. 5).
-
-    Args:
-        outputs: of the network, for B instances.
-        labels: (B,) class numbers.
-        present: (B,) float mask of each modality that the network has.
-        graph: (K, K) semantic graph.
-        config: the weights and margins.
-    """
-    modalities = list(present)
-    embeddings = tf.concat([outputs[f"{m}_embedding"] for m in modalities], 0)
-    logits = tf.concat([outputs[f"{m}_logits"] for m in modalities], 0)
-    pooled, there = tf.tile(labels, [len(modalities)]), tf.concat(list(present.values()), 0)
-    zero = tf.constant(0.0)
-    losses = {"class": classification_loss(logits, pooled, there), "graph": zero, "gap": zero, "contrastive": zero}
-    if config.beta:
-        losses["graph"] = graph_loss(embeddings, pooled, there, graph, config.zeta, config.margin)
-    if config.gamma and len(modalities) == 2:
-        both = present["image"] * present["text"]
-        losses["gap"] = gap_loss(outputs["image_embedding"], outputs["text_embedding"], both)
-    if config.delta:
-        losses["contrastive"] = contrastive_loss(embeddings, pooled, there, config.temperature)
-    weights = {"class": config.alpha, "graph": config.beta, "gap": config.gamma, "contrastive": config.delta}
-    return {"loss": tf.add_n([weights[name] * value for name, value in losses.items()]), **losses}
+        yield {"epoch": epoch, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
 
 
 def _compiled_step(
     network: keras.Model,
     data: TrainingRows,
     graph: NDArray[np.float32],
+    class_vectors: NDArray[np.float32],
     config: FitConfig,
     optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     features = {m: tf.constant(getattr(data, m)) for m in MODALITIES if m in network.input}
     masks = {m: tf.constant(getattr(data, f"has_{m}"), tf.float32) for m in features}
-    labels, distances = tf.constant(data.labels), tf.constant(graph)
+    labels, distances, names = tf.constant(data.labels), tf.constant(graph), tf.constant(class_vectors)
+    objective = OBJECTIVES[config.objective]
     variables = network.trainable_variables
     optimizer.build(variables)
 
@@ -105,9 +76,11 @@ def _compiled_step(
         present = {m: tf.gather(mask, rows) for m, mask in masks.items()}
         with tf.GradientTape() as tape:
             outputs = network(batch, training=True)
-            losses = total_loss(outputs, tf.gather(labels, rows), present, distances, config)
-        optimizer.apply_gradients(zip(tape.gradient(losses["loss"], variables), variables, strict=True))
-        return losses
+            losses = objective(Batch(outputs, tf.gather(labels, rows), present, distances, names), config)
+            loss = tf.add_n(list(losses.values()))
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
+        return {"loss": loss, **losses}
 
     compiled: Callable[[tf.Tensor], dict[str, tf.Tensor]] = step
     return compiled

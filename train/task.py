@@ -14,6 +14,7 @@ from huse.features.rows import Rows, concatenate
 from huse.features.store import Store
 from huse.train.batches import TrainingRows, hold_out
 from huse.train.config import FitConfig
+from huse.train.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES
 from huse.train.semantic_graph import graph_from_taxonomy, graph_from_vectors
 
 ClassTexts = tuple[NDArray[np.float32], NDArray[np.int32]]
@@ -26,6 +27,7 @@ class Task:
     Attributes:
         classes: K label paths, sorted.
         graph: (K, K) semantic distances.
+        class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when the store has none.
         train: rows to train on while looking for the best epoch, class names as texts after them.
         train_rows: how many of them are stored rows.
         val: rows that choose the epoch and the fusion weight; may be none.
@@ -35,6 +37,7 @@ class Task:
 
     classes: list[str]
     graph: NDArray[np.float32]
+    class_vectors: NDArray[np.float32]
     train: TrainingRows
     train_rows: int
     val: TrainingRows
@@ -56,6 +59,8 @@ def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> T
     Raises:
         FitError: fewer than two classes, or no such graph.
     """
+    if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
+        raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
     train, val, held_out = _split(_labeled(store), config, store.path)
     classes = sorted({*train.label, *held_out.label})
     graph = load_graph(semantic_graph, store, classes)
@@ -66,6 +71,7 @@ def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> T
     return Task(
         classes,
         graph,
+        _class_vectors(store, classes, config),
         TrainingRows.of(train, classes).with_texts(*names),
         len(train),
         TrainingRows.of(val, classes),
@@ -111,6 +117,27 @@ def _graph_of_names(store: Store, classes: list[str]) -> NDArray[np.float32]:
             f"{store.path}: no vector for the class names; run huse extract again, or use --semantic-graph taxonomy"
         )
     return graph_from_vectors(stored.vectors[[number[label] for label in classes]])
+
+
+def _class_vectors(store: Store, classes: list[str], config: FitConfig) -> NDArray[np.float32]:
+    """Unit vectors of the class names, in the order of the classes.
+
+    Raises:
+        FitError: the objective maps onto them, and there are none or they have another dimension.
+    """
+    stored = store.read_classes()
+    number = {label: i for i, label in enumerate(stored.labels)} if stored else {}
+    if stored is None or not set(classes) <= set(number):
+        vectors = np.zeros((len(classes), 0), np.float32)
+    else:
+        vectors = stored.vectors[[number[label] for label in classes]]
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    if config.objective in ONTO_CLASS_NAMES and vectors.shape[1] != config.dimension:
+        raise FitError(
+            f"objective {config.objective} maps onto class-name vectors: {store.path} has them in "
+            f"{vectors.shape[1]} dimensions, --dimension is {config.dimension}"
+        )
+    return vectors
 
 
 def _class_texts(store: Store, classes: list[str], config: FitConfig) -> ClassTexts:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from huse.train.batches import TrainingRows
 from huse.train.config import FitConfig
+from huse.train.objectives import SEPARATE_HEADS
 
 START_SCALE = 16.0
 """Logit scale (inverse temperature) that `cosine` logits start from."""
@@ -91,7 +92,10 @@ def build_towers(data: TrainingRows, classes: int, config: FitConfig) -> keras.M
         length), `image_logits`, `text_logits` (K); a modality of dimension 0 has none of them.
     """
     seeds = iter(range(config.seed * 1000, config.seed * 1000 + 1000))
-    head = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")
+    heads = {"image": SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")}
+    heads["text"] = heads["image"]
+    if config.objective in SEPARATE_HEADS:
+        heads["text"] = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="text_head")
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     image, text = data.image[data.has_image], data.text[data.has_text]
@@ -101,7 +105,7 @@ def build_towers(data: TrainingRows, classes: int, config: FitConfig) -> keras.M
         root = config.square_root and name == "image"
         tower = _tower(name, features, depth, root, config, seeds)
         inputs[name] = keras.Input((features.shape[1],), name=name)
-        outputs[f"{name}_embedding"], outputs[f"{name}_logits"] = head(tower(inputs[name]))
+        outputs[f"{name}_embedding"], outputs[f"{name}_logits"] = heads[name](tower(inputs[name]))
     return keras.Model(inputs, outputs, name="huse")
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from huse.train import metrics
-from huse.train.metrics import accuracy, retrieval_metrics
+from huse.train.metrics import accuracy, hierarchical_precision, retrieval_metrics
+from huse.train.taxonomy import ancestors_of_labels, near_classes
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,6 +106,37 @@ def test_a_class_of_one_can_not_be_found_in_its_own_modality() -> None:
     labels, keys = np.array([0, 0, 1]), np.arange(3)
     result = retrieval_metrics(q, q, labels, labels, keys, keys, ks=(2,))
     assert result["r_at_2"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_hierarchical_precision_equals_the_plain_loop(own: bool) -> None:
+    rng = np.random.default_rng(5)
+    labels = ["a/x/1", "a/x/2", "a/y/3", "b/z/4", "b/z/5", "c"]
+    near = near_classes(ancestors_of_labels(labels), (1, 2, 5))
+    vectors, classes = unit(rng.normal(size=(30, 4))), rng.integers(0, 6, 30)
+    keys = np.arange(30)
+    ours = hierarchical_precision(vectors, vectors, classes, classes, near, *((keys, keys) if own else (None, None)))
+    for k in (1, 2, 5):
+        shares = []
+        for i in range(30):
+            order = sorted(
+                (j for j in range(30) if not (own and i == j)), key=lambda j: -float(vectors[i] @ vectors[j])
+            )
+            path = labels[classes[i]].split("/")
+            right = {classes[i]}
+            for depth in range(len(path) - 1, -1, -1):
+                if len(right) < k:
+                    right = {c for c, label in enumerate(labels) if label.split("/")[:depth] == path[:depth]}
+            shares.append(sum(classes[j] in right for j in order[:k]) / k)
+        assert ours[f"hp_at_{k}"] == pytest.approx(np.mean(shares), abs=1e-6)
+
+
+def test_hierarchical_precision_of_ties_is_chance() -> None:
+    constant, classes = np.ones((20, 1)), np.arange(20) % 2
+    near = {k: np.eye(2, dtype=bool) for k in (1, 5)}
+    assert hierarchical_precision(constant, constant, classes, classes, near) == pytest.approx(
+        {"hp_at_1": 0.5, "hp_at_5": 0.5}
+    )
 
 
 def test_accuracy() -> None:

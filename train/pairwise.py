@@ -1,0 +1,170 @@
+"""The pairwise losses of a batch at once: the same values and gradients as `losses.py`, in a fraction of the time.
+
+The pooled batch is B pictures and B texts of the same instances, so its 2B x 2B similarities are four B x B blocks, of
+which one is another's transpose, and all of them share one B x B matrix of class distances. Both losses are symmetric
+functions of the similarities, so one symmetric gradient per block serves both sides of the product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+EPSILON = 1e-9
+
+Blocks = list[tuple[int, int]]
+
+
+def pairwise_losses(
+    embeddings: list[tf.Tensor],
+    labels: tf.Tensor,
+    present: list[tf.Tensor],
+    graph: tf.Tensor,
+    zeta: float,
+    margin: str,
+    temperature: float | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`graph_loss` and `contrastive_loss` of a batch, differentiable in the embeddings.
+
+    Args:
+        embeddings: for one or two modalities, (B, D) unit vectors of the same instances.
+        labels: (B,) int class numbers.
+        present: for each modality, (B,) float mask.
+        graph: (K, K) semantic distances.
+        zeta: margin of the graph loss.
+        margin: ``paper`` or ``push``.
+        temperature: of the contrastive loss; None leaves it out, as 0.
+
+    Returns:
+        The graph loss and the contrastive loss, two scalars.
+    """
+    classes = tf.gather(tf.gather(graph, labels), labels, axis=1)
+    same = tf.cast(labels[:, None] == labels[None, :], embeddings[0].dtype)
+
+    @tf.custom_gradient
+    def both(*vectors: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
+        blocks = [(a, b) for a in range(len(vectors)) for b in range(a, len(vectors))]
+        products = [tf.matmul(vectors[a], vectors[b], transpose_b=True) for a, b in blocks]
+        losses, graph_slopes, contrast_slopes = _losses_and_slopes(
+            products, blocks, classes, same, present, zeta, margin, temperature
+        )
+
+        def gradient(d_graph: tf.Tensor, d_contrast: tf.Tensor) -> list[tf.Tensor]:
+            slopes = _weighted(graph_slopes, contrast_slopes, d_graph, d_contrast)
+            return _spread(slopes, blocks, list(vectors))
+
+        return losses, gradient
+
+    result: tuple[tf.Tensor, tf.Tensor] = both(*embeddings)
+    return result
+
+
+@tf.function(jit_compile=True)
+def _losses_and_slopes(
+    products: list[tf.Tensor],
+    blocks: Blocks,
+    classes: tf.Tensor,
+    same: tf.Tensor,
+    present: list[tf.Tensor],
+    zeta: float,
+    margin: str,
+    temperature: float | None,
+) -> tuple[tuple[tf.Tensor, tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
+    """Both losses, and for each block the derivative by its similarities plus that by the transposed ones."""
+    pairs = [present[a][:, None] * present[b][None, :] for a, b in blocks]
+    graph_loss, graph_slopes = _graph(products, blocks, classes, present, pairs, zeta, margin)
+    if temperature is None:
+        zero = tf.constant(0.0, classes.dtype)
+        return (graph_loss, zero), graph_slopes, [tf.zeros_like(classes)] * len(blocks)
+    contrast, contrast_slopes = _contrast(products, blocks, same, present, pairs, temperature)
+    return (graph_loss, contrast), graph_slopes, contrast_slopes
+
+
+def _graph(
+    products: list[tf.Tensor],
+    blocks: Blocks,
+    classes: tf.Tensor,
+    present: list[tf.Tensor],
+    pairs: list[tf.Tensor],
+    zeta: float,
+    margin: str,
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    count = tf.square(tf.add_n([tf.reduce_sum(p) for p in present])) + EPSILON
+    graph_sum = tf.constant(0.0, classes.dtype)
+    graph_slopes = []
+    for product, pair, (a, b) in zip(products, pairs, blocks, strict=True):
+        terms, slope = _graph_terms(1.0 - product, classes, zeta, margin)
+        graph_sum += (1.0 if a == b else 2.0) * tf.reduce_sum(terms * pair)
+        graph_slopes.append(-2.0 * slope * pair / count)
+    return graph_sum / count, graph_slopes
+
+
+def _contrast(
+    products: list[tf.Tensor],
+    blocks: Blocks,
+    same: tf.Tensor,
+    present: list[tf.Tensor],
+    pairs: list[tf.Tensor],
+    temperature: float,
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    others = 1.0 - tf.eye(tf.shape(same)[0], dtype=same.dtype)
+    apart = [pair * others if a == b else pair for pair, (a, b) in zip(pairs, blocks, strict=True)]
+    # similarities of unit vectors are at most 1, so this exponential never overflows
+    weights = [tf.exp((product - 1.0) / temperature) * w for product, w in zip(products, apart, strict=True)]
+    positives = [same * w for w in apart]
+    total = _row_sums(weights, blocks, len(present))
+    number = _row_sums(positives, blocks, len(present))
+    pulled = _row_sums([p * (s - 1.0) for p, s in zip(positives, products, strict=True)], blocks, len(present))
+    valid = [p * tf.cast(n > 0, p.dtype) for p, n in zip(present, number, strict=True)]
+    anchors = tf.add_n([tf.reduce_sum(v) for v in valid]) + EPSILON
+    contrast = tf.constant(0.0, same.dtype)
+    push, pull = [], []
+    for v, z, n, s in zip(valid, total, number, pulled, strict=True):
+        log_total = tf.math.log(tf.where(z > 0, z, 1.0))
+        contrast += tf.reduce_sum(v * (log_total - s / tf.maximum(n, 1.0) / temperature)) / anchors
+        push.append(v / tf.where(z > 0, z, 1.0) / (anchors * temperature))
+        pull.append(v / tf.maximum(n, 1.0) / (anchors * temperature))
+    contrast_slopes = [
+        w * (push[a][:, None] + push[b][None, :]) - p * (pull[a][:, None] + pull[b][None, :])
+        for w, p, (a, b) in zip(weights, positives, blocks, strict=True)
+    ]
+    return contrast, contrast_slopes
+
+
+@tf.function(jit_compile=True)
+def _weighted(
+    graph_slopes: list[tf.Tensor], contrast_slopes: list[tf.Tensor], d_graph: tf.Tensor, d_contrast: tf.Tensor
+) -> list[tf.Tensor]:
+    return [d_graph * g + d_contrast * c for g, c in zip(graph_slopes, contrast_slopes, strict=True)]
+
+
+def _graph_terms(distance: tf.Tensor, classes: tf.Tensor, zeta: float, margin: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Terms of the graph loss and their derivative by the distance."""
+    kept = tf.cast((classes < zeta) & (distance < zeta), distance.dtype)
+    miss = distance - classes
+    terms, slope = kept * tf.square(miss), 2.0 * kept * miss
+    if margin == "push":
+        short = tf.cast(classes >= zeta, distance.dtype) * tf.nn.relu(zeta - distance)
+        terms, slope = terms + tf.square(short), slope - 2.0 * short
+    return terms, slope
+
+
+def _row_sums(values: list[tf.Tensor], blocks: Blocks, modalities: int) -> list[tf.Tensor]:
+    """For every modality, the sums over all pooled columns of its rows."""
+    sums: list[Any] = [0.0] * modalities
+    for value, (a, b) in zip(values, blocks, strict=True):
+        sums[a] += tf.reduce_sum(value, axis=1)
+        if a != b:
+            sums[b] += tf.reduce_sum(value, axis=0)
+    return sums
+
+
+def _spread(slopes: list[tf.Tensor], blocks: Blocks, vectors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Derivatives by the vectors of those by their products."""
+    gradients: list[Any] = [0.0] * len(vectors)
+    for slope, (a, b) in zip(slopes, blocks, strict=True):
+        gradients[a] += tf.matmul(slope, vectors[b])
+        if a != b:
+            gradients[b] += tf.matmul(slope, vectors[a], transpose_a=True)
+    return gradients
