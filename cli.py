@@ -26,6 +26,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 MANY_FAILURES = 10
 """Failures that a summary names; the others are counted."""
 
+taxonomy_option = click.option(
+    "--taxonomy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Tree of classes for HP@K, child,parent CSV or JSON.  [default: the label paths]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 
 
@@ -169,12 +175,18 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
 @click.option(
     "--semantic-graph", default="names", show_default=True, metavar="names|taxonomy|FILE.npy", help="Class distances."
 )
+@click.option(
+    "--objective",
+    type=click.Choice(["huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie"]),
+    help="Losses to train with.  [default: huse]",
+)
 @click.option("--alpha", type=float, help="Weight of the classification loss (eq. 8).")
 @click.option("--beta", type=float, help="Weight of the semantic graph loss (eq. 9-11).")
 @click.option("--gamma", type=float, help="Weight of the cross-modal gap loss (eq. 12).")
 @click.option("--delta", type=float, help="Weight of the supervised contrastive loss; 0 as in the paper.")
 @click.option("--zeta", type=float, help="Margin of the semantic graph loss.")
 @click.option("--margin", type=click.Choice(["paper", "push"]), help="Eq. 10 as printed, or with far pairs pushed.")
+@click.option("--hinge", type=float, help="Margin of the triplet and ranking losses of other objectives.")
 @click.option("--blend", type=float, help="Share of the class prototypes in the embedding; 0 as in the paper.")
 @click.option("--temperature", type=float, help="Temperature of the contrastive loss.")
 @click.option("--dimension", type=int, help="Length D of the embeddings.")
@@ -214,14 +226,49 @@ def fit(
 @click.option(
     "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
 )
+@taxonomy_option
 @json_option
 @uses_tensorflow
-def evaluate(model: Path, store: Path, split: str, as_json: bool) -> None:
+def evaluate(model: Path, store: Path, split: str, taxonomy: Path | None, as_json: bool) -> None:
     """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
     from huse.train.evaluate import evaluate_model, figures_table
 
-    result = evaluate_model(model, store, split)
+    result = evaluate_model(model, store, split, taxonomy)
     _print(as_json, result, lambda: click.echo(figures_table(result)))
+
+
+@main.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("compare"), show_default=True, help="For tables.")
+@click.option("--objectives", metavar="A,B,...", help="Some of the methods.  [default: all]")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs a tuned method.")
+@click.option("--trials", type=click.IntRange(1), default=3, show_default=True, help="Configurations tried a method.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training rows, for every method.")
+@taxonomy_option
+@json_option
+@uses_tensorflow
+def compare(
+    store: Path,
+    out: Path,
+    objectives: str | None,
+    seeds: int,
+    trials: int,
+    epochs: int | None,
+    taxonomy: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare objectives on the same towers and features: the paper's Tables 1 to 3.
+
+    Each method is tuned on validation rows by the same number of random trials, then trained with several seeds and
+    measured on the test rows. Methods: posterior, separate, triplet, cme, adamine, devise, hie, huse-p, huse-paper,
+    huse.
+    """
+    from huse.train.compare import METHODS
+    from huse.train.compare import compare as run
+
+    chosen = tuple(objectives.split(",")) if objectives else METHODS
+    results = run(store, out, chosen, seeds, trials, taxonomy, {"epochs": epochs} if epochs else None)
+    _print(as_json, results, lambda: click.echo((out / "tables.md").read_text(encoding="utf-8")))
 
 
 @main.command()

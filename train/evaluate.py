@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,29 @@ from huse.features.errors import StoreError
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
 from huse.train.forward import Arrays, features_of, fuse, softmax
-from huse.train.metrics import accuracy, retrieval_metrics
+from huse.train.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.model_folder import TrainedModel, check_store, load_model
+from huse.train.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
 
 DIRECTIONS = (("image", "image"), ("image", "text"), ("text", "image"), ("text", "text"))
+HP_KS = (2, 5, 10)
 
 
-def evaluate_model(model: str | Path | TrainedModel, store: str | Path, split: str = "test") -> dict[str, Any]:
+def evaluate_model(
+    model: str | Path | TrainedModel, store: str | Path, split: str = "test", taxonomy: Path | None = None
+) -> dict[str, Any]:
     """Measures a model on the labeled rows of a store: `huse evaluate`.
 
     Args:
         model: a model folder, or the model.
         store: features of the model's own encoders.
         split: ``train``, ``val``, ``test``, or ``all``.
+        taxonomy: file with the tree of classes for HP@K; the label paths spell it by default.
 
     Returns:
-        ``rows``, ``split``, ``accuracy`` by ``image``, ``text`` and ``fused``, and ``retrieval`` by direction, each
-        with ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``. A figure that these rows do not allow is None.
+        ``rows``, ``split``, ``accuracy`` by ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
+        ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``, and ``hierarchical`` with ``hp_at_2``, ``5`` and ``10``.
+        A figure that these rows do not allow is None.
 
     Raises:
         FingerprintError: the store was made by other encoders.
@@ -44,7 +51,12 @@ def evaluate_model(model: str | Path | TrainedModel, store: str | Path, split: s
         raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
-    return {"rows": len(rows), "split": split, **figures(outputs, data, rows.label, trained.fusion_weight)}
+    return {
+        "rows": len(rows),
+        "split": split,
+        **figures(outputs, data, rows.label, trained.fusion_weight),
+        "hierarchical": hierarchical_figures(outputs, data, rows.label, taxonomy),
+    }
 
 
 def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float) -> dict[str, Any]:
@@ -63,13 +75,40 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
     }
 
 
+def hierarchical_figures(
+    outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
+) -> dict[str, dict[str, float | None]]:
+    """HP@2, HP@5 and HP@10 (paper 4.4) in four directions.
+
+    Args:
+        outputs: of the network for n rows.
+        data: these rows.
+        labels: (n,) their label paths.
+        taxonomy: file that holds the tree of classes; by default the label paths spell it.
+
+    Raises:
+        FitError: the file cannot be used.
+    """
+    names, classes = np.unique(labels.astype(str), return_inverse=True)
+    labels_used = sorted(names.tolist())
+    ancestors = read_taxonomy(taxonomy, labels_used) if taxonomy else ancestors_of_labels(labels_used)
+    near = near_classes(ancestors, HP_KS)
+    return {
+        way: {k: _known(v) for k, v in hierarchical_precision(a, b, classes[q], classes[g], near, *own).items()}
+        for way, a, b, q, g, own in _directions(outputs, data)
+    }
+
+
 def figures_table(result: dict[str, Any]) -> str:
     """Accuracy and retrieval figures as text."""
     accuracy = "   ".join(f"{name} {_figure(value)}" for name, value in result["accuracy"].items())
     lines = [f"{result['rows']} rows of split {result['split']}", f"accuracy   {accuracy}", ""]
-    lines.append(f"{'retrieval':<16}{'R@1':>8}{'R@5':>8}{'R@10':>8}{'mAP':>8}")
-    for direction, values in result["retrieval"].items():
-        cells = "".join(f"{_figure(value):>8}" for value in values.values())
+    heads, parts = ["R@1", "R@5", "R@10", "mAP"], [result["retrieval"]]
+    if "hierarchical" in result:
+        heads, parts = [*heads, *(f"HP@{k}" for k in HP_KS)], [*parts, result["hierarchical"]]
+    lines.append(f"{'retrieval':<16}" + "".join(f"{head:>8}" for head in heads))
+    for direction in result["retrieval"]:
+        cells = "".join(f"{_figure(value):>8}" for part in parts for value in part[direction].values())
         lines.append(f"{direction.replace('_', ' '):<16}{cells}")
     return "\n".join(lines)
 
@@ -112,20 +151,26 @@ def _accuracies(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> di
 
 
 def _retrieval(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
-    result = {}
     classes = np.unique(labels.astype(str), return_inverse=True)[1]
-    keys = np.arange(len(labels))
+    return {
+        way: retrieval_metrics(a, b, classes[q], classes[g], *own)
+        for way, a, b, q, g, own in _directions(outputs, data)
+    }
+
+
+def _directions(outputs: Arrays, data: TrainingRows) -> Iterator[tuple[str, Any, Any, Any, Any, Any]]:
+    """For each direction its name, query and gallery vectors, their row masks, and their keys if of one modality."""
+    keys = np.arange(len(data))
+    none = np.zeros((len(data), 1), np.float32)
     masks = {
         m: has if f"{m}_embedding" in outputs else np.zeros_like(has)
         for m, has in (("image", data.has_image), ("text", data.has_text))
     }
-    none = np.zeros((len(labels), 1), np.float32)
     for query, gallery in DIRECTIONS:
         q, g = masks[query], masks[gallery]
         own = (keys[q], keys[g]) if query == gallery else (None, None)
         a, b = (outputs.get(f"{m}_embedding", none) for m in (query, gallery))
-        result[f"{query}_to_{gallery}"] = retrieval_metrics(a[q], b[g], classes[q], classes[g], *own)
-    return result
+        yield f"{query}_to_{gallery}", a[q], b[g], q, g, own
 
 
 def _known(value: float) -> float | None:

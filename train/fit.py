@@ -85,10 +85,7 @@ def fit_model(
     require_free(Path(model), overwrite)
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
-    best = search_best(task, config)
-    refit = config.refit and task.everything is not None
-    if refit:
-        best.network = _refit(task, config, best)
+    best = fit_towers(task, config)
     TrainedModel(
         best.network,
         config,
@@ -106,10 +103,18 @@ def fit_model(
         val_rows=len(task.val),
         epochs=sum(entry["phase"] == "search" for entry in best.history),
         best_epoch=best.epoch,
-        refit=refit,
+        refit=any(entry["phase"] == "refit" for entry in best.history),
         seconds=time.perf_counter() - start,
         metrics=best.metrics,
     )
+
+
+def fit_towers(task: Task, config: FitConfig) -> Best:
+    """Looks for the best epoch and, if the configuration says so, trains once more on the held out rows too."""
+    best = search_best(task, config)
+    if config.refit and task.everything is not None:
+        best.network = _refit(task, config, best)
+    return best
 
 
 def search_best(task: Task, config: FitConfig) -> Best:

@@ -1,0 +1,291 @@
+"""`huse compare`: every objective with the same towers, features and budget, as the paper's Tables 1 to 3."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from huse.features.errors import FitError
+from huse.features.rows import Rows
+from huse.features.store import FEATURES, Store
+from huse.train.batches import TrainingRows
+from huse.train.config import OBJECTIVES, PRESETS, FitConfig, preset
+from huse.train.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
+from huse.train.fit import fit_towers, search_best
+from huse.train.forward import Arrays, features_of, make_forward
+from huse.train.objectives import ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
+from huse.train.posterior import fit_posterior
+from huse.train.task import Task, prepare
+
+POSTERIOR = "posterior"
+METHODS = (POSTERIOR, "separate", "triplet", "cme", "adamine", "devise", "hie", "huse-p", "huse-paper", "huse")
+"""`huse-paper` has the losses as printed, with the default towers and optimizer; `huse` is the default preset."""
+
+SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "separate": {},
+    "triplet": {"hinge": (0.1, 0.2, 0.4)},
+    "cme": {"gamma": (0.3, 1.0, 3.0)},
+    "adamine": {"hinge": (0.1, 0.2, 0.4)},
+    "devise": {"hinge": (0.1, 0.2, 0.4)},
+    "hie": {"beta": (0.3, 1.0, 3.0)},
+    "huse-p": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0)},
+    "huse-paper": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0), "zeta": (0.5, 0.7)},
+    "huse": {"blend": (0.3, 0.5, 0.7), "temperature": (0.1, 0.2, 0.3), "delta": (0.5, 1.0), "gamma": (0.0, 0.5)},
+}
+"""What a random search may change, besides learning rate and dropout."""
+
+Result = dict[str, Any]
+
+
+def compare(
+    store: str | Path,
+    out: str | Path,
+    methods: tuple[str, ...] = METHODS,
+    seeds: int = 3,
+    trials: int = 3,
+    taxonomy: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Result:
+    """Tunes each method by the same number of trials on validation rows, then measures it on the test rows.
+
+    Args:
+        store: features with labels, texts, pictures and a test split.
+        out: folder for tables.md, tables.csv, tables.json and bars.png.
+        methods: some of `METHODS`.
+        seeds: runs of each tuned method, for mean and spread.
+        trials: configurations tried a method; the first is the default one.
+        taxonomy: file for HP@K, see `read_taxonomy`; label paths by default.
+        changes: hyperparameters set for every method, such as fewer epochs.
+
+    Returns:
+        By method: ``config``, ``val_score``, and ``figures`` with ``mean`` and ``std`` of every figure.
+
+    Raises:
+        FitError: an unknown method, or a store that does not allow training.
+        StoreError: no test rows.
+    """
+    unknown = set(methods) - set(METHODS)
+    if unknown:
+        raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
+    source = Store.open(store, FEATURES)
+    test = source.load(("test",))
+    test = test.take(test.label != "")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    results: Result = {}
+    with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
+        for method in methods:
+            run = _Posterior if method == POSTERIOR else _Towers
+            results[method] = run(method, source, dict(changes or {})).measure(test, seeds, trials, taxonomy, bar)
+            write_tables(results, folder)
+    return results
+
+
+class _Towers:
+    """Towers under one objective."""
+
+    def __init__(self, method: str, store: Store, changes: dict[str, Any]) -> None:
+        self.method = method
+        self.store = store
+        self.base = base_config(method, store, changes)
+
+    def measure(self, test: Rows, seeds: int, trials: int, taxonomy: Path | None, bar: Any) -> Result:
+        """Tunes on validation rows, then measures on test rows."""
+        scores = []
+        for trial in range(trials):
+            config = self.draw(trial)
+            scores.append((self.validate(config), -trial, config))
+            bar.update()
+        score, _, best = max(scores, key=lambda entry: entry[:2])
+        runs = []
+        for seed in range(seeds):
+            config = self.with_seed(best, seed)
+            outputs, data, weight = self.test(config, test)
+            run = figures(outputs, data, test.label, weight)
+            run["hierarchical"] = hierarchical_figures(outputs, data, test.label, taxonomy)
+            runs.append(blanked(self.method, run))
+            bar.update()
+        return {"config": self.describe(best), "val_score": score, "figures": summarize(runs)}
+
+    def draw(self, trial: int) -> Any:
+        """The configuration of a trial; the first is the default one."""
+        if not trial:
+            return self.base
+        rng = np.random.default_rng([trial, METHODS.index(self.method)])
+        space = {"dropout": (0.3, 0.5), "input_dropout": (0.0, 0.2), **SPACES[self.method]}
+        drawn = {name: values[rng.integers(len(values))] for name, values in space.items()}
+        return replace(self.base, learning_rate=float(10 ** rng.uniform(-3.5, -2.5)), **drawn)
+
+    def validate(self, config: Any) -> float:
+        """The validation score of a configuration."""
+        metrics = search_best(prepare(self.store, config), config).metrics
+        return validation_score(blanked(self.method, metrics))
+
+    def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
+        """The outputs for the test rows of a configuration trained on everything else."""
+        task = prepare(self.store, config)
+        best = fit_towers(task, config)
+        outputs = make_forward(best.network)(features_of(test, best.network))
+        return outputs, TrainingRows.of(test, task.classes), best.fusion_weight
+
+    def with_seed(self, config: Any, seed: int) -> Any:
+        """The same configuration from another seed."""
+        return replace(config, seed=seed)
+
+    def describe(self, config: Any) -> dict[str, Any]:
+        """The configuration, JSON-ready."""
+        values: dict[str, Any] = config.to_dict()
+        return values
+
+
+class _Posterior(_Towers):
+    """Two logistic regressions; a configuration is the regularization C and the seed of the held out rows."""
+
+    def draw(self, trial: int) -> Any:
+        """C from strong to weak regularization, the middle first."""
+        return ((0.01, 0.003, 0.03, 0.001, 0.1, 0.0003, 0.3, 1.0)[trial % 8], 0)
+
+    def validate(self, config: Any) -> float:
+        """The validation score of a configuration."""
+        task = self._task(config)
+        outputs = fit_posterior(task.train, len(task.classes), config[0])(task.val_rows)
+        return validation_score(figures(outputs, task.val, task.val_rows.label, 0.5))
+
+    def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
+        """The outputs for the test rows of classifiers trained on everything else."""
+        task = self._task(config)
+        weight = 0.5
+        if len(task.val):
+            outputs = fit_posterior(task.train, len(task.classes), config[0])(task.val_rows)
+            weight = best_fusion_weight(outputs, task.val)
+        everything = task.everything or task.train
+        outputs = fit_posterior(everything, len(task.classes), config[0])(test)
+        return outputs, TrainingRows.of(test, task.classes), weight
+
+    def with_seed(self, config: Any, seed: int) -> Any:
+        """The same configuration from another seed."""
+        return (config[0], seed)
+
+    def describe(self, config: Any) -> dict[str, Any]:
+        """The configuration, JSON-ready."""
+        return {"C": config[0]}
+
+    def _task(self, config: Any) -> Task:
+        return prepare(self.store, replace(self.base, seed=config[1], class_names=False))
+
+
+def base_config(method: str, store: Store, changes: dict[str, Any]) -> FitConfig:
+    """The default configuration of a method: all share towers, optimizer and budget, and differ in their losses."""
+    own: dict[str, Any] = {}
+    if method not in ("huse", POSTERIOR):
+        own = {"blend": 0.0, "delta": 0.0, "objective": method if method in OBJECTIVES else "huse"}
+    if method == "huse-paper":
+        own["margin"] = PRESETS["paper"].margin
+    stored = store.read_classes()
+    if method in ONTO_CLASS_NAMES and stored is not None:
+        own["dimension"] = stored.vectors.shape[1]
+    return preset("default", **{**changes, **own})
+
+
+def blanked(method: str, run: Result) -> Result:
+    """The figures of a run without those that the method does not train for."""
+    result = json.loads(json.dumps(run))
+    if method in WITHOUT_CLASSIFIER:
+        result["accuracy"] = dict.fromkeys(result["accuracy"])
+    if method in WITHOUT_SPACE:
+        for part in ("retrieval", "hierarchical"):
+            for direction in ("image_to_text", "text_to_image"):
+                if part in result:
+                    result[part][direction] = dict.fromkeys(result[part][direction])
+    return dict(result)
+
+
+def summarize(runs: list[Result]) -> Result:
+    """Mean and standard deviation over runs of every figure, by its path such as ``retrieval.image_to_text.map``."""
+    flat = [_flatten(run) for run in runs]
+    summary: Result = {"mean": {}, "std": {}}
+    for name in flat[0]:
+        values = [run[name] for run in flat]
+        if None not in values:
+            summary["mean"][name] = float(np.mean(values))
+            summary["std"][name] = float(np.std(values))
+    return summary
+
+
+def _flatten(values: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        return {path: values}
+    return {k: v for key, value in values.items() for k, v in _flatten(value, f"{path}.{key}".strip(".")).items()}
+
+
+WAYS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
+TABLES = {
+    "Table 1: retrieval": [(w, f"retrieval.{w}.{m}") for w in WAYS for m in ("r_at_1", "r_at_5", "r_at_10", "map")],
+    "Table 2: hierarchical precision": [(w, f"hierarchical.{w}.hp_at_{k}") for w in WAYS for k in (2, 5, 10)],
+    "Table 3: accuracy": [("accuracy", f"accuracy.{name}") for name in ("image", "text", "fused")],
+}
+
+
+def write_tables(results: Result, folder: Path) -> str:
+    """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
+    text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
+    (folder / "tables.md").write_text(text, encoding="utf-8")
+    (folder / "tables.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    with (folder / "tables.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["method", "figure", "mean", "std"])
+        for method, result in results.items():
+            for name, mean in result["figures"]["mean"].items():
+                writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
+    _draw_bars(results, folder / "bars.png")
+    return text
+
+
+def _markdown(title: str, columns: list[tuple[str, str]], results: Result) -> str:
+    heads = [f"{group.replace('_to_', '→')} {path.rsplit('.', 1)[-1]}" for group, path in columns]
+    best = {path: max((_mean(r, path) for r in results.values()), default=0.0) for _, path in columns}
+    lines = [f"### {title}", "", "| method | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for method, result in results.items():
+        cells = []
+        for _, path in columns:
+            if path not in result["figures"]["mean"]:
+                cells.append("-")
+                continue
+            cell = f"{_mean(result, path):.3f} ± {result['figures']['std'][path]:.3f}"
+            cells.append(f"**{cell}**" if _mean(result, path) == best[path] else cell)
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _mean(result: Result, path: str) -> float:
+    return float(result["figures"]["mean"].get(path, -1.0))
+
+
+def _draw_bars(results: Result, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    shown: list[tuple[str, str]] = [
+        ("image→text R@1", "retrieval.image_to_text.r_at_1"),
+        ("text→image R@1", "retrieval.text_to_image.r_at_1"),
+        ("image→text mAP", "retrieval.image_to_text.map"),
+        ("text→image mAP", "retrieval.text_to_image.map"),
+        ("fused accuracy", "accuracy.fused"),
+    ]
+    figure = Figure(figsize=(2.4 * len(shown), 0.32 * len(results) + 1.2), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True)
+    for axis, (title, name) in zip(axes, shown, strict=True):
+        means = [max(_mean(result, name), 0.0) for result in results.values()]
+        errors = [result["figures"]["std"].get(name, 0.0) for result in results.values()]
+        axis.barh(list(results), means, xerr=errors, color=["#4363d8" if m == "huse" else "#b8c4e8" for m in results])
+        axis.set_title(title, fontsize=9)
+        axis.set_xlim(0, 1)
+        axis.tick_params(labelsize=8)
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=150)
