@@ -48,14 +48,14 @@ def run_epochs(
     """
     epochs = epochs_of(config, len(data))
     total_steps = config.steps or epochs * steps_per_epoch(config, len(data))
-    step = _compiled_step(network, data, graph, class_vectors, config, _optimizer(config, total_steps))
+    step = compiled_step(network, data, graph, class_vectors, config, make_optimizer(config, total_steps))
     rng = np.random.default_rng(config.seed)
     for epoch in range(1, epochs + 1):
         losses = [step(tf.constant(rows)) for rows in epoch_batches(len(data), config.batch_size, rng)]
         yield {"epoch": epoch, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
 
 
-def _compiled_step(
+def compiled_step(
     network: keras.Model,
     data: TrainingRows,
     graph: NDArray[np.float32],
@@ -63,6 +63,10 @@ def _compiled_step(
     config: FitConfig,
     optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """One step as a function of a batch's row numbers; returns its losses.
+
+    The features are copied onto the device once; arguments as `run_epochs`.
+    """
     features = {m: tf.constant(getattr(data, m)) for m in MODALITIES if m in network.input}
     masks = {m: tf.constant(getattr(data, f"has_{m}"), tf.float32) for m in features}
     labels, distances, names = tf.constant(data.labels), tf.constant(graph), tf.constant(class_vectors)
@@ -86,7 +90,8 @@ def _compiled_step(
     return compiled
 
 
-def _optimizer(config: FitConfig, total_steps: int) -> Any:
+def make_optimizer(config: FitConfig, total_steps: int) -> Any:
+    """The optimizer of a configuration, its decay spread over all steps."""
     if config.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(config.learning_rate, momentum=config.momentum)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps)
