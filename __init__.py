@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from huse.features.errors import HuseError as HuseError
     from huse.features.store import Store as Store
     from huse.train.config import FitConfig as FitConfig
+    from huse.train.estimator import HUSE as HUSE
     from huse.train.evaluate import evaluate_model as evaluate_model
     from huse.train.fit import fit_model as fit_model
 
 _HOME = {
+    "HUSE": "huse.train.estimator",
     "ExtractConfig": "huse.extract.job",
     "FitConfig": "huse.train.config",
     "HuseError": "huse.features.errors",

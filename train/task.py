@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +60,48 @@ def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> T
     """
     if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
-    train, val, held_out = _split(_labeled(store), config, store.path)
-    classes = sorted({*train.label, *held_out.label})
-    graph = load_graph(semantic_graph, store, classes)
-    names = _class_texts(store, classes, config)
+    rows = _labeled(store)
+    classes = sorted(set(rows.label[rows.split != "test"]))
+    return assemble(
+        rows,
+        config,
+        str(store.path),
+        load_graph(semantic_graph, store, classes),
+        _class_vectors(store, classes, config),
+        _class_texts(store, classes, config),
+    )
+
+
+def assemble(
+    rows: Rows,
+    config: FitConfig,
+    where: str,
+    graph: NDArray[np.float32],
+    class_vectors: NDArray[np.float32],
+    names: ClassTexts,
+) -> Task:
+    """The task of some labeled rows.
+
+    Args:
+        rows: with labels; those of split ``test`` are left out.
+        config: validation share and seed.
+        where: name of the source, for messages.
+        graph: (K, K) semantic distances of the sorted labels.
+        class_vectors: (K, Dc) unit vectors of the class names, Dc may be 0.
+        names: vectors and class numbers of texts to train on besides the rows'.
+
+    Raises:
+        FitError: fewer than two classes.
+    """
+    train, val, held_out = _split(rows, config, where)
+    classes = sorted(set(rows.label[rows.split != "test"]))
     everything = None
     if len(held_out):
         everything = TrainingRows.of(concatenate([train, held_out]), classes).with_texts(*names)
     return Task(
         classes,
         graph,
-        _class_vectors(store, classes, config),
+        class_vectors,
         TrainingRows.of(train, classes).with_texts(*names),
         len(train),
         TrainingRows.of(val, classes),
@@ -164,12 +194,12 @@ def _labeled(store: Store) -> Rows:
     return rows.take(usable & (rows.label != ""))
 
 
-def _split(rows: Rows, config: FitConfig, path: Path) -> tuple[Rows, Rows, Rows]:
+def _split(rows: Rows, config: FitConfig, where: str) -> tuple[Rows, Rows, Rows]:
     """Rows to train on, rows to validate on, and those of the latter that were held out of the training rows."""
     train = rows.take((rows.split == "train") | (rows.split == ""))
     val = rows.take(rows.split == "val")
     if len(set(train.label)) < 2:
-        raise FitError(f"{path}: {len(train)} labeled training rows of {len(set(train.label))} classes; 2 are needed")
+        raise FitError(f"{where}: {len(train)} labeled training rows of {len(set(train.label))} classes; 2 are needed")
     if len(val):
         return train, val, val.take(np.zeros(len(val), bool))
     held = hold_out(train.label, config.val_fraction, config.seed)

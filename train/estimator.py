@@ -1,0 +1,228 @@
+"""HUSE as a scikit-learn estimator: arrays of features in, embeddings and classes out, no store needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+
+from huse.features.encoder_spec import EncoderSpec, digest_arrays
+from huse.features.rows import Rows
+from huse.train.config import FitConfig, preset
+from huse.train.fit import fit_towers
+from huse.train.forward import Arrays, features_of, fuse, softmax
+from huse.train.model_folder import TrainedModel
+from huse.train.semantic_graph import graph_from_taxonomy
+from huse.train.task import assemble
+
+Features = Any
+"""(image features, text features), or one array with the image features in its first `image_dim` columns."""
+
+
+class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Image and text features of the same items in one space, with a classifier.
+
+    Parameters that are None keep the value of the preset; see `FitConfig` for all of them.
+
+    Example:
+        >>> model = HUSE(epochs=30).fit((image_features, text_features), labels)
+        >>> image_embeddings, text_embeddings = model.transform((image_features, text_features))
+
+    Args:
+        preset: ``default`` or ``paper``.
+        image_dim: number of leading image columns when X is one array, as pipelines and searches need it.
+        semantic_graph: (K, K) distances of the sorted classes; by default those of the label paths.
+        objective: losses to train with.
+        dimension: D, length of the embeddings.
+        hidden_units: width of the hidden layers.
+        image_layers: hidden layers of the image tower.
+        text_layers: hidden layers of the text tower.
+        dropout: rate after every hidden layer.
+        input_dropout: rate on the features.
+        square_root: signed square root of the image features first.
+        blend: share of the class prototypes in the embedding.
+        beta: weight of the semantic graph loss.
+        gamma: weight of the cross-modal gap loss.
+        delta: weight of the supervised contrastive loss.
+        temperature: of the contrastive loss.
+        learning_rate: at the start.
+        weight_decay: of AdamW.
+        batch_size: rows a step.
+        epochs: passes over the rows.
+        patience: epochs without a better validation score after which training stops.
+        val_fraction: share of the rows held out to choose the epoch.
+        refit: train once more on all rows for the best number of epochs.
+        random_state: integer seed.
+
+    Attributes:
+        classes_: sorted labels.
+        trained_: the `TrainedModel`.
+        n_features_in_: image and text columns together.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        image_dim: int | None = None,
+        semantic_graph: NDArray[np.floating] | None = None,
+        objective: str | None = None,
+        dimension: int | None = None,
+        hidden_units: int | None = None,
+        image_layers: int | None = None,
+        text_layers: int | None = None,
+        dropout: float | None = None,
+        input_dropout: float | None = None,
+        square_root: bool | None = None,
+        blend: float | None = None,
+        beta: float | None = None,
+        gamma: float | None = None,
+        delta: float | None = None,
+        temperature: float | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        patience: int | None = None,
+        val_fraction: float | None = None,
+        refit: bool | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.preset = preset
+        self.image_dim = image_dim
+        self.semantic_graph = semantic_graph
+        self.objective = objective
+        self.dimension = dimension
+        self.hidden_units = hidden_units
+        self.image_layers = image_layers
+        self.text_layers = text_layers
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.square_root = square_root
+        self.blend = blend
+        self.beta = beta
+        self.gamma = gamma
+        self.delta = delta
+        self.temperature = temperature
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.val_fraction = val_fraction
+        self.refit = refit
+        self.random_state = random_state
+
+    def fit(self, X: Features, y: Any) -> HUSE:  # noqa: N803 - scikit-learn's names
+        """Trains the towers.
+
+        Args:
+            X: features of n rows.
+            y: (n,) labels; strings may be paths such as ``apparel/shirts``.
+
+        Raises:
+            ValueError: shapes disagree, or values are not finite.
+            FitError: fewer than two classes, or hyperparameters out of range.
+        """
+        image, text = self._arrays(X)
+        check_consistent_length(image, y)
+        self.classes_, numbers = np.unique(np.asarray(y), return_inverse=True)
+        self.n_features_in_ = image.shape[1] + text.shape[1]
+        self._image_columns = image.shape[1]
+        # zero-padded numbers sort as the labels do, so that logits are in the order of classes_
+        names = [f"{i:09d}" for i in range(len(self.classes_))]
+        rows = _rows(image, text)
+        rows.label[:] = [names[i] for i in numbers]
+        config = self._config()
+        graph = self.semantic_graph
+        if graph is None:
+            graph = graph_from_taxonomy([str(label) for label in self.classes_])
+        no_names = np.zeros((len(names), 0), np.float32)
+        no_texts = np.zeros((0, text.shape[1]), np.float32), np.zeros(0, np.int32)
+        task = assemble(rows, config, "y", np.asarray(graph, np.float32), no_names, no_texts)
+        best = fit_towers(task, config)
+        specs = [
+            EncoderSpec("array", modality, a.shape[1], "none", digest_arrays([a])) if a.shape[1] else None
+            for modality, a in (("image", image), ("text", text))
+        ]
+        self.trained_ = TrainedModel(
+            network=best.network,
+            config=config,
+            image=specs[0],
+            text=specs[1],
+            classes=[str(label) for label in self.classes_],
+            graph=task.graph,
+            fusion_weight=best.fusion_weight,
+            metrics=best.metrics,
+            history=best.history,
+        )
+        return self
+
+    def transform(self, X: Features) -> Any:  # noqa: N803
+        """Unit embeddings: a pair of (n, D) arrays, or one (n, 2 D) array when X is one array."""
+        outputs, _ = self._outputs(X)
+        embeddings = tuple(outputs[f"{m}_embedding"] for m in ("image", "text") if f"{m}_embedding" in outputs)
+        return embeddings if isinstance(X, tuple) else np.concatenate(embeddings, axis=1)
+
+    def predict_proba(self, X: Features) -> NDArray[np.float32]:  # noqa: N803
+        """(n, K) probabilities, fused over both modalities, in the order of `classes_`."""
+        outputs, rows = self._outputs(X)
+        probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
+        weight = self.trained_.fusion_weight
+        return fuse(probabilities.get("image"), probabilities.get("text"), rows.has_image, rows.has_text, weight)
+
+    def predict(self, X: Features) -> NDArray[Any]:  # noqa: N803
+        """(n,) most probable labels."""
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Writes the model folder that `huse` commands read.
+
+        Raises:
+            FitError: the folder exists and is not to be overwritten.
+        """
+        check_is_fitted(self)
+        self.trained_.save(Path(folder), overwrite)
+
+    def _config(self) -> FitConfig:
+        own = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
+        for name in ("preset", "image_dim", "semantic_graph"):
+            own.pop(name, None)
+        return preset(self.preset, seed=own.pop("random_state"), **own)
+
+    def _arrays(self, X: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: N803
+        if isinstance(X, tuple):
+            if len(X) != 2:
+                raise ValueError(f"X has {len(X)} arrays; give (image features, text features)")
+            image, text = (check_array(part, dtype=np.float32, ensure_min_features=0) for part in X)
+            check_consistent_length(image, text)
+            return image, text
+        if self.image_dim is None:
+            raise ValueError("X is one array; say how many leading columns are image features with image_dim")
+        both = check_array(X, dtype=np.float32)
+        return both[:, : self.image_dim], both[:, self.image_dim :]
+
+    def _outputs(self, X: Features) -> tuple[Arrays, Rows]:  # noqa: N803
+        check_is_fitted(self)
+        image, text = self._arrays(X)
+        if image.shape[1] != self._image_columns or image.shape[1] + text.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {image.shape[1]} image and {text.shape[1]} text columns, the model was fitted on "
+                f"{self._image_columns} and {self.n_features_in_ - self._image_columns}"
+            )
+        rows = _rows(image, text)
+        return self.trained_.forward(features_of(rows, self.trained_.network)), rows
+
+
+def _rows(image: NDArray[np.float32], text: NDArray[np.float32]) -> Rows:
+    rows = Rows.empty(len(image), 0, 0)
+    rows.key[:] = [str(i) for i in range(len(image))]
+    rows.image, rows.text = image, text
+    rows.has_image[:] = image.shape[1] > 0
+    rows.has_text[:] = text.shape[1] > 0
+    return rows
