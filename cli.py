@@ -196,6 +196,9 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
 @click.option("--dropout", type=float, help="Rate after every hidden layer.")
 @click.option("--learning-rate", type=float, help="Rate at the start.")
 @click.option("--batch-size", type=int, help="Rows a step.")
+@click.option(
+    "--balance", type=click.Choice(["none", "sampling", "weights"]), help="Draw or weigh every class equally."
+)
 @click.option("--epochs", type=int, help="Passes over the training rows.")
 @click.option("--steps", type=click.IntRange(0), help="Training steps, instead of epochs.")
 @click.option("--patience", type=click.IntRange(0), help="Epochs without a better validation score; 0 never stops.")
@@ -203,10 +206,18 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
 @click.option("--refit/--no-refit", default=None, help="Train once more with the held out rows, for the best epochs.")
 @click.option("--seed", type=int, help="Of weights, dropout, order and held out rows.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
 @json_option
 @uses_tensorflow
 def fit(
-    store: Path, model: Path, preset: str, semantic_graph: str, overwrite: bool, as_json: bool, **changes: Any
+    store: Path,
+    model: Path,
+    preset: str,
+    semantic_graph: str,
+    overwrite: bool,
+    resume: bool,
+    as_json: bool,
+    **changes: Any,
 ) -> None:
     """Train the shared HUSE towers on the vectors in STORE and save them as MODEL.
 
@@ -216,7 +227,7 @@ def fit(
     from huse.train.fit import fit_model
 
     chosen = config.preset(preset, **{name: value for name, value in changes.items() if value is not None})
-    summary = fit_model(store, model, chosen, semantic_graph, overwrite)
+    summary = fit_model(store, model, chosen, semantic_graph, overwrite, resume)
     _print(as_json, asdict(summary), lambda: _show_fit(asdict(summary), model))
 
 

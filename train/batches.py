@@ -52,19 +52,29 @@ class TrainingRows:
         )
 
 
-def epoch_batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+def class_balance(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(n,) a probability for each row, such that every class is drawn equally often."""
+    _, number, count = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / (len(count) * count[number]))
+
+
+def epoch_batches(
+    n: int, batch_size: int, rng: np.random.Generator, probabilities: NDArray[np.float64] | None = None
+) -> Iterator[NDArray[np.int32]]:
     """Row numbers of every batch of one epoch.
 
-    Every row stands in the epoch at least once. All batches have the same length, so that the training step compiles
-    once; the last is filled up with rows from the epoch's start.
+    Every row stands in the epoch at least once, unless rows are drawn by probabilities. All batches have the same
+    length, so that the training step compiles once; the last is filled up with rows from the epoch's start.
 
     Args:
         n: number of rows.
         batch_size: wanted length; a batch is never longer than n.
         rng: the order's source of randomness.
+        probabilities: (n,) chance of each row, summing to 1; rows are then drawn with replacement.
     """
     size = min(batch_size, n)
-    order = rng.permutation(n).astype(np.int32)
+    order = rng.permutation(n) if probabilities is None else rng.choice(n, n, p=probabilities)
+    order = order.astype(np.int32)
     for start in range(0, n, size):
         yield np.concatenate([order[start : start + size], order[: max(0, start + size - n)]])
 

@@ -10,6 +10,7 @@ from huse.features.errors import FitError
 MARGINS = ("paper", "push")
 LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
+BALANCES = ("none", "sampling", "weights")
 OBJECTIVES = ("huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie")
 
 
@@ -44,6 +45,8 @@ class FitConfig:
         momentum: of RMSprop.
         weight_decay: of AdamW.
         batch_size: rows a step.
+        balance: against rare classes being overlooked: ``sampling`` draws every class equally often, ``weights`` counts
+            every class equally in the classification loss.
         epochs: passes over the training rows, unless `steps` is set.
         steps: training steps; 0 counts in epochs.
         patience: epochs without a better validation score after which training stops; 0 never stops early.
@@ -78,6 +81,7 @@ class FitConfig:
     momentum: float = 0.9
     weight_decay: float = 0.01
     batch_size: int = 512
+    balance: str = "none"
     epochs: int = 60
     steps: int = 0
     patience: int = 15
@@ -86,7 +90,13 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choices = {"margin": MARGINS, "logits": LOGITS, "optimizer": OPTIMIZERS, "objective": OBJECTIVES}
+        choices = {
+            "margin": MARGINS,
+            "logits": LOGITS,
+            "optimizer": OPTIMIZERS,
+            "objective": OBJECTIVES,
+            "balance": BALANCES,
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise FitError(f"{name} is {getattr(self, name)!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")

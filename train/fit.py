@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from tqdm import tqdm
 
 from huse.features.store import FEATURES, Store
+from huse.train.checkpoint import Arrays as SavedArrays
+from huse.train.checkpoint import Checkpoint, identity
 from huse.train.config import FitConfig
 from huse.train.evaluate import best_fusion_weight, figures, validation_score
-from huse.train.forward import features_of, make_forward
-from huse.train.loop import epochs_of, run_epochs, steps_per_epoch
+from huse.train.forward import Arrays, features_of, make_forward
+from huse.train.loop import Training, steps_per_epoch
 from huse.train.model_folder import TrainedModel, require_free
 from huse.train.task import Task, prepare
 from huse.train.towers import build_towers
 
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""
+
+
+Saved = tuple[SavedArrays, dict[str, Any]]
+"""What a checkpoint holds: arrays and JSON values."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Best:
     metrics: dict[str, Any]
     fusion_weight: float
     history: list[dict[str, Any]]
+    score: float = -1.0
+    weights: list[Any] = field(default_factory=list)
 
 
 def fit_model(
@@ -66,6 +73,7 @@ def fit_model(
     config: FitConfig = FitConfig(),
     semantic_graph: str = "names",
     overwrite: bool = False,
+    resume: bool = False,
 ) -> FitSummary:
     """Trains the towers on the cached vectors of a store and saves them: `huse fit`.
 
@@ -75,6 +83,8 @@ def fit_model(
         config: hyperparameters.
         semantic_graph: ``names``, ``taxonomy`` or a .npy file, see `load_graph`.
         overwrite: replace a model that is there.
+        resume: go on from the checkpoint that an interrupted fit of the same rows and options left beside `model`; it
+            ends with the same weights as an uninterrupted one.
 
     Raises:
         FitError: the store or the options do not allow training.
@@ -85,7 +95,11 @@ def fit_model(
     require_free(Path(model), overwrite)
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
-    best = fit_towers(task, config)
+    checkpoint = Checkpoint(Path(f"{model}.checkpoint.npz"), identity(task, config))
+    if not resume:
+        checkpoint.remove()
+    Path(model).parent.mkdir(parents=True, exist_ok=True)
+    best = fit_towers(task, config, checkpoint)
     TrainedModel(
         best.network,
         config,
@@ -97,6 +111,7 @@ def fit_model(
         best.metrics,
         best.history,
     ).save(Path(model), overwrite)
+    checkpoint.remove()
     return FitSummary(
         classes=len(task.classes),
         train_rows=task.train_rows,
@@ -109,55 +124,94 @@ def fit_model(
     )
 
 
-def fit_towers(task: Task, config: FitConfig) -> Best:
-    """Looks for the best epoch and, if the configuration says so, trains once more on the held out rows too."""
-    best = search_best(task, config)
-    if config.refit and task.everything is not None:
-        best.network = _refit(task, config, best)
-    return best
+def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = None) -> Best:
+    """Looks for the best epoch and, if the configuration says so, trains once more on the held out rows too.
 
-
-def search_best(task: Task, config: FitConfig) -> Best:
-    """Trains with early stopping and keeps the network as it was after its best epoch."""
-    network = build_towers(task.train, len(task.classes), config)
-    forward = make_forward(network)
-    best = Best(network, 0, {}, 0.5, [])
-    score, weights = -np.inf, network.get_weights()
-    every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
-    epochs = epochs_of(config, len(task.train))
-    with tqdm(total=epochs, desc="fit", unit="epoch", disable=None) as bar:
-        for entry in run_epochs(network, task.train, task.graph, task.class_vectors, config):
-            best.history.append({"phase": "search", **entry})
-            bar.update()
-            bar.set_postfix(loss=f"{entry['loss']:.3f}", val=f"{score:.3f}")
-            epoch = int(entry["epoch"])
-            if not len(task.val) or (epoch % every and epoch != epochs):
-                continue
-            outputs = forward(features_of(task.val_rows, network))
-            weight = best_fusion_weight(outputs, task.val)
-            metrics = figures(outputs, task.val, task.val_rows.label, weight)
-            best.history[-1]["val_score"] = now = validation_score(metrics)
-            if now > score:
-                score, weights = now, network.get_weights()
-                best.epoch, best.metrics, best.fusion_weight = epoch, metrics, weight
-            elif config.patience and epoch - best.epoch >= config.patience:
-                break
-    if best.epoch:
-        network.set_weights(weights)
+    Args:
+        task: what to train on.
+        config: hyperparameters.
+        checkpoint: where the state is kept, and taken up from if it is there.
+    """
+    saved = checkpoint.load() if checkpoint else None
+    if saved and saved[1]["phase"] == "refit":
+        best = _best_of(saved, build_towers(task.train, len(task.classes), config))
     else:
-        best.epoch = epochs
+        best = search_best(task, config, checkpoint, saved)
+        saved = None
+    if config.refit and task.everything is not None:
+        best.network = _refit(task, config, best, checkpoint, saved)
     return best
 
 
-def _refit(task: Task, config: FitConfig, best: Best) -> keras.Model:
+def search_best(
+    task: Task, config: FitConfig, checkpoint: Checkpoint | None = None, saved: Saved | None = None
+) -> Best:
+    """Trains with early stopping and keeps the network as it was after its best epoch; arguments as `fit_towers`."""
+    network = build_towers(task.train, len(task.classes), config)
+    training = Training(network, task.train, task.graph, task.class_vectors, config)
+    forward = make_forward(network)
+    best, start = Best(network, 0, {}, 0.5, []), 1
+    best.weights = network.get_weights()
+    if saved:
+        best, start = _best_of(saved, network), saved[1]["done"] + 1
+        training.restore(saved[0])
+    every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
+    with tqdm(total=training.epochs, initial=start - 1, desc="fit", unit="epoch", disable=None) as bar:
+        for epoch in range(start, training.epochs + 1):
+            best.history.append({"phase": "search", **training.epoch(epoch)})
+            if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
+                _validate(best, epoch, forward(features_of(task.val_rows, network)), task)
+            bar.update()
+            bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}")
+            if config.patience and best.epoch and epoch - best.epoch >= config.patience:
+                break
+            _keep(checkpoint, "search", epoch, training, best)
+    if best.epoch:
+        network.set_weights(best.weights)
+    else:
+        best.epoch = training.epochs
+    return best
+
+
+def _validate(best: Best, epoch: int, outputs: Arrays, task: Task) -> None:
+    """Measures an epoch on the validation rows and remembers it if it is the best so far."""
+    weight = best_fusion_weight(outputs, task.val)
+    metrics = figures(outputs, task.val, task.val_rows.label, weight)
+    best.history[-1]["val_score"] = score = validation_score(metrics)
+    if score > best.score:
+        best.score, best.weights = score, best.network.get_weights()
+        best.epoch, best.metrics, best.fusion_weight = epoch, metrics, weight
+
+
+def _refit(
+    task: Task, config: FitConfig, best: Best, checkpoint: Checkpoint | None, saved: Saved | None
+) -> keras.Model:
     """Fresh towers, trained on all rows for as many epochs as the search found best."""
     data = task.everything or task.train
     network = build_towers(data, len(task.classes), config)
-    with tqdm(total=best.epoch, desc="refit", unit="epoch", disable=None) as bar:
-        for entry in run_epochs(network, data, task.graph, task.class_vectors, config):
-            best.history.append({"phase": "refit", **entry})
+    training = Training(network, data, task.graph, task.class_vectors, config)
+    start = 1
+    if saved:
+        training.restore(saved[0])
+        start = saved[1]["done"] + 1
+    with tqdm(total=best.epoch, initial=start - 1, desc="refit", unit="epoch", disable=None) as bar:
+        for epoch in range(start, best.epoch + 1):
+            best.history.append({"phase": "refit", **training.epoch(epoch)})
             bar.update()
-            bar.set_postfix(loss=f"{entry['loss']:.3f}")
-            if entry["epoch"] >= best.epoch:
-                break
+            bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}")
+            _keep(checkpoint, "refit", epoch, training, best)
     return network
+
+
+def _keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Training, best: Best) -> None:
+    if checkpoint is None or not checkpoint.due():
+        return
+    values = {name: getattr(best, name) for name in ("epoch", "metrics", "fusion_weight", "history", "score")}
+    weights = {f"best/{i}": w for i, w in enumerate(best.weights)}
+    checkpoint.save({**training.state(), **weights}, {"phase": phase, "done": epoch, "best": values})
+
+
+def _best_of(saved: Saved, network: keras.Model) -> Best:
+    arrays, values = saved
+    weights = [arrays[f"best/{i}"] for i in range(len(network.get_weights()))]
+    return Best(network, weights=weights, **values["best"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from huse.train.batches import TrainingRows, epoch_batches
+from huse.train.batches import TrainingRows, class_balance, epoch_batches
 from huse.train.config import FitConfig
 from huse.train.forward import MODALITIES
 from huse.train.objectives import OBJECTIVES, Batch
@@ -27,32 +27,55 @@ def steps_per_epoch(config: FitConfig, rows: int) -> int:
     return math.ceil(rows / min(config.batch_size, rows))
 
 
-def run_epochs(
-    network: keras.Model,
-    data: TrainingRows,
-    graph: NDArray[np.float32],
-    class_vectors: NDArray[np.float32],
-    config: FitConfig,
-) -> Iterator[dict[str, float]]:
-    """Trains a network in place; yields after every epoch.
+class Training:
+    """A network on its way: trains epoch by epoch, and can be put on disk and taken up again after any of them.
 
     Args:
-        network: from `build_towers`.
+        network: from `build_towers`; trained in place.
         data: rows to train on.
         graph: (K, K) semantic graph.
         class_vectors: (K, D) unit vectors of the class names, for the objectives that use them.
         config: hyperparameters.
-
-    Yields:
-        ``epoch`` from 1 on, and the epoch's mean of ``loss`` and of each of its weighted parts.
     """
-    epochs = epochs_of(config, len(data))
-    total_steps = config.steps or epochs * steps_per_epoch(config, len(data))
-    step = compiled_step(network, data, graph, class_vectors, config, make_optimizer(config, total_steps))
-    rng = np.random.default_rng(config.seed)
-    for epoch in range(1, epochs + 1):
-        losses = [step(tf.constant(rows)) for rows in epoch_batches(len(data), config.batch_size, rng)]
-        yield {"epoch": epoch, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
+
+    def __init__(
+        self,
+        network: keras.Model,
+        data: TrainingRows,
+        graph: NDArray[np.float32],
+        class_vectors: NDArray[np.float32],
+        config: FitConfig,
+    ) -> None:
+        self.network = network
+        self.data = data
+        self.config = config
+        self.epochs = epochs_of(config, len(data))
+        total_steps = config.steps or self.epochs * steps_per_epoch(config, len(data))
+        self._optimizer = make_optimizer(config, total_steps)
+        self._step = compiled_step(network, data, graph, class_vectors, config, self._optimizer)
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Runs epoch `number`, from 1 on; returns its mean ``loss`` and the mean of each weighted part.
+
+        The order of rows depends on seed and number alone.
+        """
+        rng = np.random.default_rng([self.config.seed, number])
+        weights = class_balance(self.data.labels) if self.config.balance == "sampling" else None
+        batches = epoch_batches(len(self.data), self.config.batch_size, rng, weights)
+        losses = [self._step(tf.constant(rows)) for rows in batches]
+        return {"epoch": number, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next epoch depends on: weights, dropout seeds and optimizer."""
+        return {f"state/{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Takes up what `state` gave."""
+        for i, variable in enumerate(self._variables()):
+            variable.assign(state[f"state/{i}"])
+
+    def _variables(self) -> list[Any]:
+        return [*self.network.variables, *self._optimizer.variables]
 
 
 def compiled_step(
@@ -65,12 +88,16 @@ def compiled_step(
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """One step as a function of a batch's row numbers; returns its losses.
 
-    The features are copied onto the device once; arguments as `run_epochs`.
+    The features are copied onto the device once; arguments as `Training`.
     """
     features = {m: tf.constant(getattr(data, m)) for m in MODALITIES if m in network.input}
     masks = {m: tf.constant(getattr(data, f"has_{m}"), tf.float32) for m in features}
     labels, distances, names = tf.constant(data.labels), tf.constant(graph), tf.constant(class_vectors)
     objective = OBJECTIVES[config.objective]
+    importance = np.ones(len(graph), np.float32)
+    if config.balance == "weights":
+        np.put(importance, data.labels, class_balance(data.labels) * len(data))
+    class_weights = tf.constant(importance)
     variables = network.trainable_variables
     optimizer.build(variables)
 
@@ -80,7 +107,9 @@ def compiled_step(
         present = {m: tf.gather(mask, rows) for m, mask in masks.items()}
         with tf.GradientTape() as tape:
             outputs = network(batch, training=True)
-            losses = objective(Batch(outputs, tf.gather(labels, rows), present, distances, names), config)
+            losses = objective(
+                Batch(outputs, tf.gather(labels, rows), present, distances, names, class_weights), config
+            )
             loss = tf.add_n(list(losses.values()))
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])

@@ -29,6 +29,7 @@ class Batch:
         present: by modality, (B,) float mask.
         graph: (K, K) semantic distances.
         class_vectors: (K, D) unit vectors of the class names; D is 0 when there are none.
+        class_weights: (K,) factor of each class's items in the classification loss, 1 on average over items.
     """
 
     outputs: dict[str, tf.Tensor]
@@ -36,6 +37,7 @@ class Batch:
     present: dict[str, tf.Tensor]
     graph: tf.Tensor
     class_vectors: tf.Tensor
+    class_weights: tf.Tensor
 
     def embeddings(self) -> list[tf.Tensor]:
         """(B, D) unit vectors of each modality."""
@@ -164,7 +166,8 @@ WITHOUT_SPACE = ("separate",)
 def _classification(batch: Batch) -> tf.Tensor:
     logits = tf.concat([batch.outputs[f"{m}_logits"] for m in batch.present], 0)
     labels = tf.tile(batch.labels, [len(batch.present)])
-    return classification_loss(logits, labels, tf.concat(list(batch.present.values()), 0))
+    there = tf.concat(list(batch.present.values()), 0)
+    return classification_loss(logits, labels, there * tf.gather(batch.class_weights, labels))
 
 
 def _gap(batch: Batch, config: FitConfig) -> Losses:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import random_rows
 
-from huse.train.batches import TrainingRows, epoch_batches, hold_out
+from huse.train.batches import TrainingRows, class_balance, epoch_batches, hold_out
 
 
 @given(n=st.integers(1, 90), size=st.integers(1, 40))
@@ -33,3 +34,13 @@ def test_labels_become_numbers() -> None:
     more = data.with_texts(np.ones((2, 4), np.float32), np.array([1, 0], np.int32))
     assert more.has_image.tolist() == [True] * 4 + [False] * 2
     assert more.labels.tolist() == [0, -1, 1, 0, 1, 0]
+
+
+def test_balanced_batches_draw_every_class_equally() -> None:
+    labels = np.repeat([0, 1, 2], [80, 15, 5])
+    probabilities = class_balance(labels)
+    assert probabilities.sum() == pytest.approx(1)
+    drawn = np.concatenate(
+        [b for s in range(40) for b in epoch_batches(100, 10, np.random.default_rng(s), probabilities)]
+    )
+    np.testing.assert_allclose(np.bincount(labels[drawn]) / len(drawn), 1 / 3, atol=0.03)

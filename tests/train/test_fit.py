@@ -51,6 +51,8 @@ def test_same_seed_same_model_other_seed_another(small_store: Store, tmp_path: P
     "changes",
     [
         {"margin": "paper", "delta": 0.0, "blend": 0.0, "logits": "dense"},
+        {"balance": "sampling"},
+        {"balance": "weights"},
         {"beta": 0.0, "gamma": 0.0, "image_layers": 2, "input_dropout": 0.1},
         {"optimizer": "rmsprop", "steps": 7, "refit": False, "val_fraction": 0.0},
     ],

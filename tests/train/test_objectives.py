@@ -43,6 +43,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
         {k: tf.constant(v) for k, v in masks.items()},
         tf.constant(1 - np.eye(K), tf.float32),
         tf.constant(vectors),
+        tf.ones(K),
     )
 
 
