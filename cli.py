@@ -144,6 +144,12 @@ def stage_one_options(command: Command) -> Command:
 @click.option(
     "--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True, help="Stored type."
 )
+@click.option(
+    "--class-text",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV with columns label and text: descriptions to embed in place of the class names.",
+)
 @stage_one_options
 @column_options
 @json_option

@@ -37,6 +37,7 @@ class ExtractConfig:
         batch_size: pictures a forward pass.
         precision: arithmetic of the picture encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         workers: threads that read and decode; 0 takes two a core.
+        class_text: CSV file with columns label and text: descriptions to embed in place of class names.
         max_failure_rate: largest share of failed rows; None means 0.1, not judged below `FEW_FAILURES` failures.
     """
 
@@ -48,6 +49,7 @@ class ExtractConfig:
     batch_size: int = 32
     precision: str = "auto"
     workers: int = 0
+    class_text: Path | None = None
     max_failure_rate: float | None = None
 
 

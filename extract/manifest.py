@@ -9,6 +9,7 @@ from pathlib import Path
 
 from huse.extract.texts import clean_text
 from huse.features.errors import ManifestError
+from huse.features.store import class_name
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "text", "label", "split", "key")
@@ -89,6 +90,27 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
     if not rows:
         raise ManifestError(f"{path}: has no rows below its header; add some")
     return Manifest(path, rows, "image" in present, "text" in present)
+
+
+def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
+    """The text that stands for each class: its description in a file, else its name (the last part of the label).
+
+    Args:
+        labels: the classes.
+        path: CSV file with columns label and text; it may describe some of them.
+
+    Raises:
+        ManifestError: the file cannot be read, or names a class that no row has.
+    """
+    texts = {label: clean_text(class_name(label)) for label in labels}
+    if path is None:
+        return texts
+    for row in read_manifest(path).rows:
+        if row.label not in texts:
+            raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
+        if row.text:
+            texts[row.label] = row.text
+    return texts
 
 
 def _positions(path: Path, header: list[str], columns: Columns) -> dict[str, int]:

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from huse.extract.encoders import TextEncoder, image_encoder, text_encoder
 from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
-from huse.extract.manifest import Columns, Manifest, read_manifest
+from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
 from huse.extract.plan import plan_shards
 from huse.features.errors import ExtractionError, ShardError
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, class_name
+from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo
 
 FEW_FAILURES = 10
 """The default failure rate is not judged below this many failures: a handful is never a rate."""
@@ -49,6 +49,7 @@ def extract_features(
     """
     start = time.perf_counter()
     rows = read_manifest(manifest, columns)
+    texts_of_classes = class_texts(rows.labels, config.class_text)
     encoders = Encoders(
         image_encoder(config.image_encoder, config.image_weights, config.precision) if rows.has_images else None,
         text_encoder(config.text_encoder) if rows.has_texts else None,
@@ -64,7 +65,7 @@ def extract_features(
         ),
     )
     summary = ExtractSummary(rows=len(rows.rows))
-    _write_classes(target, rows.labels, encoders.text or text_encoder(config.text_encoder))
+    _write_classes(target, texts_of_classes, encoders.text or text_encoder(config.text_encoder))
     _run_shards(rows, target, encoders, config, summary)
     summary.seconds = time.perf_counter() - start
     _judge_failures(summary, target, config)
@@ -101,12 +102,13 @@ def _run_shards(
             summary.seconds_write += time.perf_counter() - began
 
 
-def _write_classes(store: Store, labels: list[str], encoder: TextEncoder) -> None:
+def _write_classes(store: Store, texts: dict[str, str], encoder: TextEncoder) -> None:
     existing = store.read_classes()
-    if not labels or (existing is not None and existing.labels == labels):
+    labels = sorted(texts)
+    wanted = [texts[label] for label in labels]
+    if not labels or (existing is not None and (existing.labels, existing.texts) == (labels, wanted)):
         return
-    vectors = encoder.encode([class_name(label) for label in labels])
-    store.write_classes(ClassVectors(labels, vectors, str(encoder.spec)))
+    store.write_classes(ClassVectors(labels, wanted, encoder.encode(wanted), str(encoder.spec)))
 
 
 def _stored_keys(store: Store) -> dict[int, list[str]]:

@@ -80,11 +80,13 @@ class ClassVectors:
 
     Attributes:
         labels: K label paths, sorted.
-        vectors: (K, D) float32, one a class name (the last part of the path).
+        texts: K texts that were embedded: class names (the last part of the path) or descriptions.
+        vectors: (K, D) float32, one a text.
         encoder: ``name (dimension, fingerprint)`` of the text encoder.
     """
 
     labels: list[str]
+    texts: list[str]
     vectors: NDArray[np.float32]
     encoder: str
 
@@ -243,7 +245,7 @@ class Store:
         """Keeps the class vectors beside the shards."""
         rows = Rows.empty(len(classes.labels), 0, classes.vectors.shape[1])
         rows.key[:] = classes.labels
-        rows.caption[:] = [class_name(label) for label in classes.labels]
+        rows.caption[:] = classes.texts
         rows.text = classes.vectors
         rows.has_text[:] = True
         write_shard(self.path / CLASSES_FILE, rows, {"kind": "classes", "encoder": classes.encoder}, "float32")
@@ -253,7 +255,9 @@ class Store:
         if not (self.path / CLASSES_FILE).exists():
             return None
         rows, attributes = read_shard(self.path / CLASSES_FILE)
-        return ClassVectors(list(rows.key), rows.text.astype(np.float32), str(attributes["encoder"]))
+        return ClassVectors(
+            list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"])
+        )
 
     def inspect(self) -> dict[str, Any]:
         """What the store holds, as JSON-ready figures."""

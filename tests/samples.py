@@ -9,7 +9,7 @@ import numpy as np
 
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo
+from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, class_name
 
 IMAGE_SPEC = EncoderSpec("image-test", "image", 6, "none", "0")
 TEXT_SPEC = EncoderSpec("text-test", "text", 4, "none", "0")
@@ -55,5 +55,5 @@ def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0) -
         store.write(index, rows.take(np.arange(start, min(start + shard_size, n))))
     labels = sorted(set(rows.label))
     vectors = np.random.default_rng(1).normal(size=(len(labels), 4)).astype(np.float32)
-    store.write_classes(ClassVectors(labels, vectors, str(TEXT_SPEC)))
+    store.write_classes(ClassVectors(labels, [class_name(label) for label in labels], vectors, str(TEXT_SPEC)))
     return store

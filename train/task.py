@@ -61,6 +61,7 @@ def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> T
     if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
     rows = _labeled(store)
+    _require_classes(rows, str(store.path))
     classes = sorted(set(rows.label[rows.split != "test"]))
     return assemble(
         rows,
@@ -93,7 +94,8 @@ def assemble(
     Raises:
         FitError: fewer than two classes.
     """
-    train, val, held_out = _split(rows, config, where)
+    _require_classes(rows, where)
+    train, val, held_out = _split(rows, config)
     classes = sorted(set(rows.label[rows.split != "test"]))
     everything = None
     if len(held_out):
@@ -194,12 +196,16 @@ def _labeled(store: Store) -> Rows:
     return rows.take(usable & (rows.label != ""))
 
 
-def _split(rows: Rows, config: FitConfig, where: str) -> tuple[Rows, Rows, Rows]:
+def _require_classes(rows: Rows, where: str) -> None:
+    labels = rows.label[(rows.split == "train") | (rows.split == "")]
+    if len(set(labels)) < 2:
+        raise FitError(f"{where}: {len(labels)} labeled training rows of {len(set(labels))} classes; 2 are needed")
+
+
+def _split(rows: Rows, config: FitConfig) -> tuple[Rows, Rows, Rows]:
     """Rows to train on, rows to validate on, and those of the latter that were held out of the training rows."""
     train = rows.take((rows.split == "train") | (rows.split == ""))
     val = rows.take(rows.split == "val")
-    if len(set(train.label)) < 2:
-        raise FitError(f"{where}: {len(train)} labeled training rows of {len(set(train.label))} classes; 2 are needed")
     if len(val):
         return train, val, val.take(np.zeros(len(val), bool))
     held = hold_out(train.label, config.val_fraction, config.seed)

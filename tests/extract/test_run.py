@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from huse.extract import run
 from huse.extract.job import ExtractConfig, ExtractSummary, ordered
 from huse.extract.run import extract_features
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.errors import EncoderError, ExtractionError, FingerprintError
+from huse.features.errors import EncoderError, ExtractionError, FingerprintError, ManifestError
 from huse.features.store import Store
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
@@ -199,6 +199,25 @@ def test_a_label_that_changes_costs_no_encoding(tmp_path: Path, encoders: tuple[
     classes = Store.open(tmp_path / "s").read_classes()
     assert classes is not None
     assert classes.labels == ["c/d", "other"]
+
+
+def test_class_descriptions_stand_in_for_names(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    rows = read_csv(make_manifest(tmp_path, 4))
+    rows[3]["label"] = "other/long name"
+    path = write_csv(tmp_path / "m.csv", rows)
+    extract_features(path, tmp_path / "s", CONFIG)
+    store = Store.open(tmp_path / "s")
+    before = store.read_classes()
+    assert before is not None
+    assert (before.texts, before.vectors[:, 0].tolist()) == (["d", "long name"], [1, 9])
+    described = write_csv(tmp_path / "classes.csv", [{"label": "c/d", "text": "what d is"}])
+    extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
+    after = store.read_classes()
+    assert after is not None
+    assert (after.texts, after.vectors[:, 0].tolist()) == (["what d is", "long name"], [9, 9])
+    write_csv(described, [{"label": "x", "text": "y"}])
+    with pytest.raises(ManifestError, match="class 'x' is no row's label"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
 
 
 def test_other_encoders_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
