@@ -244,13 +244,19 @@ def fit(
     "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
 )
 @taxonomy_option
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write DIR/index.html with a table of classes and what is confused with what.",
+)
 @json_option
 @uses_tensorflow
-def evaluate(model: Path, store: Path, split: str, taxonomy: Path | None, as_json: bool) -> None:
+def evaluate(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
     """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
     from huse.train.evaluate import evaluate_model, figures_table
 
-    result = evaluate_model(model, store, split, taxonomy)
+    result = evaluate_model(model, store, split, taxonomy, report)
     _print(as_json, result, lambda: click.echo(figures_table(result)))
 
 

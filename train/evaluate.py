@@ -23,7 +23,11 @@ HP_KS = (2, 5, 10)
 
 
 def evaluate_model(
-    model: str | Path | TrainedModel, store: str | Path, split: str = "test", taxonomy: Path | None = None
+    model: str | Path | TrainedModel,
+    store: str | Path,
+    split: str = "test",
+    taxonomy: Path | None = None,
+    report: Path | None = None,
 ) -> dict[str, Any]:
     """Measures a model on the labeled rows of a store: `huse evaluate`.
 
@@ -32,6 +36,7 @@ def evaluate_model(
         store: features of the model's own encoders.
         split: ``train``, ``val``, ``test``, or ``all``.
         taxonomy: file with the tree of classes for HP@K; the label paths spell it by default.
+        report: folder for an HTML page with a table of classes and what is confused with what.
 
     Returns:
         ``rows``, ``split``, ``accuracy`` by ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
@@ -51,12 +56,29 @@ def evaluate_model(
         raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
-    return {
+    result = {
         "rows": len(rows),
         "split": split,
         **figures(outputs, data, rows.label, trained.fusion_weight),
         "hierarchical": hierarchical_figures(outputs, data, rows.label, taxonomy),
     }
+    if report is not None:
+        from huse.train.report import write_report
+
+        write_report(report, result, rows.label, predictions(outputs, data, trained))
+    return result
+
+
+def predictions(outputs: Arrays, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:
+    """Predicted label paths (n,) by ``image``, ``text`` and ``fused``; empty where a row lacks the modality."""
+    probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
+    fused = fuse(
+        probabilities.get("image"), probabilities.get("text"), data.has_image, data.has_text, trained.fusion_weight
+    )
+    classes = np.array(trained.classes, dtype=object)
+    kinds = {**probabilities, "fused": fused}
+    known = {"image": data.has_image, "text": data.has_text, "fused": data.has_image | data.has_text}
+    return {kind: np.where(known[kind], classes[scores.argmax(axis=1)], "") for kind, scores in kinds.items()}
 
 
 def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float) -> dict[str, Any]:
