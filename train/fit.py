@@ -162,7 +162,7 @@ def search_best(
             if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
                 _validate(best, epoch, forward(features_of(task.val_rows, network)), task)
             bar.update()
-            bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}")
+            bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
             if config.patience and best.epoch and epoch - best.epoch >= config.patience:
                 break
             _keep(checkpoint, "search", epoch, training, best)
