@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
+from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
 from huse.train.checkpoint import Checkpoint, identity
 from huse.train.config import FitConfig
@@ -24,6 +28,8 @@ from huse.train.towers import build_towers
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""
 
+VALIDATION_ROWS = 2000
+"""Epochs are compared on at most this many validation rows; the best is then measured on all of them."""
 
 Saved = tuple[SavedArrays, dict[str, Any]]
 """What a checkpoint holds: arrays and JSON values."""
@@ -95,10 +101,11 @@ def fit_model(
     require_free(Path(model), overwrite)
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
-    checkpoint = Checkpoint(Path(f"{model}.checkpoint.npz"), identity(task, config))
+    folder = Path(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(folder.with_name(f"{folder.name}.checkpoint.npz"), identity(task, config))
     if not resume:
         checkpoint.remove()
-    Path(model).parent.mkdir(parents=True, exist_ok=True)
     best = fit_towers(task, config, checkpoint)
     TrainedModel(
         best.network,
@@ -110,7 +117,7 @@ def fit_model(
         best.fusion_weight,
         best.metrics,
         best.history,
-    ).save(Path(model), overwrite)
+    ).save(folder, overwrite)
     checkpoint.remove()
     return FitSummary(
         classes=len(task.classes),
@@ -150,6 +157,7 @@ def search_best(
     network = build_towers(task.train, len(task.classes), config)
     training = Training(network, task.train, task.graph, task.class_vectors, config)
     forward = make_forward(network)
+    sample = task.val_rows.take(_sample(len(task.val), config.seed))
     best, start = Best(network, 0, {}, 0.5, []), 1
     best.weights = network.get_weights()
     if saved:
@@ -160,7 +168,7 @@ def search_best(
         for epoch in range(start, training.epochs + 1):
             best.history.append({"phase": "search", **training.epoch(epoch)})
             if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
-                _validate(best, epoch, forward(features_of(task.val_rows, network)), task)
+                _validate(best, epoch, forward(features_of(sample, network)), sample, task.classes)
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
             if config.patience and best.epoch and epoch - best.epoch >= config.patience:
@@ -168,19 +176,25 @@ def search_best(
             _keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
         network.set_weights(best.weights)
+        outputs = forward(features_of(task.val_rows, network))
+        best.fusion_weight = best_fusion_weight(outputs, task.val)
+        best.metrics = figures(outputs, task.val, task.val_rows.label, best.fusion_weight)
     else:
         best.epoch = training.epochs
     return best
 
 
-def _validate(best: Best, epoch: int, outputs: Arrays, task: Task) -> None:
-    """Measures an epoch on the validation rows and remembers it if it is the best so far."""
-    weight = best_fusion_weight(outputs, task.val)
-    metrics = figures(outputs, task.val, task.val_rows.label, weight)
+def _sample(n: int, seed: int) -> NDArray[np.intp]:
+    """Numbers of at most `VALIDATION_ROWS` of n rows, in order."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:VALIDATION_ROWS])
+
+
+def _validate(best: Best, epoch: int, outputs: Arrays, rows: Rows, classes: list[str]) -> None:
+    """Measures an epoch on validation rows and remembers it if it is the best so far."""
+    metrics = figures(outputs, TrainingRows.of(rows, classes), rows.label, 0.5)
     best.history[-1]["val_score"] = score = validation_score(metrics)
     if score > best.score:
-        best.score, best.weights = score, best.network.get_weights()
-        best.epoch, best.metrics, best.fusion_weight = epoch, metrics, weight
+        best.score, best.weights, best.epoch = score, best.network.get_weights(), epoch
 
 
 def _refit(

@@ -98,9 +98,12 @@ class TrainedModel:
         np.save(temporary / "semantic_graph.npy", self.graph, allow_pickle=False)
         _write_history(temporary / "history.csv", self.history)
         (temporary / "README.md").write_text(model_card(self._config(), self.metrics, self.classes), encoding="utf-8")
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         temporary.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _config(self) -> dict[str, Any]:
         specs = {m: getattr(self, m) for m in ("image", "text")}
