@@ -13,6 +13,9 @@ import tensorflow as tf
 
 EPSILON = 1e-9
 
+COMPILE_FROM = 256
+"""Batch size from which XLA's fused loops are worth the seconds that it takes to compile them."""
+
 Blocks = list[tuple[int, int]]
 
 
@@ -39,6 +42,7 @@ def pairwise_losses(
     Returns:
         The graph loss and the contrastive loss, two scalars.
     """
+    compute = _compiled if (labels.shape[0] or 0) >= COMPILE_FROM else _losses_and_slopes
     classes = tf.gather(tf.gather(graph, labels), labels, axis=1)
     same = tf.cast(labels[:, None] == labels[None, :], embeddings[0].dtype)
 
@@ -46,12 +50,12 @@ def pairwise_losses(
     def both(*vectors: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
         blocks = [(a, b) for a in range(len(vectors)) for b in range(a, len(vectors))]
         products = [tf.matmul(vectors[a], vectors[b], transpose_b=True) for a, b in blocks]
-        losses, graph_slopes, contrast_slopes = _losses_and_slopes(
+        losses, graph_slopes, contrast_slopes = compute(
             products, blocks, classes, same, present, zeta, margin, temperature
         )
 
         def gradient(d_graph: tf.Tensor, d_contrast: tf.Tensor) -> list[tf.Tensor]:
-            slopes = _weighted(graph_slopes, contrast_slopes, d_graph, d_contrast)
+            slopes = [d_graph * g + d_contrast * c for g, c in zip(graph_slopes, contrast_slopes, strict=True)]
             return _spread(slopes, blocks, list(vectors))
 
         return losses, gradient
@@ -60,7 +64,6 @@ def pairwise_losses(
     return result
 
 
-@tf.function(jit_compile=True)
 def _losses_and_slopes(
     products: list[tf.Tensor],
     blocks: Blocks,
@@ -79,6 +82,9 @@ def _losses_and_slopes(
         return (graph_loss, zero), graph_slopes, [tf.zeros_like(classes)] * len(blocks)
     contrast, contrast_slopes = _contrast(products, blocks, same, present, pairs, temperature)
     return (graph_loss, contrast), graph_slopes, contrast_slopes
+
+
+_compiled = tf.function(_losses_and_slopes, jit_compile=True)
 
 
 def _graph(
@@ -130,13 +136,6 @@ def _contrast(
         for w, p, (a, b) in zip(weights, positives, blocks, strict=True)
     ]
     return contrast, contrast_slopes
-
-
-@tf.function(jit_compile=True)
-def _weighted(
-    graph_slopes: list[tf.Tensor], contrast_slopes: list[tf.Tensor], d_graph: tf.Tensor, d_contrast: tf.Tensor
-) -> list[tf.Tensor]:
-    return [d_graph * g + d_contrast * c for g, c in zip(graph_slopes, contrast_slopes, strict=True)]
 
 
 def _graph_terms(distance: tf.Tensor, classes: tf.Tensor, zeta: float, margin: str) -> tuple[tf.Tensor, tf.Tensor]:
