@@ -57,7 +57,7 @@ def test_resumed_equals_uninterrupted(
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: Path) -> None:
-    options = ["--hidden-units", "64", "--dimension", "16", "--epochs", "300", "--patience", "0", "--no-refit"]
+    options = ["--hidden-units", "64", "--dimension", "16", "--epochs", "150", "--patience", "0", "--no-refit"]
     code = "from huse.train import checkpoint; checkpoint.SECONDS_BETWEEN = 0.2; from huse.cli import main; main()"
     command = [sys.executable, "-c", code, "fit", str(small_store.path)]
     subprocess.run([*command, str(tmp_path / "whole"), *options], check=True, capture_output=True)

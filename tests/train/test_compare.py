@@ -13,7 +13,7 @@ from huse.train.config import FitConfig, preset
 from huse.train.posterior import fit_posterior
 from huse.train.task import prepare
 
-FAST = {"epochs": 3, "hidden_units": 16, "batch_size": 32, "learning_rate": 0.01}
+FAST = {"epochs": 3, "hidden_units": 16, "batch_size": 32, "learning_rate": 0.01, "refit": False}
 
 
 def test_every_method_gets_its_row_in_every_table(small_store: Store, tmp_path: Path) -> None:

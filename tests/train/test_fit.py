@@ -17,11 +17,11 @@ from huse.train.fit import fit_model
 from huse.train.loop import epochs_of
 from huse.train.model_folder import load_model
 
-FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0)
+FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
 
 
 def test_learns_and_saves_what_the_design_names(small_store: Store, tmp_path: Path) -> None:
-    summary = fit_model(small_store.path, tmp_path / "m", FAST)
+    summary = fit_model(small_store.path, tmp_path / "m", replace(FAST, refit=True))
     result = evaluate_model(tmp_path / "m", small_store.path)
     assert result["accuracy"]["fused"] >= 0.75
     assert result["retrieval"]["image_to_text"]["map"] > 0.6
