@@ -104,7 +104,7 @@ def test_a_folder_that_is_no_store_is_named(few_model: Path, tmp_path: Path) -> 
 
 
 def test_a_source_without_pictures_is_embedded(few_store: Path, few_model: Path, tmp_path: Path) -> None:
-    write_csv(tmp_path / "m.csv", [{"text": "apple"}, {"text": "zebra"}])
+    write_csv(tmp_path / "m.csv", [{"text": "apple: a sweet fruit"}, {"text": "zebra: a wild animal"}])
     embed_source(few_model, tmp_path / "m.csv", tmp_path / "out")
     rows = Store.open(tmp_path / "out").load()
     assert rows.has_image.tolist() == [False, False]
