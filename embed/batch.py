@@ -18,7 +18,7 @@ from huse.extract.run import extract_features
 from huse.features.errors import ShardError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
-from huse.train.forward import features_of, fuse, softmax
+from huse.train.forward import class_probabilities, features_of
 from huse.train.model_folder import TrainedModel, check_store
 
 FEATURES_FOLDER = "features"
@@ -125,10 +125,7 @@ def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tupl
 def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
     """The same rows with embeddings in place of features, and with the predicted class and its probability."""
     outputs = trained.forward(features_of(rows, trained.network))
-    probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
-    fused = fuse(
-        probabilities.get("image"), probabilities.get("text"), rows.has_image, rows.has_text, trained.fusion_weight
-    )
+    fused = class_probabilities(outputs, rows.has_image, rows.has_text, trained.fusion_weight)["fused"]
     known = rows.has_image | rows.has_text
     prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
     return replace(

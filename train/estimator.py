@@ -14,7 +14,7 @@ from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.rows import Rows
 from huse.train.config import FitConfig, preset
 from huse.train.fit import fit_towers
-from huse.train.forward import Arrays, features_of, fuse, softmax
+from huse.train.forward import Arrays, class_probabilities, features_of
 from huse.train.model_folder import TrainedModel
 from huse.train.semantic_graph import graph_from_taxonomy
 from huse.train.task import assemble
@@ -171,9 +171,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, X: Features) -> NDArray[np.float32]:  # noqa: N803
         """(n, K) probabilities, fused over both modalities, in the order of `classes_`."""
         outputs, rows = self._outputs(X)
-        probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
-        weight = self.trained_.fusion_weight
-        return fuse(probabilities.get("image"), probabilities.get("text"), rows.has_image, rows.has_text, weight)
+        return class_probabilities(outputs, rows.has_image, rows.has_text, self.trained_.fusion_weight)["fused"]
 
     def predict(self, X: Features) -> NDArray[Any]:  # noqa: N803
         """(n,) most probable labels."""

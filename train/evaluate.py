@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from huse.features.errors import StoreError
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
-from huse.train.forward import Arrays, features_of, fuse, softmax
+from huse.train.forward import Arrays, class_probabilities, features_of, softmax
 from huse.train.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.model_folder import TrainedModel, check_store, load_model
 from huse.train.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
@@ -71,12 +71,8 @@ def evaluate_model(
 
 def predictions(outputs: Arrays, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:
     """Predicted label paths (n,) by ``image``, ``text`` and ``fused``; empty where a row lacks the modality."""
-    probabilities = {m: softmax(outputs[f"{m}_logits"]) for m in ("image", "text") if f"{m}_logits" in outputs}
-    fused = fuse(
-        probabilities.get("image"), probabilities.get("text"), data.has_image, data.has_text, trained.fusion_weight
-    )
+    kinds = class_probabilities(outputs, data.has_image, data.has_text, trained.fusion_weight)
     classes = np.array(trained.classes, dtype=object)
-    kinds = {**probabilities, "fused": fused}
     known = {"image": data.has_image, "text": data.has_text, "fused": data.has_image | data.has_text}
     return {kind: np.where(known[kind], classes[scores.argmax(axis=1)], "") for kind, scores in kinds.items()}
 
@@ -159,17 +155,12 @@ def validation_score(metrics: dict[str, Any]) -> float:
 
 
 def _accuracies(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
-    probabilities: dict[str, NDArray[np.float32] | None] = {
-        m: softmax(outputs[f"{m}_logits"]) if f"{m}_logits" in outputs else None for m in ("image", "text")
+    probabilities = class_probabilities(outputs, data.has_image, data.has_text, fusion_weight)
+    known = {"image": data.has_image, "text": data.has_text, "fused": data.has_image | data.has_text}
+    return {
+        kind: accuracy(probabilities[kind][has], data.labels[has]) if kind in probabilities else math.nan
+        for kind, has in known.items()
     }
-    result = {}
-    for modality, has in (("image", data.has_image), ("text", data.has_text)):
-        scores = probabilities[modality]
-        result[modality] = math.nan if scores is None else accuracy(scores[has], data.labels[has])
-    some = data.has_image | data.has_text
-    fused = fuse(probabilities["image"], probabilities["text"], data.has_image, data.has_text, fusion_weight)
-    result["fused"] = accuracy(fused[some], data.labels[some])
-    return result
 
 
 def _retrieval(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:

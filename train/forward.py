@@ -53,6 +53,14 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
+def class_probabilities(
+    outputs: Arrays, has_image: NDArray[np.bool_], has_text: NDArray[np.bool_], weight: float
+) -> dict[str, NDArray[np.float32]]:
+    """(n, K) class probabilities of each modality in `outputs`, and of both as ``fused``; arguments as `fuse`."""
+    alone = {m: softmax(outputs[f"{m}_logits"]) for m in MODALITIES if f"{m}_logits" in outputs}
+    return {**alone, "fused": fuse(alone.get("image"), alone.get("text"), has_image, has_text, weight)}
+
+
 def fuse(
     image: NDArray[np.floating] | None,
     text: NDArray[np.floating] | None,
