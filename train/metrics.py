@@ -11,6 +11,8 @@ KS = (1, 5, 10)
 BLOCK_ELEMENTS = 1 << 24
 """Similarities held at a time: 64 MiB of float32, and a few such arrays beside it while ranking."""
 
+Places = NDArray[np.intp]
+
 TIE = 1e-6
 """Similarities are compared on this grid: equal vectors do not always give products equal to the last bit."""
 
@@ -63,13 +65,10 @@ def retrieval_metrics(
     precisions: list[NDArray[np.float64]] = []
     for rows, scores in _score_blocks(query, gallery):
         relevant = query_labels[rows, None] == gallery_labels[None, :]
-        scores, relevant = _without_own(scores, relevant, query_keys, gallery_keys, rows)
-        ranking = _Ranking(scores)
-        ranked = ranking.in_order(relevant)
+        ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
         for k in ks:
-            recalls[k].append(ranking.recall(ranked, k))
-        found = relevant.any(axis=1)
-        precisions.append(ranking.average_precision(ranked)[found])
+            recalls[k].append(ranking.recall(k))
+        precisions.append(ranking.average_precision()[ranking.total > 0])
     result = {f"r_at_{k}": _mean(parts) for k, parts in recalls.items()}
     result["map"] = _mean(precisions)
     return result
@@ -104,9 +103,8 @@ def hierarchical_precision(
     for rows, scores in _score_blocks(query, gallery):
         for k, mask in near.items():
             relevant = mask[query_labels[rows][:, None], gallery_labels[None, :]]
-            kept, relevant = _without_own(scores, relevant, query_keys, gallery_keys, rows)
-            ranking = _Ranking(kept)
-            shares[k].append(ranking.precision(ranking.in_order(relevant), k))
+            ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
+            shares[k].append(ranking.precision(k))
     return {f"hp_at_{k}": _mean(parts) for k, parts in shares.items()}
 
 
@@ -125,59 +123,76 @@ def _without_own(
 
 
 class _Ranking:
-    """The order of the gallery for some queries, with the group of tied items that each place belongs to."""
+    """Where the relevant items of some queries stand when the gallery is sorted by score.
 
-    def __init__(self, scores: NDArray[np.floating]) -> None:
-        self.order = np.argsort(-scores, axis=1, kind="stable")
-        ranked = np.take_along_axis(scores, self.order, axis=1)
-        n, g = ranked.shape
-        place = np.broadcast_to(np.arange(g), (n, g))
-        first = np.ones((n, g), bool)
-        first[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-        last = np.ones((n, g), bool)
-        last[:, :-1] = first[:, 1:]
-        self.start = np.maximum.accumulate(np.where(first, place, 0), axis=1)
-        self.end = np.minimum.accumulate(np.where(last, place + 1, g)[:, ::-1], axis=1)[:, ::-1]
+    Only scores are sorted, not the gallery itself: places follow from counting, which is several times faster.
 
-    def in_order(self, relevant: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """(q, g + 1): how many relevant items stand before each place; `relevant` is in the gallery's own order."""
-        counts = np.cumsum(np.take_along_axis(relevant, self.order, axis=1), axis=1)
-        return np.concatenate([np.zeros((len(counts), 1), counts.dtype), counts], axis=1)
+    Args:
+        scores: (q, g), higher is nearer.
+        relevant: (q, g) mask.
+    """
 
-    def recall(self, before: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+    def __init__(self, scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> None:
+        self._ascending = np.sort(scores, axis=1)
+        row, column = np.nonzero(relevant)
+        value = scores[row, column]
+        order = np.lexsort((value, row))
+        self._row, self._value = row[order], value[order]
+        self.total = np.bincount(row, minlength=len(scores))
+
+    def recall(self, k: int) -> NDArray[np.float64]:
         """(q,) probability that a relevant item stands among the first k when ties are in random order."""
-        queries, cut, start, end = self._at(k)
-        size = end - start
-        misses = size - (before[queries, end] - before[queries, start])
-        drawn = cut + 1 - start
-        miss_all = np.ones(len(queries))
+        cut, start, end, ahead, hits = self._at(k)
+        size, drawn = end - start, cut + 1 - start
+        misses = size - hits
+        miss_all = np.ones(len(size))
         for i in range(cut + 1):
             miss_all *= np.where(i < drawn, np.maximum(misses - i, 0) / np.maximum(size - i, 1), 1.0)
-        return np.where(before[queries, start] > 0, 1.0, 1.0 - miss_all)
+        return np.where(ahead > 0, 1.0, 1.0 - miss_all)
 
-    def precision(self, before: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+    def precision(self, k: int) -> NDArray[np.float64]:
         """(q,) expected share of relevant items among the first k when ties are in random order."""
-        queries, cut, start, end = self._at(k)
-        ahead = before[queries, start]
-        share = (before[queries, end] - ahead) / (end - start)
-        return np.asarray((ahead + share * (cut + 1 - start)) / k)
+        cut, start, end, ahead, hits = self._at(k)
+        return np.asarray((ahead + hits / (end - start) * (cut + 1 - start)) / k)
 
-    def average_precision(self, before: NDArray[np.intp]) -> NDArray[np.float64]:
-        """(q,) expected average precision when ties are in random order (McSherry and Najork, ECIR 2008, eq. 6)."""
-        place = np.arange(self.start.shape[1])[None, :]
-        ahead = np.take_along_axis(before, self.start, axis=1)
-        hits = np.take_along_axis(before, self.end, axis=1) - ahead
-        size = self.end - self.start
-        others = (hits - 1) / np.maximum(size - 1, 1)
-        expected_ahead = ahead + (place - self.start) * others
-        gain = (hits / size) * (expected_ahead + 1.0) / (place + 1.0)
-        total = np.maximum(before[:, -1], 1)
-        return np.asarray(np.where(hits > 0, gain, 0.0).sum(axis=1) / total)
+    def average_precision(self) -> NDArray[np.float64]:
+        """(q,) expected average precision when ties are in random order (McSherry and Najork, ECIR 2008, eq. 6).
 
-    def _at(self, k: int) -> tuple[NDArray[np.intp], int, NDArray[np.intp], NDArray[np.intp]]:
-        """Queries, the k-th place, and start and end of the tied group that stands there."""
-        cut = min(k, self.start.shape[1]) - 1
-        return np.arange(len(self.start)), cut, self.start[:, cut], self.end[:, cut]
+        A tied group of size t with h relevant items, from place s on (from 0), after a relevant ones, adds the sum over
+        j < t of (h / t) (a + 1 + j b) / (s + 1 + j), where b = (h - 1) / (t - 1); harmonic numbers give it at once.
+        """
+        first = np.ones(len(self._row), bool)
+        first[1:] = (self._row[1:] != self._row[:-1]) | (self._value[1:] != self._value[:-1])
+        begin = np.flatnonzero(first)
+        row, hits = self._row[begin], np.diff(np.append(begin, len(first)))
+        ahead = np.cumsum(self.total)[row] - begin - hits
+        start, end = self._tied_group(row, self._value[begin])
+        size = end - start
+        step = (hits - 1) / np.maximum(size - 1, 1)
+        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, self._ascending.shape[1] + 1))])
+        rest = (ahead + 1 - step * (start + 1)) * (harmonic[end] - harmonic[start])
+        gain = hits / size * (step * size + rest)
+        summed = np.bincount(row, gain, minlength=len(self.total))
+        return np.asarray(summed / np.maximum(self.total, 1))
+
+    def _at(self, k: int) -> tuple[int, Places, Places, Places, Places]:
+        """The k-th place; start and end of the tied group there; relevant items ahead of that group and in it."""
+        n, g = self._ascending.shape
+        cut = min(k, g) - 1
+        value = self._ascending[:, g - 1 - cut]
+        start, end = self._tied_group(np.arange(n), value)
+        ahead = np.bincount(self._row[self._value > value[self._row]], minlength=n)
+        hits = np.bincount(self._row[self._value == value[self._row]], minlength=n)
+        return cut, start, end, ahead, hits
+
+    def _tied_group(self, row: Places, value: NDArray[np.float32]) -> tuple[Places, Places]:
+        """First place, and place after the last, of the items of a row that have a value; `row` ascends."""
+        start, end = np.empty(len(row), np.intp), np.empty(len(row), np.intp)
+        bounds = np.searchsorted(row, np.arange(len(self._ascending) + 1))
+        for scores, a, b in zip(self._ascending, bounds[:-1], bounds[1:], strict=True):
+            start[a:b] = len(scores) - np.searchsorted(scores, value[a:b], "right")
+            end[a:b] = len(scores) - np.searchsorted(scores, value[a:b], "left")
+        return start, end
 
 
 def _score_blocks(
