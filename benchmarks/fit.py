@@ -19,9 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from huse.train.batches import TrainingRows, epoch_batches
+from huse.train.batches import TrainingRows, in_batches
 from huse.train.config import FitConfig, preset
-from huse.train.loop import compiled_step, make_optimizer
+from huse.train.loop import Training, make_optimizer
 from huse.train.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
 from huse.train.semantic_graph import graph_from_vectors
 from huse.train.towers import build_towers
@@ -93,15 +93,16 @@ def main(rounds: int, as_json: bool) -> None:
     config = preset("default", batch_size=BATCH)
     data, graph = make_data()
     names = np.zeros((CLASSES, 0), np.float32)
-    network = build_towers(data, CLASSES, config)
-    step = compiled_step(network, data, graph, names, config, make_optimizer(config, 10_000))
-    batches = list(epoch_batches(ROWS, BATCH, np.random.default_rng(0)))
+    rows = np.arange(ROWS)
+    training = Training(build_towers(data, rows, CLASSES, config), data, rows, graph, names, config)
+    features = training.place(data)
+    batches = list(in_batches(np.random.default_rng(0).permutation(ROWS), BATCH))
 
     def ours() -> None:
-        losses = [step(tf.constant(rows)) for rows in batches[:STEPS]]
+        losses = [training.step(features, tf.constant(batch)) for batch in batches[:STEPS]]
         float(losses[-1]["loss"])
 
-    theirs_model = KerasHuse(build_towers(data, CLASSES, config), graph, config)
+    theirs_model = KerasHuse(build_towers(data, rows, CLASSES, config), graph, config)
     theirs_model.compile(optimizer=make_optimizer(config, 10_000))
     some = slice(0, STEPS * BATCH)
     x, y = {"image": data.image[some], "text": data.text[some]}, data.labels[some]

@@ -85,10 +85,19 @@ def read_columns(path: Path, names: tuple[str, ...]) -> Arrays:
     Raises:
         ShardError: as `read_shard`.
     """
+    return read_slice(path, names, 0, None)
+
+
+def read_slice(path: Path, names: tuple[str, ...], start: int, stop: int | None) -> Arrays:
+    """Rows `start` to `stop` of some columns, as `read_columns`; only the chunks they lie in are read.
+
+    Raises:
+        ShardError: as `read_shard`.
+    """
     try:
         with h5py.File(path, "r") as file:
             _read_attributes(file, path)
-            arrays = {name: _open_dataset(file, name, path)[()] for name in names}
+            arrays = {name: _open_dataset(file, name, path)[start:stop] for name in names}
             return {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ShardError(

@@ -208,6 +208,15 @@ class Store:
         """The keys of shard `index`, in order, without reading its vectors."""
         return list(read_columns(self.shard_path(index), ("key",))["key"])
 
+    def require_shards(self) -> None:
+        """Refuses a store that was created and never written to.
+
+        Raises:
+            StoreError: it has no shard.
+        """
+        if not self.shard_indices():
+            raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
+
     def load(self, splits: tuple[str, ...] = ()) -> Rows:
         """All rows in memory, of the given splits or of all.
 
@@ -215,10 +224,8 @@ class Store:
             StoreError: the store has no shard yet, or no row of these splits.
             ShardError: a shard is damaged.
         """
-        parts = list(self)
-        if not parts:
-            raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
-        rows = concatenate(parts)
+        self.require_shards()
+        rows = concatenate(list(self))
         if not splits:
             return rows
         chosen = np.isin(rows.split.astype(str), splits)

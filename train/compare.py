@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError
@@ -22,7 +23,7 @@ from huse.train.fit import fit_towers, search_best
 from huse.train.forward import Arrays, features_of, make_forward
 from huse.train.objectives import ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
 from huse.train.posterior import fit_posterior
-from huse.train.task import Task, prepare
+from huse.train.task import LabeledData, Task, read_labeled
 
 POSTERIOR = "posterior"
 METHODS = (POSTERIOR, "separate", "triplet", "cme", "adamine", "devise", "hie", "huse-p", "huse-paper", "huse")
@@ -77,13 +78,14 @@ def compare(
     source = Store.open(store, FEATURES)
     test = source.load(("test",))
     test = test.take(test.label != "")
+    data = read_labeled(source, preset("default", memory="resident"))
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     results: Result = {}
     with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
         for method in methods:
             run = _Posterior if method == POSTERIOR else _Towers
-            results[method] = run(method, source, dict(changes or {})).measure(test, seeds, trials, taxonomy, bar)
+            results[method] = run(method, source, data, changes or {}).measure(test, seeds, trials, taxonomy, bar)
             write_tables(results, folder)
     return results
 
@@ -91,9 +93,9 @@ def compare(
 class _Towers:
     """Towers under one objective."""
 
-    def __init__(self, method: str, store: Store, changes: dict[str, Any]) -> None:
+    def __init__(self, method: str, store: Store, data: LabeledData, changes: Mapping[str, Any]) -> None:
         self.method = method
-        self.store = store
+        self.data = data
         self.base = base_config(method, store, changes)
 
     def measure(self, test: Rows, seeds: int, trials: int, taxonomy: Path | None, bar: Any) -> Result:
@@ -125,12 +127,12 @@ class _Towers:
 
     def validate(self, config: Any) -> float:
         """The validation score of a configuration."""
-        metrics = search_best(prepare(self.store, config), config).metrics
+        metrics = search_best(self.data.split(config), config).metrics
         return validation_score(blanked(self.method, metrics))
 
     def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
         """The outputs for the test rows of a configuration trained on everything else."""
-        task = prepare(self.store, config)
+        task = self.data.split(config)
         best = fit_towers(task, config)
         outputs = make_forward(best.network)(features_of(test, best.network))
         return outputs, TrainingRows.of(test, task.classes), best.fusion_weight
@@ -155,19 +157,17 @@ class _Posterior(_Towers):
     def validate(self, config: Any) -> float:
         """The validation score of a configuration."""
         task = self._task(config)
-        outputs = fit_posterior(task.train, len(task.classes), config[0])(task.val_rows)
-        return validation_score(figures(outputs, task.val, task.val_rows.label, 0.5))
+        outputs = self._fitted(task, task.train, config)(task.val)
+        return validation_score(figures(outputs, task.val, task.val_labels, 0.5))
 
     def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
         """The outputs for the test rows of classifiers trained on everything else."""
         task = self._task(config)
         weight = 0.5
         if len(task.val):
-            outputs = fit_posterior(task.train, len(task.classes), config[0])(task.val_rows)
-            weight = best_fusion_weight(outputs, task.val)
-        everything = task.everything or task.train
-        outputs = fit_posterior(everything, len(task.classes), config[0])(test)
-        return outputs, TrainingRows.of(test, task.classes), weight
+            weight = best_fusion_weight(self._fitted(task, task.train, config)(task.val), task.val)
+        rows = task.train if task.everything is None else task.everything
+        return self._fitted(task, rows, config)(test), TrainingRows.of(test, task.classes), weight
 
     def with_seed(self, config: Any, seed: int) -> Any:
         """The same configuration from another seed."""
@@ -178,10 +178,13 @@ class _Posterior(_Towers):
         return {"C": config[0]}
 
     def _task(self, config: Any) -> Task:
-        return prepare(self.store, replace(self.base, seed=config[1], class_names=False))
+        return self.data.split(replace(self.base, seed=config[1], class_names=False))
+
+    def _fitted(self, task: Task, rows: NDArray[np.integer], config: Any) -> Callable[[Rows | TrainingRows], Arrays]:
+        return fit_posterior(task.data.take(rows), len(task.classes), config[0])
 
 
-def base_config(method: str, store: Store, changes: dict[str, Any]) -> FitConfig:
+def base_config(method: str, store: Store, changes: Mapping[str, Any]) -> FitConfig:
     """The default configuration of a method: all share towers, optimizer and budget, and differ in their losses."""
     own: dict[str, Any] = {}
     if method not in ("huse", POSTERIOR):

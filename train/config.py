@@ -10,6 +10,7 @@ from huse.features.errors import FitError
 MARGINS = ("paper", "push")
 LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
+MEMORIES = ("auto", "resident", "streamed")
 BALANCES = ("none", "sampling", "weights")
 OBJECTIVES = ("huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie")
 
@@ -53,6 +54,9 @@ class FitConfig:
         val_fraction: share of the training rows held out for validation when the store has no val split.
         refit: after that, train once more on all training rows for the epochs found best.
         seed: of initial weights, dropout, shuffling and the held out rows.
+        memory: ``resident`` keeps the features on the device, ``streamed`` reads them from their shards window by
+            window, ``auto`` is resident when they fit in the budget.
+        memory_budget: GiB of memory for features; 0 is half of what the machine has.
     """
 
     preset: str = "default"
@@ -88,6 +92,8 @@ class FitConfig:
     val_fraction: float = 0.15
     refit: bool = True
     seed: int = 0
+    memory: str = "auto"
+    memory_budget: float = 0.0
 
     def __post_init__(self) -> None:
         choices = {
@@ -96,6 +102,7 @@ class FitConfig:
             "optimizer": OPTIMIZERS,
             "objective": OBJECTIVES,
             "balance": BALANCES,
+            "memory": MEMORIES,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

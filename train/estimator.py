@@ -12,12 +12,13 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.rows import Rows
+from huse.train.batches import TrainingRows
 from huse.train.config import FitConfig, preset
 from huse.train.fit import fit_towers
 from huse.train.forward import Arrays, class_probabilities, features_of
 from huse.train.model_folder import TrainedModel
 from huse.train.semantic_graph import graph_from_taxonomy
-from huse.train.task import assemble
+from huse.train.task import LabeledData
 
 Features = Any
 """(image features, text features), or one array with the image features in its first `image_dim` columns."""
@@ -141,9 +142,15 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         graph = self.semantic_graph
         if graph is None:
             graph = graph_from_taxonomy([str(label) for label in self.classes_])
-        no_names = np.zeros((len(names), 0), np.float32)
-        no_texts = np.zeros((0, text.shape[1]), np.float32), np.zeros(0, np.int32)
-        task = assemble(rows, config, "y", np.asarray(graph, np.float32), no_names, no_texts)
+        task = LabeledData(
+            where="y",
+            classes=names,
+            graph=np.asarray(graph, np.float32),
+            class_vectors=np.zeros((len(names), 0), np.float32),
+            data=TrainingRows.of(rows, names),
+            given=np.arange(len(rows)),
+            given_val=np.arange(0),
+        ).split(config)
         best = fit_towers(task, config)
         specs = [
             EncoderSpec("array", modality, a.shape[1], "none", digest_arrays([a])) if a.shape[1] else None

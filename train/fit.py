@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
 from huse.train.checkpoint import Checkpoint, identity
 from huse.train.config import FitConfig
+from huse.train.devices import strategy
 from huse.train.evaluate import best_fusion_weight, figures, validation_score
-from huse.train.forward import Arrays, features_of, make_forward
+from huse.train.forward import Forward, features_of, make_forward
 from huse.train.loop import Training, steps_per_epoch
 from huse.train.model_folder import TrainedModel, require_free
 from huse.train.task import Task, prepare
@@ -140,13 +140,14 @@ def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = No
         checkpoint: where the state is kept, and taken up from if it is there.
     """
     saved = checkpoint.load() if checkpoint else None
-    if saved and saved[1]["phase"] == "refit":
-        best = _best_of(saved, build_towers(task.train, len(task.classes), config))
-    else:
-        best = search_best(task, config, checkpoint, saved)
-        saved = None
-    if config.refit and task.everything is not None:
-        best.network = _refit(task, config, best, checkpoint, saved)
+    with strategy().scope():
+        if saved and saved[1]["phase"] == "refit":
+            best = _best_of(saved, build_towers(task.data, task.train, len(task.classes), config))
+        else:
+            best = search_best(task, config, checkpoint, saved)
+            saved = None
+        if config.refit and task.everything is not None:
+            best.network = _refit(task, task.everything, config, best, checkpoint, saved)
     return best
 
 
@@ -154,10 +155,10 @@ def search_best(
     task: Task, config: FitConfig, checkpoint: Checkpoint | None = None, saved: Saved | None = None
 ) -> Best:
     """Trains with early stopping and keeps the network as it was after its best epoch; arguments as `fit_towers`."""
-    network = build_towers(task.train, len(task.classes), config)
-    training = Training(network, task.train, task.graph, task.class_vectors, config)
+    network = build_towers(task.data, task.train, len(task.classes), config)
+    training = Training(network, task.data, task.train, task.graph, task.class_vectors, config)
     forward = make_forward(network)
-    sample = task.val_rows.take(_sample(len(task.val), config.seed))
+    sample = _sample(len(task.val), config.seed)
     best, start = Best(network, 0, {}, 0.5, []), 1
     best.weights = network.get_weights()
     if saved:
@@ -168,7 +169,7 @@ def search_best(
         for epoch in range(start, training.epochs + 1):
             best.history.append({"phase": "search", **training.epoch(epoch)})
             if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
-                _validate(best, epoch, forward(features_of(sample, network)), sample, task.classes)
+                _validate(best, epoch, forward, task.val.take(sample), task.val_labels[sample])
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
             if config.patience and best.epoch and epoch - best.epoch >= config.patience:
@@ -176,9 +177,9 @@ def search_best(
             _keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
         network.set_weights(best.weights)
-        outputs = forward(features_of(task.val_rows, network))
+        outputs = forward(features_of(task.val, network))
         best.fusion_weight = best_fusion_weight(outputs, task.val)
-        best.metrics = figures(outputs, task.val, task.val_rows.label, best.fusion_weight)
+        best.metrics = figures(outputs, task.val, task.val_labels, best.fusion_weight)
     else:
         best.epoch = training.epochs
     return best
@@ -189,21 +190,25 @@ def _sample(n: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(seed).permutation(n)[:VALIDATION_ROWS])
 
 
-def _validate(best: Best, epoch: int, outputs: Arrays, rows: Rows, classes: list[str]) -> None:
+def _validate(best: Best, epoch: int, forward: Forward, rows: TrainingRows, labels: NDArray[np.object_]) -> None:
     """Measures an epoch on validation rows and remembers it if it is the best so far."""
-    metrics = figures(outputs, TrainingRows.of(rows, classes), rows.label, 0.5)
+    metrics = figures(forward(features_of(rows, best.network)), rows, labels, 0.5)
     best.history[-1]["val_score"] = score = validation_score(metrics)
     if score > best.score:
         best.score, best.weights, best.epoch = score, best.network.get_weights(), epoch
 
 
 def _refit(
-    task: Task, config: FitConfig, best: Best, checkpoint: Checkpoint | None, saved: Saved | None
+    task: Task,
+    rows: NDArray[np.integer],
+    config: FitConfig,
+    best: Best,
+    checkpoint: Checkpoint | None,
+    saved: Saved | None,
 ) -> keras.Model:
     """Fresh towers, trained on all rows for as many epochs as the search found best."""
-    data = task.everything or task.train
-    network = build_towers(data, len(task.classes), config)
-    training = Training(network, data, task.graph, task.class_vectors, config)
+    network = build_towers(task.data, rows, len(task.classes), config)
+    training = Training(network, task.data, rows, task.graph, task.class_vectors, config)
     start = 1
     if saved:
         training.restore(saved[0])

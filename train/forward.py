@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from huse.features.rows import Rows
+from huse.train.batches import TrainingRows
 
 MODALITIES = ("image", "text")
 BATCH = 4096
@@ -38,7 +39,7 @@ def make_forward(network: keras.Model) -> Forward:
     return forward
 
 
-def features_of(rows: Rows, network: keras.Model) -> dict[str, NDArray[Any]]:
+def features_of(rows: Rows | TrainingRows, network: keras.Model) -> dict[str, NDArray[Any]]:
     """The vectors of some rows as the inputs of a network; zeros for a modality that the rows' store lacks."""
     inputs = {}
     for name, tensor in network.input.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -11,10 +11,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from huse.train.batches import TrainingRows, class_balance, epoch_batches
+from huse.train.batches import TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.config import FitConfig
+from huse.train.devices import over_replicas, own_share
 from huse.train.forward import MODALITIES
 from huse.train.objectives import OBJECTIVES, Batch
+
+Tensors = dict[str, tf.Tensor]
 
 
 def epochs_of(config: FitConfig, rows: int) -> int:
@@ -31,8 +34,9 @@ class Training:
     """A network on its way: trains epoch by epoch, and can be put on disk and taken up again after any of them.
 
     Args:
-        network: from `build_towers`; trained in place.
-        data: rows to train on.
+        network: from `build_towers`, in the scope of the distribution strategy; trained in place.
+        data: where the rows are.
+        rows: numbers of the rows to train on.
         graph: (K, K) semantic graph.
         class_vectors: (K, D) unit vectors of the class names, for the objectives that use them.
         config: hyperparameters.
@@ -41,18 +45,31 @@ class Training:
     def __init__(
         self,
         network: keras.Model,
-        data: TrainingRows,
+        data: TrainingData,
+        rows: NDArray[np.integer],
         graph: NDArray[np.float32],
         class_vectors: NDArray[np.float32],
         config: FitConfig,
     ) -> None:
         self.network = network
         self.data = data
+        self.rows = rows
         self.config = config
-        self.epochs = epochs_of(config, len(data))
-        total_steps = config.steps or self.epochs * steps_per_epoch(config, len(data))
-        self._optimizer = make_optimizer(config, total_steps)
-        self._step = compiled_step(network, data, graph, class_vectors, config, self._optimizer)
+        self.epochs = epochs_of(config, len(rows))
+        self._strategy = tf.distribute.get_strategy()
+        replicas = self._strategy.num_replicas_in_sync
+        self.batch_size = max(min(config.batch_size, len(rows)) // replicas, 1) * replicas
+        self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
+        self._optimizer.build(network.trainable_variables)
+        importance = np.ones(len(graph), np.float32)
+        if config.balance == "weights":
+            np.put(importance, data.labels[rows], class_balance(data.labels[rows]) * len(rows))
+        self._classes = {
+            "graph": tf.constant(graph),
+            "class_vectors": tf.constant(class_vectors),
+            "class_weights": tf.constant(importance),
+        }
+        self._placed: tuple[TrainingRows, Tensors] | None = None
 
     def epoch(self, number: int) -> dict[str, float]:
         """Runs epoch `number`, from 1 on; returns its mean ``loss`` and the mean of each weighted part.
@@ -60,10 +77,47 @@ class Training:
         The order of rows depends on seed and number alone.
         """
         rng = np.random.default_rng([self.config.seed, number])
-        weights = class_balance(self.data.labels) if self.config.balance == "sampling" else None
-        batches = epoch_batches(len(self.data), self.config.batch_size, rng, weights)
-        losses = [self._step(tf.constant(rows)) for rows in batches]
+        draws = class_balance(self.data.labels[self.rows]) if self.config.balance == "sampling" else None
+        losses = []
+        for window, order in self.data.windows(self.rows, self.batch_size, rng, draws):
+            features = self.place(window)
+            losses += [self.step(features, tf.constant(rows)) for rows in in_batches(order, self.batch_size)]
         return {"epoch": number, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
+
+    def place(self, window: TrainingRows) -> Tensors:
+        """Copies rows onto every device; the same rows are copied once."""
+        if self._placed is None or self._placed[0] is not window:
+            self._placed = None  # frees the last window before the next is copied
+            values = {m: getattr(window, m) for m in MODALITIES if m in self.network.input}
+            values |= {f"has_{m}": getattr(window, f"has_{m}").astype(np.float32) for m in values}
+            values["labels"] = window.labels
+            copies = {
+                name: self._strategy.experimental_distribute_values_from_function(lambda _, v=value: tf.constant(v))
+                for name, value in values.items()
+            }
+            self._placed = window, copies
+        return self._placed[1]
+
+    @tf.function(reduce_retracing=True)
+    def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
+        """One step on some row numbers (B,) of a window; returns the losses of the batch."""
+        losses = self._strategy.run(self._replica_step, (window, rows))
+        return {name: self._strategy.experimental_local_results(value)[0] for name, value in losses.items()}
+
+    def _replica_step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
+        names = [m for m in MODALITIES if m in window]
+        own = own_share(rows)
+        present = {m: tf.gather(window[f"has_{m}"], rows) for m in names}
+        with tf.GradientTape() as tape:
+            inputs = {m: tf.cast(tf.gather(window[m], own), tf.float32) for m in names}
+            outputs = {name: over_replicas(value) for name, value in self.network(inputs, training=True).items()}
+            batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes)
+            losses = OBJECTIVES[self.config.objective](batch, self.config)
+            loss = tf.add_n(list(losses.values()))
+        variables = self.network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self._optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
+        return {"loss": loss, **losses}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the next epoch depends on: weights, dropout seeds and optimizer."""
@@ -76,47 +130,6 @@ class Training:
 
     def _variables(self) -> list[Any]:
         return [*self.network.variables, *self._optimizer.variables]
-
-
-def compiled_step(
-    network: keras.Model,
-    data: TrainingRows,
-    graph: NDArray[np.float32],
-    class_vectors: NDArray[np.float32],
-    config: FitConfig,
-    optimizer: keras.optimizers.Optimizer,
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """One step as a function of a batch's row numbers; returns its losses.
-
-    The features are copied onto the device once; arguments as `Training`.
-    """
-    features = {m: tf.constant(getattr(data, m)) for m in MODALITIES if m in network.input}
-    masks = {m: tf.constant(getattr(data, f"has_{m}"), tf.float32) for m in features}
-    labels, distances, names = tf.constant(data.labels), tf.constant(graph), tf.constant(class_vectors)
-    objective = OBJECTIVES[config.objective]
-    importance = np.ones(len(graph), np.float32)
-    if config.balance == "weights":
-        np.put(importance, data.labels, class_balance(data.labels) * len(data))
-    class_weights = tf.constant(importance)
-    variables = network.trainable_variables
-    optimizer.build(variables)
-
-    @tf.function
-    def step(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        batch = {m: tf.gather(values, rows) for m, values in features.items()}
-        present = {m: tf.gather(mask, rows) for m, mask in masks.items()}
-        with tf.GradientTape() as tape:
-            outputs = network(batch, training=True)
-            losses = objective(
-                Batch(outputs, tf.gather(labels, rows), present, distances, names, class_weights), config
-            )
-            loss = tf.add_n(list(losses.values()))
-        gradients = tape.gradient(loss, variables)
-        optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
-        return {"loss": loss, **losses}
-
-    compiled: Callable[[tf.Tensor], dict[str, tf.Tensor]] = step
-    return compiled
 
 
 def make_optimizer(config: FitConfig, total_steps: int) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from huse.train.batches import TrainingRows
 from huse.train.forward import MODALITIES, Arrays
 
 
-def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows], Arrays]:
+def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows | TrainingRows], Arrays]:
     """Trains the classifiers on standardized features, pictures after a signed square root.
 
     Args:
@@ -40,7 +39,7 @@ def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows]
         if has.any():
             models[modality] = _Classifier(_transformed(data, modality)[has], data.labels[has], classes, c)
 
-    def forward(rows: Rows) -> Arrays:
+    def forward(rows: Rows | TrainingRows) -> Arrays:
         outputs: Arrays = {}
         for modality, model in models.items():
             posterior = model.posterior(_transformed(rows, modality))
@@ -68,7 +67,7 @@ class _Classifier:
         return result
 
 
-def _transformed(data: Any, modality: str) -> NDArray[np.float32]:
+def _transformed(data: Rows | TrainingRows, modality: str) -> NDArray[np.float32]:
     features: NDArray[np.float32] = getattr(data, modality).astype(np.float32)
     if modality == "image":
         features = np.sign(features) * np.sqrt(np.abs(features))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError
-from huse.features.rows import Rows, concatenate
+from huse.features.shard import read_attributes
 from huse.features.store import Store
-from huse.train.batches import TrainingRows, hold_out
+from huse.train.batches import TrainingData, TrainingRows, hold_out, with_texts
+from huse.train.catalog import Catalog
 from huse.train.config import FitConfig
+from huse.train.memory import streaming_window
 from huse.train.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES
 from huse.train.semantic_graph import graph_from_taxonomy, graph_from_vectors
+from huse.train.stream import StreamedRows
 
-ClassTexts = tuple[NDArray[np.float32], NDArray[np.int32]]
+MOST_VALIDATION_ROWS = 20_000
+"""Exact ranking takes time by the square of the rows; this many take minutes, and have a standard error of 0.4 %."""
+
+Numbers = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -27,99 +33,144 @@ class Task:
         classes: K label paths, sorted.
         graph: (K, K) semantic distances.
         class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when the store has none.
-        train: rows to train on while looking for the best epoch, class names as texts after them.
-        train_rows: how many of them are stored rows.
+        data: all rows, see `LabeledData`.
+        train: numbers of the rows and class names to train on while looking for the best epoch.
+        train_rows: how many of them are rows of the store.
         val: rows that choose the epoch and the fusion weight; may be none.
-        val_rows: the same rows as stored.
-        everything: train and held out rows together; None when the validation rows are a split of their own.
+        everything: numbers of all that can be trained on, the held out rows included; None when no rows are held out.
+        digest: SHA-256 of all that was read.
     """
 
     classes: list[str]
     graph: NDArray[np.float32]
     class_vectors: NDArray[np.float32]
-    train: TrainingRows
+    data: TrainingData
+    train: Numbers
     train_rows: int
     val: TrainingRows
-    val_rows: Rows
-    everything: TrainingRows | None
+    everything: Numbers | None
+    digest: str
+
+    @property
+    def val_labels(self) -> NDArray[np.object_]:
+        """Label path of each validation row."""
+        return np.array(self.classes, dtype=object)[self.val.labels]
+
+
+@dataclass(frozen=True)
+class LabeledData:
+    """The rows and classes of a store, read once and split as often as needed.
+
+    Attributes:
+        where: name of the source, for messages.
+        classes: K label paths, sorted.
+        graph: (K, K) semantic distances.
+        class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when there are none.
+        data: every row but the test rows, and after them the class names as texts.
+        given: numbers of the rows to train on, those that may be held out included.
+        given_val: numbers of the rows of a validation split; when there are none, rows are held out.
+        digest: SHA-256 of all that was read.
+    """
+
+    where: str
+    classes: list[str]
+    graph: NDArray[np.float32]
+    class_vectors: NDArray[np.float32]
+    data: TrainingData
+    given: Numbers
+    given_val: Numbers
+    digest: str = ""
+
+    def split(self, config: FitConfig) -> Task:
+        """Parts the rows into those to train on and those to validate on.
+
+        Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
+        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn.
+
+        Raises:
+            FitError: fewer than two classes, or class-name vectors that do not fit the objective.
+        """
+        labels = self.data.labels[self.given]
+        _require_classes(labels, self.where)
+        if config.objective in ONTO_CLASS_NAMES and self.class_vectors.shape[1] != config.dimension:
+            raise FitError(
+                f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
+                f"{self.class_vectors.shape[1]} dimensions, --dimension is {config.dimension}"
+            )
+        last = np.arange(len(self.given) + len(self.given_val), len(self.data))
+        texts = last if config.class_names else last[:0]
+        train, val, everything = self.given, self.given_val, None
+        if not len(val):
+            held = hold_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS)
+            train, val = self.given[~held], self.given[held]
+            everything = np.concatenate([train, val, texts]) if len(val) else None
+        elif len(val) > MOST_VALIDATION_ROWS:
+            val = np.sort(np.random.default_rng(config.seed).choice(val, MOST_VALIDATION_ROWS, replace=False))
+        return Task(
+            classes=self.classes,
+            graph=self.graph,
+            class_vectors=self.class_vectors,
+            data=self.data,
+            train=np.concatenate([train, texts]),
+            train_rows=len(train),
+            val=self.data.take(val),
+            everything=everything,
+            digest=self.digest,
+        )
 
 
 def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> Task:
-    """Reads a store's labeled rows and splits them.
+    """Reads and splits the labeled rows of a store; see `read_labeled` and `LabeledData.split`."""
+    return read_labeled(store, config, semantic_graph).split(config)
 
-    Rows of split ``train`` and rows without a split are trained on. Rows of split ``val`` validate; without any,
-    `config.val_fraction` of each class's training rows is held out.
+
+def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "names") -> LabeledData:
+    """Reads the labeled rows of a store, or where they are when they are to be streamed.
+
+    Rows of split ``train`` and rows without a split are trained on, rows of split ``val`` validate.
 
     Args:
         store: features with labels.
-        config: validation share, seed, and whether class names are trained on.
+        config: memory and objective.
         semantic_graph: see `load_graph`.
 
     Raises:
-        FitError: fewer than two classes, or no such graph.
+        FitError: fewer than two classes, no such graph, or a memory budget that is too small.
+        StoreError: the store has no shard yet.
+        ShardError: a shard is damaged.
     """
     if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
-    rows = _labeled(store)
-    _require_classes(rows, str(store.path))
-    classes = sorted(set(rows.label[rows.split != "test"]))
-    return assemble(
-        rows,
-        config,
-        str(store.path),
-        load_graph(semantic_graph, store, classes),
-        _class_vectors(store, classes, config),
-        _class_texts(store, classes, config),
+    store.require_shards()
+    catalog = Catalog.of(store)
+    catalog = catalog.take(~catalog.of_split("test"))
+    _require_classes(catalog.label[catalog.of_split("train", "")], str(store.path))
+    classes = catalog.labels
+    vectors = _class_vectors(store, classes)
+    graph = load_graph(semantic_graph, store, classes, vectors)
+    return LabeledData(
+        where=str(store.path),
+        classes=classes,
+        graph=graph,
+        class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
+        data=_open(store, catalog, _class_texts(store, vectors), config),
+        given=np.flatnonzero(catalog.of_split("train", "")),
+        given_val=np.flatnonzero(catalog.of_split("val")),
+        digest=_digest(store, graph, vectors),
     )
 
 
-def assemble(
-    rows: Rows,
-    config: FitConfig,
-    where: str,
-    graph: NDArray[np.float32],
-    class_vectors: NDArray[np.float32],
-    names: ClassTexts,
-) -> Task:
-    """The task of some labeled rows.
-
-    Args:
-        rows: with labels; those of split ``test`` are left out.
-        config: validation share and seed.
-        where: name of the source, for messages.
-        graph: (K, K) semantic distances of the sorted labels.
-        class_vectors: (K, Dc) unit vectors of the class names, Dc may be 0.
-        names: vectors and class numbers of texts to train on besides the rows'.
-
-    Raises:
-        FitError: fewer than two classes.
-    """
-    _require_classes(rows, where)
-    train, val, held_out = _split(rows, config)
-    classes = sorted(set(rows.label[rows.split != "test"]))
-    everything = None
-    if len(held_out):
-        everything = TrainingRows.of(concatenate([train, held_out]), classes).with_texts(*names)
-    return Task(
-        classes,
-        graph,
-        class_vectors,
-        TrainingRows.of(train, classes).with_texts(*names),
-        len(train),
-        TrainingRows.of(val, classes),
-        val,
-        everything,
-    )
-
-
-def load_graph(semantic_graph: str, store: Store, classes: list[str]) -> NDArray[np.float32]:
+def load_graph(
+    semantic_graph: str, store: Store, classes: list[str], vectors: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
     """The semantic graph (K, K) of the classes, in their order.
 
     Args:
         semantic_graph: ``names`` (class names through the text encoder, made by stage 1), ``taxonomy`` (label paths),
             or a .npy file with a K x K matrix in the order of the sorted labels.
-        store: where the vectors of the class names are.
+        store: named in messages.
         classes: sorted label paths.
+        vectors: (K, Dc) vectors of the class names, None when the store does not have them all.
 
     Raises:
         FitError: the store has no vector for a class name, or the file does not hold such a matrix.
@@ -127,7 +178,11 @@ def load_graph(semantic_graph: str, store: Store, classes: list[str]) -> NDArray
     if semantic_graph == "taxonomy":
         return graph_from_taxonomy(classes)
     if semantic_graph == "names":
-        return _graph_of_names(store, classes)
+        if vectors is None:
+            raise FitError(
+                f"{store.path}: no vector for the class names; run huse extract again, or use --semantic-graph taxonomy"
+            )
+        return graph_from_vectors(vectors)
     try:
         graph = np.load(semantic_graph, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -140,73 +195,57 @@ def load_graph(semantic_graph: str, store: Store, classes: list[str]) -> NDArray
     return np.asarray(graph, dtype=np.float32)
 
 
-def _graph_of_names(store: Store, classes: list[str]) -> NDArray[np.float32]:
-    stored = store.read_classes()
-    number = {label: i for i, label in enumerate(stored.labels)} if stored else {}
-    missing = [label for label in classes if label not in number]
-    if stored is None or missing:
-        raise FitError(
-            f"{store.path}: no vector for the class names; run huse extract again, or use --semantic-graph taxonomy"
-        )
-    return graph_from_vectors(stored.vectors[[number[label] for label in classes]])
+def _require_classes(labels: Numbers, where: str) -> None:
+    classes = len(np.unique(labels))
+    if classes < 2:
+        raise FitError(f"{where}: {len(labels)} labeled training rows of {classes} classes; 2 are needed")
 
 
-def _class_vectors(store: Store, classes: list[str], config: FitConfig) -> NDArray[np.float32]:
-    """Unit vectors of the class names, in the order of the classes.
-
-    Raises:
-        FitError: the objective maps onto them, and there are none or they have another dimension.
-    """
+def _class_vectors(store: Store, classes: list[str]) -> NDArray[np.float32] | None:
+    """Vectors of the class names in the order of the classes; None when the store does not have them all."""
     stored = store.read_classes()
     number = {label: i for i, label in enumerate(stored.labels)} if stored else {}
     if stored is None or not set(classes) <= set(number):
-        vectors = np.zeros((len(classes), 0), np.float32)
-    else:
-        vectors = stored.vectors[[number[label] for label in classes]]
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    if config.objective in ONTO_CLASS_NAMES and vectors.shape[1] != config.dimension:
-        raise FitError(
-            f"objective {config.objective} maps onto class-name vectors: {store.path} has them in "
-            f"{vectors.shape[1]} dimensions, --dimension is {config.dimension}"
-        )
+        return None
+    return stored.vectors[[number[label] for label in classes]]
+
+
+def _class_texts(store: Store, vectors: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The class names as texts to train on; none where they are not of the text encoder."""
+    stored = store.read_classes()
+    if vectors is None or stored is None or stored.encoder != str(store.info.text):
+        return np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32)
     return vectors
 
 
-def _class_texts(store: Store, classes: list[str], config: FitConfig) -> ClassTexts:
-    """The class names as texts to train on and their class numbers; none where they are not of the text encoder."""
-    stored = store.read_classes()
-    none = np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32), np.zeros(0, np.int32)
-    if not config.class_names or stored is None or stored.encoder != str(store.info.text):
-        return none
-    known = [i for i, label in enumerate(stored.labels) if label in set(classes)]
-    numbers = [classes.index(stored.labels[i]) for i in known]
-    return stored.vectors[known], np.array(numbers, np.int32)
+def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32], config: FitConfig) -> TrainingData:
+    """The rows of a catalog and, after them, one text a class: in memory, or where to read them."""
+    image_dim, text_dim = (spec.dimension if spec else 0 for spec in (store.info.image, store.info.text))
+    dtype = np.dtype(store.info.dtype)
+    window = streaming_window(config, len(catalog), (image_dim + text_dim) * dtype.itemsize)
+    n = 0 if window else len(catalog)
+    here, numbers = TrainingRows.empty(n, image_dim, text_dim, dtype), np.arange(len(texts), dtype=np.int32)
+    if window:
+        extra = with_texts(here, texts, numbers)
+        masks = {
+            name: np.concatenate([getattr(catalog, name), getattr(extra, name)]) for name in ("has_image", "has_text")
+        }
+        return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), **masks, window=window)
+    for index in np.unique(catalog.shard):
+        rows, mine = store.read(int(index)), catalog.shard == index
+        here.image[mine], here.text[mine] = rows.image[catalog.place[mine]], rows.text[catalog.place[mine]]
+    here.has_image[:], here.has_text[:], here.labels[:] = catalog.has_image, catalog.has_text, catalog.label
+    return with_texts(here, texts, numbers)
 
 
-def _labeled(store: Store) -> Rows:
-    rows = store.load()
-    usable = rows.has_image | rows.has_text
-    unlabeled = usable & (rows.label == "") & (rows.split != "test")
-    if unlabeled.any():
-        first = rows.key[int(np.argmax(unlabeled))]
-        warnings.warn(
-            f"{int(unlabeled.sum())} rows have no label, the first is key {first!r}; they are not trained on",
-            stacklevel=4,
-        )
-    return rows.take(usable & (rows.label != ""))
+def _digest(store: Store, graph: NDArray[np.float32], vectors: NDArray[np.float32] | None) -> str:
+    digest = hashlib.sha256(graph.tobytes())
+    for index in store.shard_indices():
+        digest.update(str(read_attributes(store.shard_path(index))["content_digest"]).encode())
+    if vectors is not None:
+        digest.update(vectors.tobytes())
+    return digest.hexdigest()
 
 
-def _require_classes(rows: Rows, where: str) -> None:
-    labels = rows.label[(rows.split == "train") | (rows.split == "")]
-    if len(set(labels)) < 2:
-        raise FitError(f"{where}: {len(labels)} labeled training rows of {len(set(labels))} classes; 2 are needed")
-
-
-def _split(rows: Rows, config: FitConfig) -> tuple[Rows, Rows, Rows]:
-    """Rows to train on, rows to validate on, and those of the latter that were held out of the training rows."""
-    train = rows.take((rows.split == "train") | (rows.split == ""))
-    val = rows.take(rows.split == "val")
-    if len(val):
-        return train, val, val.take(np.zeros(len(val), bool))
-    held = hold_out(train.label, config.val_fraction, config.seed)
-    return train.take(~held), train.take(held), train.take(held)
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

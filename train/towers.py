@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from huse.train.batches import TrainingRows
+from huse.train.batches import Moments, TrainingData
 from huse.train.config import FitConfig
 from huse.train.objectives import SEPARATE_HEADS
 
@@ -79,11 +79,12 @@ class SharedHead(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def build_towers(data: TrainingRows, classes: int, config: FitConfig) -> keras.Model:
+def build_towers(data: TrainingData, rows: NDArray[np.integer], classes: int, config: FitConfig) -> keras.Model:
     """The untrained network for features like the given ones.
 
     Args:
-        data: training rows, for the dimensions and the input statistics.
+        data: where the rows are.
+        rows: numbers of the training rows, for the input statistics.
         classes: K.
         config: hyperparameters.
 
@@ -98,28 +99,28 @@ def build_towers(data: TrainingRows, classes: int, config: FitConfig) -> keras.M
         heads["text"] = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="text_head")
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    image, text = data.image[data.has_image], data.text[data.has_text]
-    for name, features, depth in (("image", image, config.image_layers), ("text", text, config.text_layers)):
-        if not features.shape[1]:
+    for name, depth in (("image", config.image_layers), ("text", config.text_layers)):
+        if not data.dimension(name):
             continue
         root = config.square_root and name == "image"
-        tower = _tower(name, features, depth, root, config, seeds)
-        inputs[name] = keras.Input((features.shape[1],), name=name)
+        moments = data.moments(name, rows, root) if config.standardize else None
+        tower = _tower(name, data.dimension(name), depth, root, moments, config, seeds)
+        inputs[name] = keras.Input((data.dimension(name),), name=name)
         outputs[f"{name}_embedding"], outputs[f"{name}_logits"] = heads[name](tower(inputs[name]))
     return keras.Model(inputs, outputs, name="huse")
 
 
 def _tower(
-    name: str, features: NDArray[np.floating], depth: int, root: bool, config: FitConfig, seeds: Any
+    name: str, dimension: int, depth: int, root: bool, moments: Moments | None, config: FitConfig, seeds: Any
 ) -> keras.Model:
-    x = inputs = keras.Input((features.shape[1],), name=f"{name}_features")
+    x = inputs = keras.Input((dimension,), name=f"{name}_features")
     if root:
         x = SignedSquareRoot()(x)
-        features = np.sign(features) * np.sqrt(np.abs(features))
-    if config.standardize and len(features):
-        wide = features.astype(np.float64)
-        variance = np.maximum(wide.var(axis=0), 1e-6 * max(wide.var(), 1e-12))
-        x = keras.layers.Normalization(mean=wide.mean(axis=0).tolist(), variance=variance.tolist())(x)
+    if moments is not None:
+        mean, variance = moments
+        overall = float(variance.mean() + mean.var())
+        variance = np.maximum(variance, 1e-6 * max(overall, 1e-12))
+        x = keras.layers.Normalization(mean=mean.tolist(), variance=variance.tolist())(x)
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
     for _ in range(depth):

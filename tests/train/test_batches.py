@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import random_rows
 
-from huse.train.batches import TrainingRows, class_balance, epoch_batches, hold_out
+from huse.train.batches import TrainingRows, class_balance, feature_moments, hold_out, in_batches, with_texts
 
 
 @given(n=st.integers(1, 90), size=st.integers(1, 40))
 def test_an_epoch_has_every_row_and_one_batch_length(n: int, size: int) -> None:
-    batches = list(epoch_batches(n, size, np.random.default_rng(0)))
-    assert {len(batch) for batch in batches} == {min(size, n)}
+    size = min(size, n)
+    batches = list(in_batches(np.random.default_rng(0).permutation(n), size))
+    assert {len(batch) for batch in batches} == {size}
+    assert len(batches) == -(-n // size)
     assert set(np.concatenate(batches)) == set(range(n))
     assert all(len(set(batch)) == len(batch) for batch in batches)
 
@@ -31,7 +33,7 @@ def test_labels_become_numbers() -> None:
     rows = random_rows(4)
     data = TrainingRows.of(rows, ["things/class 0", "things/class 2"])
     assert data.labels.tolist() == [0, -1, 1, 0]
-    more = data.with_texts(np.ones((2, 4), np.float32), np.array([1, 0], np.int32))
+    more = with_texts(data, np.ones((2, 4), np.float32), np.array([1, 0], np.int32))
     assert more.has_image.tolist() == [True] * 4 + [False] * 2
     assert more.labels.tolist() == [0, -1, 1, 0, 1, 0]
 
@@ -40,7 +42,32 @@ def test_balanced_batches_draw_every_class_equally() -> None:
     labels = np.repeat([0, 1, 2], [80, 15, 5])
     probabilities = class_balance(labels)
     assert probabilities.sum() == pytest.approx(1)
-    drawn = np.concatenate(
-        [b for s in range(40) for b in epoch_batches(100, 10, np.random.default_rng(s), probabilities)]
-    )
+    data = with_texts(TrainingRows.empty(0, 2, 3, np.dtype("float32")), np.zeros((100, 3)), labels.astype(np.int32))
+    orders = [
+        order
+        for seed in range(40)
+        for _, order in data.windows(np.arange(100), 10, np.random.default_rng(seed), probabilities)
+    ]
+    drawn = np.concatenate(orders)
     np.testing.assert_allclose(np.bincount(labels[drawn]) / len(drawn), 1 / 3, atol=0.03)
+
+
+@pytest.mark.parametrize("square_root", [False, True])
+@given(sizes=st.lists(st.integers(0, 6), min_size=1, max_size=5))
+def test_moments_of_parts_are_those_of_the_whole(square_root: bool, sizes: list[int]) -> None:
+    whole = np.random.default_rng(0).normal(3.0, size=(sum(sizes), 4)).astype(np.float16)
+    mean, variance = feature_moments(np.split(whole, np.cumsum(sizes)[:-1]), square_root)
+    values = whole.astype(np.float64)
+    if square_root:
+        values = np.sign(values) * np.sqrt(np.abs(values))
+    if len(values):
+        np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(variance, values.var(axis=0), rtol=1e-4, atol=1e-6)
+    else:
+        assert (mean.tolist(), variance.tolist()) == ([0] * 4, [1] * 4)
+
+
+def test_held_out_rows_have_a_limit() -> None:
+    labels = np.arange(1000) % 10
+    assert hold_out(labels, 0.5, 0).sum() == 500
+    assert hold_out(labels, 0.5, 0, most=100).sum() == 100

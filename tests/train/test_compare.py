@@ -57,7 +57,7 @@ def test_test_rows_play_no_part_in_tuning(small_store: Store, tmp_path: Path) ->
 
 def test_posterior_learns(small_store: Store) -> None:
     task = prepare(small_store, FitConfig(class_names=False))
-    outputs = fit_posterior(task.train, 3, 0.1)(task.val_rows)
+    outputs = fit_posterior(task.data.take(task.train), 3, 0.1)(task.val)
     assert (outputs["image_logits"].argmax(axis=1) == task.val.labels).mean() > 0.6
     assert outputs["text_embedding"].shape == (len(task.val), 3)
 

@@ -23,6 +23,10 @@ def data(image: NDArray[np.float64], text: NDArray[np.float64]) -> TrainingRows:
     return TrainingRows(image.astype(np.float32), text.astype(np.float32), here, here, np.zeros(20, np.int32))
 
 
+def towers(rows: TrainingRows, config: FitConfig) -> keras.Model:
+    return build_towers(rows, np.arange(20), 3, config)
+
+
 def dense_layers(network: keras.Model, tower: str) -> list[int]:
     layers = network.get_layer(f"{tower}_tower").layers
     return [layer.units for layer in layers if isinstance(layer, keras.layers.Dense)]
@@ -30,7 +34,7 @@ def dense_layers(network: keras.Model, tower: str) -> list[int]:
 
 def test_paper_preset_has_the_published_shape() -> None:
     paper = PRESETS["paper"]
-    network = build_towers(data(IMAGE, TEXT), 3, paper)
+    network = towers(data(IMAGE, TEXT), paper)
     assert dense_layers(network, "image") == [512] * 5 + [512]
     assert dense_layers(network, "text") == [512] * 2 + [512]
     rates = [layer.rate for layer in network.get_layer("image_tower").layers if isinstance(layer, keras.layers.Dropout)]
@@ -40,7 +44,7 @@ def test_paper_preset_has_the_published_shape() -> None:
 
 
 def test_outputs_are_unit_vectors_and_shared_logits() -> None:
-    out = make_forward(build_towers(data(IMAGE, TEXT), 3, SMALL))({"image": IMAGE, "text": TEXT})
+    out = make_forward(towers(data(IMAGE, TEXT), SMALL))({"image": IMAGE, "text": TEXT})
     for modality in ("image", "text"):
         np.testing.assert_allclose(np.linalg.norm(out[f"{modality}_embedding"], axis=1), 1, atol=1e-5)
         assert out[f"{modality}_logits"].shape == (20, 3)
@@ -70,14 +74,14 @@ def test_head_equals_its_formula(logits: str, blend: float) -> None:
 
 def test_standardizing_makes_scale_and_offset_of_inputs_irrelevant() -> None:
     config = replace(SMALL, square_root=False)
-    out = make_forward(build_towers(data(IMAGE, TEXT), 3, config))({"image": IMAGE, "text": TEXT})
+    out = make_forward(towers(data(IMAGE, TEXT), config))({"image": IMAGE, "text": TEXT})
     moved = IMAGE * 40 + 7
-    again = make_forward(build_towers(data(moved, TEXT), 3, config))({"image": moved, "text": TEXT})
+    again = make_forward(towers(data(moved, TEXT), config))({"image": moved, "text": TEXT})
     np.testing.assert_allclose(out["image_embedding"], again["image_embedding"], atol=1e-3)
 
 
 def test_saves_and_loads_in_safe_mode(tmp_path: Path) -> None:
-    network = build_towers(data(IMAGE, TEXT), 3, SMALL)
+    network = towers(data(IMAGE, TEXT), SMALL)
     network.save(tmp_path / "n.keras")
     again = keras.saving.load_model(tmp_path / "n.keras", compile=False, safe_mode=True)
     inputs = {"image": IMAGE, "text": TEXT}
@@ -86,10 +90,10 @@ def test_saves_and_loads_in_safe_mode(tmp_path: Path) -> None:
 
 
 def test_one_seed_one_network_and_one_modality_one_tower() -> None:
-    a, b = (build_towers(data(IMAGE, TEXT), 3, replace(SMALL, seed=seed)) for seed in (5, 5))
+    a, b = (towers(data(IMAGE, TEXT), replace(SMALL, seed=seed)) for seed in (5, 5))
     for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
-    alone = build_towers(data(IMAGE, np.zeros((20, 0))), 3, SMALL)
+    alone = towers(data(IMAGE, np.zeros((20, 0))), SMALL)
     assert set(make_forward(alone)({"image": IMAGE})) == {"image_embedding", "image_logits"}
 
 

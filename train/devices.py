@@ -1,0 +1,47 @@
+"""The processors a fit runs on: one, or every GPU of the machine with the losses over the global batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Mirrors the towers over all GPUs when there are several; otherwise TensorFlow's own choice of one device."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+def own_share(rows: tf.Tensor) -> tf.Tensor:
+    """The part of a global batch (B,) that this replica computes; B is a multiple of the number of replicas."""
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return rows
+    size = rows.shape[0] // replicas
+    return tf.slice(rows, [tf.cast(context.replica_id_in_sync_group, tf.int32) * size], [size])
+
+
+def over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Joins the (b, ...) values of every replica into the (B, ...) of the global batch.
+
+    Every replica then computes the same loss over the global batch; the derivative by its own part is passed back, so
+    that the sum of gradients over replicas, which optimizers take, is the gradient of that loss.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return values
+
+    @tf.custom_gradient
+    def joined(own: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        whole = context.all_gather(own, axis=0)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            start = tf.cast(context.replica_id_in_sync_group, tf.int32) * own.shape[0]
+            return tf.slice(upstream, [start, *[0] * (len(own.shape) - 1)], own.shape)
+
+        return tf.ensure_shape(whole, [own.shape[0] * replicas, *own.shape[1:]]), gradient
+
+    return joined(values)

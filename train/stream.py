@@ -1,0 +1,145 @@
+"""Training rows that stay on disk: an epoch reads them window by window, each window mixed from all over the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.shard import read_slice
+from huse.features.store import Store
+from huse.train.batches import Moments, Numbers, TrainingRows, feature_moments
+from huse.train.catalog import Catalog
+
+BLOCK = 1024
+"""Rows read at a time, which lie next to each other; blocks are what a window is mixed from."""
+
+
+def plan_windows(shard: NDArray[np.integer], block: int, window: int, rng: np.random.Generator) -> list[list[slice]]:
+    """The windows of one epoch, each a list of blocks: slices of rows that lie in one shard.
+
+    Blocks are put in random order and dealt into windows of nearly equal length, so that every window has rows of many
+    shards, and every epoch has other windows.
+
+    Args:
+        shard: (n,) shard of each row, rows of one shard together.
+        block: most rows a block.
+        window: most rows a window, but for a part of a block.
+        rng: the order's source of randomness.
+    """
+    edges = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
+    blocks = [
+        slice(start, min(start + block, end)) for first, end in pairwise(edges) for start in range(first, end, block)
+    ]
+    order = rng.permutation(len(blocks))
+    ends = np.cumsum([blocks[i].stop - blocks[i].start for i in order])
+    windows = -(-len(shard) // window)
+    cuts = np.searchsorted(ends, np.arange(1, windows) * len(shard) / windows)
+    return [[blocks[i] for i in part] for part in np.split(order, cuts) if len(part)]
+
+
+@dataclass(frozen=True)
+class StreamedRows:
+    """Rows of a store that are read when they are needed; attributes and methods as in `TrainingData`.
+
+    Attributes:
+        store: where the vectors are.
+        catalog: the rows, in the order of their shards.
+        texts: texts that come after them, such as class names; in memory.
+        labels: (n,) class numbers of both together.
+        has_image: (n,) mask of both together.
+        has_text: (n,) mask of both together.
+        window: most rows a window.
+    """
+
+    store: Store
+    catalog: Catalog
+    texts: TrainingRows
+    labels: NDArray[np.int32]
+    has_image: NDArray[np.bool_]
+    has_text: NDArray[np.bool_]
+    window: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def dimension(self, modality: str) -> int:
+        """Length of the feature vectors of a modality."""
+        return self.texts.dimension(modality)
+
+    def take(self, rows: Numbers) -> TrainingRows:
+        """The rows of some numbers, read into memory."""
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        shard = self._shard(ascending)
+        parts = np.split(ascending, np.flatnonzero(np.diff(shard)) + 1)
+        read = concatenate_rows([self.texts.take(np.arange(0)), *(self._read_block(p) for p in parts if len(p))])
+        return read.take(np.argsort(order))
+
+    def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
+        """Mean and variance of each column; reads every shard whole, one at a time, and verifies it."""
+        has = self.has_image if modality == "image" else self.has_text
+        there = np.sort(rows[has[rows]])
+        stored, extra = there[there < len(self.catalog)], there[there >= len(self.catalog)]
+
+        def parts() -> Iterator[NDArray[np.floating]]:
+            yield getattr(self.texts, modality)[extra - len(self.catalog)]
+            for index in np.unique(self.catalog.shard[stored]):
+                place = self.catalog.place[stored[self.catalog.shard[stored] == index]]
+                yield getattr(self.store.read(int(index)), modality)[place]
+
+        return feature_moments(parts(), square_root)
+
+    def windows(
+        self, rows: Numbers, size: int, rng: np.random.Generator, draws: NDArray[np.float64] | None
+    ) -> Iterator[tuple[TrainingRows, Numbers]]:
+        """One epoch; see `TrainingData`. The next window is read while one is trained on."""
+        times = np.ones(len(rows), np.intp)
+        if draws is not None:
+            times = np.bincount(rng.choice(len(rows), len(rows), p=draws), minlength=len(rows))
+        order = np.argsort(rows, kind="stable")
+        rows, times = rows[order], times[order]
+        plan = plan_windows(self._shard(rows), BLOCK, self.window, rng)
+        left = self.texts.take(np.arange(0))
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, [rows[part] for part in plan[0]])
+            for i, parts in enumerate(plan):
+                read = coming.result()
+                if i + 1 < len(plan):
+                    coming = reader.submit(self._read, [rows[part] for part in plan[i + 1]])
+                drawn_times = np.concatenate([times[part] for part in parts])
+                now = concatenate_rows([left, read])
+                again = np.concatenate([np.ones(len(left), np.intp), drawn_times])
+                drawn = rng.permutation(np.repeat(np.arange(len(now)), again))
+                whole = len(drawn) if i + 1 == len(plan) else len(drawn) // size * size
+                left = now.take(drawn[whole:])
+                if whole:
+                    yield now, drawn[:whole]
+
+    def _shard(self, rows: Numbers) -> Numbers:
+        """Shard of each row; the texts count as one more."""
+        shard = np.append(self.catalog.shard, np.full(len(self.texts), np.iinfo(np.int32).max))
+        return np.asarray(shard[rows])
+
+    def _read(self, blocks: list[Numbers]) -> TrainingRows:
+        return concatenate_rows([self._read_block(block) for block in blocks])
+
+    def _read_block(self, rows: Numbers) -> TrainingRows:
+        """Rows of one shard, or of the texts."""
+        if rows[0] >= len(self.catalog):
+            return self.texts.take(rows - len(self.catalog))
+        index, place = int(self.catalog.shard[rows[0]]), self.catalog.place[rows]
+        first, end = int(place[0]), int(place[-1]) + 1
+        columns = read_slice(self.store.shard_path(index), ("image", "text"), first, end)
+        image, text = (columns[name][place - first] for name in ("image", "text"))
+        return TrainingRows(image, text, self.has_image[rows], self.has_text[rows], self.labels[rows])
+
+
+def concatenate_rows(parts: list[TrainingRows]) -> TrainingRows:
+    """Several parts as one, in order."""
+    names = ("image", "text", "has_image", "has_text", "labels")
+    return TrainingRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
