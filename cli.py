@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,8 @@ import click
 
 from huse import __version__
 from huse.features.errors import ExtractionError, HuseError
+from huse.train.config import FitConfig
+from huse.train.config import preset as preset_of
 
 if TYPE_CHECKING:
     from huse.extract.job import ExtractConfig, ExtractSummary
@@ -52,7 +54,7 @@ class HuseGroup(click.Group):
 @click.version_option(__version__, prog_name="huse")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    r"""Pictures, texts and classes in one semantic space (HUSE, arXiv 1911.05978).
+    """Pictures, texts and classes in one semantic space (HUSE, arXiv 1911.05978).
 
     \b
     huse extract MANIFEST STORE      frozen encoders, once, into HDF5 shards
@@ -60,7 +62,7 @@ def main(debug: bool) -> None:
     huse evaluate MODEL STORE        accuracy and retrieval
     huse embed MODEL SOURCE OUT      new or cached rows into the space
     huse search MODEL OUT --text ""  the nearest pictures or texts
-    """
+    """  # noqa: D301 - click's mark is the backspace itself
     import warnings
 
     if not debug:
@@ -135,6 +137,24 @@ def stage_one_options(command: Command) -> Command:
     return command
 
 
+def hyperparameter_options(command: Command) -> Command:
+    """One option for each field of `FitConfig`; those not given are None and keep the value of the preset."""
+    for option in reversed([f for f in fields(FitConfig) if f.metadata]):
+        flag = f"--{option.name.replace('_', '-')}"
+        kind: Any = type(option.default)
+        if kind is bool:
+            flag, kind = f"{flag}/--no{flag[1:]}", None
+        elif option.metadata["choices"]:
+            kind = click.Choice(option.metadata["choices"])
+        shown = f"{option.metadata['help']}  [default: {_shown(option.default)}]"
+        command = click.option(flag, option.name, type=kind, default=None, help=shown)(command)
+    return command
+
+
+def _shown(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
 @main.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("store", type=click.Path(path_type=Path))
@@ -181,38 +201,15 @@ def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
 @click.option(
     "--semantic-graph", default="names", show_default=True, metavar="names|taxonomy|FILE.npy", help="Class distances."
 )
-@click.option(
-    "--objective",
-    type=click.Choice(["huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie"]),
-    help="Losses to train with.  [default: huse]",
-)
-@click.option("--alpha", type=float, help="Weight of the classification loss (eq. 8).")
-@click.option("--beta", type=float, help="Weight of the semantic graph loss (eq. 9-11).")
-@click.option("--gamma", type=float, help="Weight of the cross-modal gap loss (eq. 12).")
-@click.option("--delta", type=float, help="Weight of the supervised contrastive loss; 0 as in the paper.")
-@click.option("--zeta", type=float, help="Margin of the semantic graph loss.")
-@click.option("--margin", type=click.Choice(["paper", "push"]), help="Eq. 10 as printed, or with far pairs pushed.")
-@click.option("--hinge", type=float, help="Margin of the triplet and ranking losses of other objectives.")
-@click.option("--blend", type=float, help="Share of the class prototypes in the embedding; 0 as in the paper.")
-@click.option("--temperature", type=float, help="Temperature of the contrastive loss.")
-@click.option("--dimension", type=int, help="Length D of the embeddings.")
-@click.option("--image-layers", type=click.IntRange(0), help="Hidden layers of the image tower.")
-@click.option("--text-layers", type=click.IntRange(0), help="Hidden layers of the text tower.")
-@click.option("--hidden-units", type=int, help="Width of the hidden layers.")
-@click.option("--dropout", type=float, help="Rate after every hidden layer.")
-@click.option("--learning-rate", type=float, help="Rate at the start.")
-@click.option("--batch-size", type=int, help="Rows a step.")
-@click.option(
-    "--balance", type=click.Choice(["none", "sampling", "weights"]), help="Draw or weigh every class equally."
-)
-@click.option("--epochs", type=int, help="Passes over the training rows.")
-@click.option("--steps", type=click.IntRange(0), help="Training steps, instead of epochs.")
-@click.option("--patience", type=click.IntRange(0), help="Epochs without a better validation score; 0 never stops.")
-@click.option("--val-fraction", type=float, help="Share of training rows held out when the store has no val split.")
-@click.option("--refit/--no-refit", default=None, help="Train once more with the held out rows, for the best epochs.")
-@click.option("--seed", type=int, help="Of weights, dropout, order and held out rows.")
+@hyperparameter_options
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
+@click.option(
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Log losses, retrieval and the space there, for tensorboard --logdir DIR.",
+)
 @json_option
 @uses_tensorflow
 def fit(
@@ -222,18 +219,18 @@ def fit(
     semantic_graph: str,
     overwrite: bool,
     resume: bool,
+    tensorboard: Path | None,
     as_json: bool,
     **changes: Any,
 ) -> None:
     """Train the shared HUSE towers on the vectors in STORE and save them as MODEL.
 
-    Options that are not given keep the value of the preset; they are described in docs/method.md.
+    Options that are not given keep the value of the preset; the defaults shown are those of the preset `default`.
     """
-    from huse.train import config
     from huse.train.fit import fit_model
 
-    chosen = config.preset(preset, **{name: value for name, value in changes.items() if value is not None})
-    summary = fit_model(store, model, chosen, semantic_graph, overwrite, resume)
+    chosen = preset_of(preset, **{name: value for name, value in changes.items() if value is not None})
+    summary = fit_model(store, model, chosen, semantic_graph, overwrite, resume, tensorboard)
     _print(as_json, asdict(summary), lambda: _show_fit(asdict(summary), model))
 
 

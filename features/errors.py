@@ -9,6 +9,10 @@ class HuseError(Exception):
     """Base of all errors that name a key, file or option and the way out."""
 
 
+class ExtraError(HuseError):
+    """An optional package is not installed."""
+
+
 class ManifestError(HuseError):
     """The manifest as a whole cannot be used: no such column, duplicate keys, not UTF-8, empty."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from huse.features.errors import FitError
@@ -15,104 +15,71 @@ BALANCES = ("none", "sampling", "weights")
 OBJECTIVES = ("huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie")
 
 
+def _option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    """A hyperparameter with the line that `huse fit --help` says about it."""
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
 @dataclass(frozen=True)
 class FitConfig:
     """Hyperparameters; the defaults are the preset `default`, chosen by measurement (docs/method.md).
 
-    Attributes:
-        preset: name of the preset the values started from, for the record.
-        objective: ``huse``, or one it is compared with, see `objectives.py`.
-        dimension: D, length of the embeddings.
-        image_layers: number of hidden layers of the image tower.
-        text_layers: number of hidden layers of the text tower.
-        hidden_units: width of the hidden layers.
-        dropout: rate after every hidden layer.
-        input_dropout: rate on the features.
-        standardize: bring every input column to mean 0 and variance 1 over the training rows.
-        class_names: train on the vectors of the class names too, as texts of their classes; not in the paper.
-        square_root: replace image features by their signed square root first; it evens out ReLU activations.
-        logits: ``dense`` as in eq. 6, or ``cosine``: normalized class weights with a learned temperature.
-        blend: share of the posterior-weighted class prototypes in the embedding; 0 as in the paper.
-        alpha: weight of the classification loss (eq. 8).
-        beta: weight of the semantic graph loss (eq. 9-11).
-        gamma: weight of the cross-modal gap loss (eq. 12).
-        delta: weight of the supervised contrastive loss over both modalities; 0 as in the paper.
-        temperature: of the contrastive loss.
-        zeta: margin of the graph loss.
-        hinge: margin of the triplet and ranking losses of other objectives.
-        margin: ``paper`` keeps eq. 10 as printed, ``push`` also drives pairs of far classes beyond zeta.
-        optimizer: ``adamw`` with cosine decay, or ``rmsprop`` at a constant rate.
-        learning_rate: at the start.
-        momentum: of RMSprop.
-        weight_decay: of AdamW.
-        batch_size: rows a step.
-        balance: against rare classes being overlooked: ``sampling`` draws every class equally often, ``weights`` counts
-            every class equally in the classification loss.
-        epochs: passes over the training rows, unless `steps` is set.
-        steps: training steps; 0 counts in epochs.
-        patience: epochs without a better validation score after which training stops; 0 never stops early.
-        val_fraction: share of the training rows held out for validation when the store has no val split.
-        refit: after that, train once more on all training rows for the epochs found best.
-        seed: of initial weights, dropout, shuffling and the held out rows.
-        memory: ``resident`` keeps the features on the device, ``streamed`` reads them from their shards window by
-            window, ``auto`` is resident when they fit in the budget.
-        memory_budget: GiB of memory for features; 0 is half of what the machine has.
+    Each field is an option of `huse fit`, and its metadata has the option's help and choices.
+
+    Raises:
+        FitError: a value is out of its range.
     """
 
     preset: str = "default"
-    objective: str = "huse"
-    dimension: int = 512
-    image_layers: int = 1
-    text_layers: int = 1
-    hidden_units: int = 1024
-    dropout: float = 0.5
-    input_dropout: float = 0.2
-    class_names: bool = True
-    standardize: bool = True
-    square_root: bool = True
-    logits: str = "cosine"
-    blend: float = 0.5
-    alpha: float = 1.0
-    beta: float = 1.0
-    gamma: float = 0.5
-    delta: float = 0.5
-    temperature: float = 0.2
-    zeta: float = 0.7
-    hinge: float = 0.2
-    margin: str = "push"
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.01
-    batch_size: int = 512
-    balance: str = "none"
-    epochs: int = 60
-    steps: int = 0
-    patience: int = 15
-    val_fraction: float = 0.15
-    refit: bool = True
-    seed: int = 0
-    memory: str = "auto"
-    memory_budget: float = 0.0
+    objective: str = _option("huse", "Losses to train with, see docs/method.md.", OBJECTIVES)
+    dimension: int = _option(512, "Length D of the embeddings.")
+    image_layers: int = _option(1, "Hidden layers of the image tower.")
+    text_layers: int = _option(1, "Hidden layers of the text tower.")
+    hidden_units: int = _option(1024, "Width of the hidden layers.")
+    dropout: float = _option(0.5, "Rate after every hidden layer.")
+    input_dropout: float = _option(0.2, "Rate on the features.")
+    standardize: bool = _option(True, "Bring every feature to mean 0 and variance 1 over the training rows.")
+    square_root: bool = _option(True, "Take the signed square root of image features first; it evens out ReLU outputs.")
+    class_names: bool = _option(True, "Train on the class names too, as texts of their classes; not in the paper.")
+    logits: str = _option("cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", LOGITS)
+    blend: float = _option(0.5, "Share of the class prototypes in the embedding; 0 as in the paper.")
+    alpha: float = _option(1.0, "Weight of the classification loss (eq. 8).")
+    beta: float = _option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
+    gamma: float = _option(0.5, "Weight of the cross-modal gap loss (eq. 12).")
+    delta: float = _option(0.5, "Weight of the supervised contrastive loss; 0 as in the paper.")
+    temperature: float = _option(0.2, "Temperature of the contrastive loss.")
+    zeta: float = _option(0.7, "Margin of the semantic graph loss.")
+    margin: str = _option("push", "Eq. 10 as printed, or also pushing far classes beyond zeta.", MARGINS)
+    hinge: float = _option(0.2, "Margin of the triplet and ranking losses of other objectives.")
+    optimizer: str = _option("adamw", "AdamW with cosine decay, or RMSprop at a constant rate.", OPTIMIZERS)
+    learning_rate: float = _option(1e-3, "Rate at the start.")
+    momentum: float = _option(0.9, "Momentum of RMSprop.")
+    weight_decay: float = _option(0.01, "Weight decay of AdamW.")
+    batch_size: int = _option(512, "Rows a step, over all GPUs together.")
+    balance: str = _option("none", "Draw or weigh every class equally, however rare it is.", BALANCES)
+    epochs: int = _option(60, "Passes over the training rows, unless steps are given.")
+    steps: int = _option(0, "Training steps; 0 counts in epochs.")
+    patience: int = _option(15, "Epochs without a better validation score before stopping; 0 never stops.")
+    val_fraction: float = _option(0.15, "Share of training rows held out when the store has no val split.")
+    refit: bool = _option(True, "Train once more with the held out rows, for the epochs found best.")
+    seed: int = _option(0, "Seed of weights, dropout, order and held out rows.")
+    memory: str = _option("auto", "Features on the device, streamed from shards, or as the budget allows.", MEMORIES)
+    memory_budget: float = _option(0.0, "GiB of memory for features; 0 is half of what the machine has.")
 
     def __post_init__(self) -> None:
-        choices = {
-            "margin": MARGINS,
-            "logits": LOGITS,
-            "optimizer": OPTIMIZERS,
-            "objective": OBJECTIVES,
-            "balance": BALANCES,
-            "memory": MEMORIES,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise FitError(f"{name} is {getattr(self, name)!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
+        for option in fields(self):
+            value, allowed = getattr(self, option.name), option.metadata.get("choices")
+            if allowed and value not in allowed:
+                raise FitError(f"{option.name} is {value!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         for name in ("dimension", "hidden_units", "batch_size", "epochs", "learning_rate", "temperature"):
             if getattr(self, name) <= 0:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise FitError(f"{name} is {getattr(self, name)}; it must not be negative")
 
     def to_dict(self) -> dict[str, Any]:
         """The values, JSON-ready."""

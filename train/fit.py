@@ -23,6 +23,7 @@ from huse.train.forward import Forward, features_of, make_forward
 from huse.train.loop import Training, steps_per_epoch
 from huse.train.model_folder import TrainedModel, require_free
 from huse.train.task import Task, prepare
+from huse.train.tensorboard import Board
 from huse.train.towers import build_towers
 
 STEPS_BETWEEN_VALIDATIONS = 4
@@ -80,6 +81,7 @@ def fit_model(
     semantic_graph: str = "names",
     overwrite: bool = False,
     resume: bool = False,
+    tensorboard: Path | None = None,
 ) -> FitSummary:
     """Trains the towers on the cached vectors of a store and saves them: `huse fit`.
 
@@ -91,14 +93,17 @@ def fit_model(
         overwrite: replace a model that is there.
         resume: go on from the checkpoint that an interrupted fit of the same rows and options left beside `model`; it
             ends with the same weights as an uninterrupted one.
+        tensorboard: folder for TensorBoard's logs, see `Board`.
 
     Raises:
+        ExtraError: TensorBoard is asked for and not installed.
         FitError: the store or the options do not allow training.
         StoreError: the store cannot be opened.
         ShardError: a shard is damaged.
     """
     start = time.perf_counter()
     require_free(Path(model), overwrite)
+    board = Board(tensorboard) if tensorboard else None
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
     folder = Path(model)
@@ -106,7 +111,7 @@ def fit_model(
     checkpoint = Checkpoint(folder.with_name(f"{folder.name}.checkpoint.npz"), identity(task, config))
     if not resume:
         checkpoint.remove()
-    best = fit_towers(task, config, checkpoint)
+    best = fit_towers(task, config, checkpoint, board)
     TrainedModel(
         best.network,
         config,
@@ -131,28 +136,33 @@ def fit_model(
     )
 
 
-def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = None) -> Best:
+def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = None, board: Board | None = None) -> Best:
     """Looks for the best epoch and, if the configuration says so, trains once more on the held out rows too.
 
     Args:
         task: what to train on.
         config: hyperparameters.
         checkpoint: where the state is kept, and taken up from if it is there.
+        board: shows every epoch, and the space of the validation rows.
     """
     saved = checkpoint.load() if checkpoint else None
     with strategy().scope():
         if saved and saved[1]["phase"] == "refit":
             best = _best_of(saved, build_towers(task.data, task.train, len(task.classes), config))
         else:
-            best = search_best(task, config, checkpoint, saved)
+            best = search_best(task, config, checkpoint, board, saved)
             saved = None
         if config.refit and task.everything is not None:
-            best.network = _refit(task, task.everything, config, best, checkpoint, saved)
+            best.network = _refit(task, task.everything, config, best, checkpoint, board, saved)
     return best
 
 
 def search_best(
-    task: Task, config: FitConfig, checkpoint: Checkpoint | None = None, saved: Saved | None = None
+    task: Task,
+    config: FitConfig,
+    checkpoint: Checkpoint | None = None,
+    board: Board | None = None,
+    saved: Saved | None = None,
 ) -> Best:
     """Trains with early stopping and keeps the network as it was after its best epoch; arguments as `fit_towers`."""
     network = build_towers(task.data, task.train, len(task.classes), config)
@@ -170,6 +180,8 @@ def search_best(
             best.history.append({"phase": "search", **training.epoch(epoch)})
             if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
                 _validate(best, epoch, forward, task.val.take(sample), task.val_labels[sample])
+            if board:
+                board.epoch(best.history[-1])
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
             if config.patience and best.epoch and epoch - best.epoch >= config.patience:
@@ -180,6 +192,9 @@ def search_best(
         outputs = forward(features_of(task.val, network))
         best.fusion_weight = best_fusion_weight(outputs, task.val)
         best.metrics = figures(outputs, task.val, task.val_labels, best.fusion_weight)
+        if board:
+            shown = {name: values[sample] for name, values in outputs.items()}
+            board.space(task.val.take(sample), shown, task.val_labels[sample])
     else:
         best.epoch = training.epochs
     return best
@@ -194,6 +209,7 @@ def _validate(best: Best, epoch: int, forward: Forward, rows: TrainingRows, labe
     """Measures an epoch on validation rows and remembers it if it is the best so far."""
     metrics = figures(forward(features_of(rows, best.network)), rows, labels, 0.5)
     best.history[-1]["val_score"] = score = validation_score(metrics)
+    best.history[-1] |= {f"val_{way}_r_at_1": values["r_at_1"] for way, values in metrics["retrieval"].items()}
     if score > best.score:
         best.score, best.weights, best.epoch = score, best.network.get_weights(), epoch
 
@@ -204,6 +220,7 @@ def _refit(
     config: FitConfig,
     best: Best,
     checkpoint: Checkpoint | None,
+    board: Board | None,
     saved: Saved | None,
 ) -> keras.Model:
     """Fresh towers, trained on all rows for as many epochs as the search found best."""
@@ -216,6 +233,8 @@ def _refit(
     with tqdm(total=best.epoch, initial=start - 1, desc="refit", unit="epoch", disable=None) as bar:
         for epoch in range(start, best.epoch + 1):
             best.history.append({"phase": "refit", **training.epoch(epoch)})
+            if board:
+                board.epoch(best.history[-1])
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}")
             _keep(checkpoint, "refit", epoch, training, best)
