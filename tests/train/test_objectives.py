@@ -124,6 +124,30 @@ def test_devise_and_hie(batch: Batch) -> None:
     assert loss("huse-p", batch)["projection"] == pytest.approx(2 * np.mean(distance), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_gradient_equals_finite_differences(name: str, batch: Batch) -> None:
+    """At random places of the outputs; of the hinges, one in ten may have its kink just there."""
+    config = replace(CONFIG, alpha=1.0, delta=1.0)
+    rng = np.random.default_rng(0)
+
+    def total(outputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.add_n(list(OBJECTIVES[name](replace(batch, outputs=outputs), config).values()))
+
+    with tf.GradientTape() as tape:
+        tape.watch(batch.outputs)
+        value = total(batch.outputs)
+    gradient = tape.gradient(value, batch.outputs, unconnected_gradients="zero")
+    errors = []
+    for key in rng.choice(sorted(batch.outputs), 40):
+        place, step = tuple(rng.integers(0, batch.outputs[key].shape)), 1e-3
+        nudge = np.zeros(batch.outputs[key].shape, np.float32)
+        nudge[place] = step
+        ahead, behind = (float(total({**batch.outputs, key: batch.outputs[key] + s * nudge})) for s in (1, -1))
+        errors.append(abs((ahead - behind) / (2 * step) - float(gradient[key][place])))
+    assert any(float(tf.reduce_max(tf.abs(g))) > 1e-2 for g in gradient.values())
+    assert np.quantile(errors, 0.9) < 2e-3
+
+
 def test_weights_scale_their_parts(batch: Batch) -> None:
     one = OBJECTIVES["huse"](batch, replace(CONFIG, alpha=1.0, beta=1.0, gamma=1.0, delta=1.0))
     many = OBJECTIVES["huse"](batch, replace(CONFIG, alpha=2.0, beta=3.0, gamma=5.0, delta=7.0))
