@@ -9,9 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.errors import FitError
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
@@ -111,7 +113,13 @@ def fit_model(
     checkpoint = Checkpoint(folder.with_name(f"{folder.name}.checkpoint.npz"), identity(task, config))
     if not resume:
         checkpoint.remove()
-    best = fit_towers(task, config, checkpoint, board)
+    try:
+        best = fit_towers(task, config, checkpoint, board)
+    except tf.errors.ResourceExhaustedError as error:
+        raise FitError(
+            f"{store}: the device ran out of memory with --batch-size {config.batch_size}; "
+            "fit again with a smaller one, or with --memory streamed"
+        ) from error
     TrainedModel(
         best.network,
         config,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from samples import random_rows
 
 from huse.features.errors import FitError, ModelError, StoreError
@@ -14,7 +15,7 @@ from huse.features.store import Store
 from huse.train.config import FitConfig, preset
 from huse.train.evaluate import evaluate_model, validation_score
 from huse.train.fit import fit_model
-from huse.train.loop import epochs_of
+from huse.train.loop import Training, epochs_of
 from huse.train.model_folder import load_model
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
@@ -198,3 +199,12 @@ def test_the_paper_counts_in_steps() -> None:
     assert epochs_of(preset("paper"), 68_000) == -(-250_000 // 67)
     assert validation_score({"retrieval": {d: {"map": None} for d in ("image_to_text", "text_to_image")},
                              "accuracy": {"image": None, "text": 0.5, "fused": 0.7}}) == pytest.approx(0.6)  # fmt: skip
+
+
+def test_a_full_device_names_the_way_out(small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(Training, "step", full)
+    with pytest.raises(FitError, match="--batch-size 512; fit again with a smaller one, or with --memory streamed"):
+        fit_model(small_store.path, tmp_path / "m", FitConfig())
