@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FASTER = {
+    "read": "more --workers, a nearer disk or smaller picture files would make it faster",
+    "encode": "a GPU, more of them, --precision bfloat16 or a smaller encoder would make it faster",
+    "write": "a faster disk for the store would make it faster",
+}
+"""What to change about each bottleneck of stage 1."""
+
 MANY_FAILURES = 10
 """Failures that a summary names; the others are counted."""
 
@@ -99,6 +106,17 @@ def uses_tensorflow(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
+def moved_encoder_options(command: Command) -> Command:
+    """The options that say where the encoders of a model are now."""
+    for modality in ("text", "image"):
+        command = click.option(
+            f"--{modality}-encoder",
+            metavar="NAME",
+            help=f"The model's {modality} encoder, such as hub:FOLDER, if it has moved.",
+        )(command)
+    return command
+
+
 def column_options(command: Command) -> Command:
     """The options that name the manifest's columns."""
     for name in ("key", "split", "label", "text", "image"):
@@ -117,6 +135,22 @@ def stage_one_options(command: Command) -> Command:
             type=click.FloatRange(0, 1),
             help="Exit 1 when a larger share of rows failed.  [default: 0.1, not judged below 10 failures]",
         ),
+        click.option(
+            "--on-error",
+            type=click.Choice(["skip", "fail"]),
+            default="skip",
+            show_default=True,
+            help="Keep a bad row as a failure, or stop at the first.",
+        ),
+        click.option("--retry-failed", is_flag=True, help="Take failed and new rows only, the others unread."),
+        click.option("--recover-truncated", is_flag=True, help="Decode what there is of a JPEG that was cut off."),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            default=178_956_970,
+            show_default=True,
+            help="Pictures with more pixels are failures.",
+        ),
         click.option("--workers", type=click.IntRange(0), default=0, help="Reading threads.  [default: two a core]"),
         click.option(
             "--precision",
@@ -125,7 +159,11 @@ def stage_one_options(command: Command) -> Command:
             show_default=True,
             help="Arithmetic of the image encoder; auto is bfloat16 where the hardware has it.",
         ),
-        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Pictures a batch."),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            help="Pictures a batch, over all GPUs.  [default: 256 a GPU, 32 without]",
+        ),
         click.option(
             "--image-weights",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -158,38 +196,65 @@ def _shown(value: Any) -> str:
 @main.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--image-encoder", default="vgg16", show_default=True, help="Encoder of the pictures.")
-@click.option("--text-encoder", default="use", show_default=True, help="Encoder of the texts.")
+@click.option("--image-encoder", default="vgg16", show_default=True, metavar="NAME", help="One of huse encoders.")
+@click.option("--text-encoder", default="use", show_default=True, metavar="NAME", help="One of huse encoders.")
+@click.option(
+    "--salient-tokens",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Keep the N most salient tokens of long texts.  [default: all]",
+)
 @click.option("--shard-size", type=click.IntRange(1), default=10_000, show_default=True, help="Rows a shard.")
 @click.option(
     "--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True, help="Stored type."
 )
+@click.option("--compression", type=click.Choice(["lzf", "gzip"]), help="Of the shards; pays for sparse vectors only.")
 @click.option(
     "--class-text",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="CSV with columns label and text: descriptions to embed in place of the class names.",
+    help="Table with columns label and text: descriptions to embed in place of the class names.",
 )
+@click.option("--overwrite", is_flag=True, help="Delete the store that is there, and begin anew.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 @stage_one_options
 @column_options
 @json_option
 @uses_tensorflow
-def extract(manifest: Path, store: Path, as_json: bool, **options: Any) -> None:
+def extract(manifest: Path, store: Path, overwrite: bool, yes: bool, as_json: bool, **options: Any) -> None:
     """Run the frozen encoders over MANIFEST and cache their vectors in STORE.
 
-    MANIFEST is a CSV file with columns image, text, label, split and key, of which image or text must be there.
+    MANIFEST is a table with columns image, text, label, split and key, of which image or text must be there: CSV, TSV
+    or JSON lines, each also .gz, or Parquet. Or it is a folder of pictures, whose sub-folders are their labels.
     Running it again continues an interrupted run, and brings the store to a manifest that has changed.
     """
     from huse.extract.run import extract_features
 
     config, columns = _stage_one(options)
+    if overwrite and (store / "store.json").exists() and not yes:
+        click.confirm(f"Delete the store {store} and all its vectors?", abort=True, err=True)
     try:
-        summary = extract_features(manifest, store, config, columns)
+        summary = extract_features(manifest, store, config, columns, overwrite)
     except ExtractionError as error:
         if not as_json:
             _show_extract(error.summary, store)
         raise
     _print(as_json, _extract_json(summary), lambda: _show_extract(summary, store))
+
+
+@main.command()
+@json_option
+def encoders(as_json: bool) -> None:
+    """List the encoders: name, modality, dimension, and where the weights come from."""
+    from huse.extract.encoders.registry import FAMILIES, plugins
+
+    known = [asdict(family) for family in FAMILIES]
+    known += [
+        {"usage": name, "modality": "of its own", "dimension": "of its own", "source": f"entry point {entry.value}"}
+        for name, entry in sorted(plugins().items())
+    ]
+    _print(as_json, {"encoders": known}, lambda: click.echo(_columns(known)))
 
 
 @main.command()
@@ -296,18 +361,29 @@ def compare(
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @stage_one_options
+@moved_encoder_options
 @column_options
 @json_option
 @uses_tensorflow
-def embed(model: Path, source: Path, out: Path, as_json: bool, **options: Any) -> None:
+def embed(
+    model: Path,
+    source: Path,
+    out: Path,
+    image_encoder: str | None,
+    text_encoder: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Place the rows of SOURCE, a store or a manifest, into the space of MODEL; OUT becomes a store of embeddings.
 
     For a manifest stage 1 runs first, with the model's own encoders, into OUT/features.
     """
     from huse.embed.batch import embed_source
+    from huse.embed.model import load
 
     config, columns = _stage_one(options)
-    summary = embed_source(model, source, out, config, columns)
+    loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
+    summary = embed_source(loaded, source, out, config, columns)
     values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
     if summary.extract:
         values["extract"] = _extract_json(summary.extract)
@@ -335,6 +411,7 @@ def embed(model: Path, source: Path, out: Path, as_json: bool, **options: Any) -
     metavar="FILE",
     help="Weights of the image encoder, if not the bundled ones.",
 )
+@moved_encoder_options
 @json_option
 @uses_tensorflow
 def search(
@@ -345,6 +422,8 @@ def search(
     k: int,
     gallery: str | None,
     image_weights: Path | None,
+    image_encoder: str | None,
+    text_encoder: str | None,
     as_json: bool,
 ) -> None:
     """Find the rows of EMBEDDINGS nearest to a text or a picture."""
@@ -353,7 +432,8 @@ def search(
     from huse.embed.model import load
     from huse.embed.search import search_embeddings
 
-    hits = search_embeddings(load(model, image_weights), embeddings, text=text, image=image, k=k, gallery=gallery)
+    loaded = load(model, image_weights, image_encoder=image_encoder, text_encoder=text_encoder)
+    hits = search_embeddings(loaded, embeddings, text=text, image=image, k=k, gallery=gallery)
     rows = [asdict(hit) for hit in hits]
     _print(as_json, {"hits": rows}, lambda: click.echo(hits_table(rows)))
 
@@ -428,6 +508,13 @@ def hits_table(hits: list[dict[str, Any]]) -> str:
     return "\n".join(f"{h['score']:6.3f}  {h['key']:<{width}}  {h['label']}  {h['caption'][:60]}" for h in hits)
 
 
+def _columns(rows: list[dict[str, str]]) -> str:
+    """Rows of strings as aligned text under their names."""
+    table = [list(rows[0]), *([*row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
 def _print(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
@@ -440,27 +527,31 @@ def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
     from huse.extract.manifest import Columns
 
     columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
-    return ExtractConfig(**options), Columns(**columns)
+    given = {name: value for name, value in options.items() if value is not None}
+    return ExtractConfig(**given), Columns(**columns)
 
 
 def _extract_json(summary: ExtractSummary) -> dict[str, Any]:
-    return {**asdict(summary), "failures": len(summary.failures), "rows_per_s": summary.rows_per_s}
+    figures = {name: value for name, value in asdict(summary).items() if name not in ("failed", "failures")}
+    return {**figures, "failures": summary.failed, "rows_per_s": summary.rows_per_s, "bottleneck": summary.bottleneck}
 
 
 def _show_extract(summary: ExtractSummary, store: Path) -> None:
     named = summary.failures[:MANY_FAILURES]
     for failure in named:
         click.echo(f"failed: {failure.key}: {failure.reason}")
-    if len(summary.failures) > len(named):
-        click.echo(f"failed: {len(summary.failures) - len(named)} more, listed by huse store failures {store}")
+    if summary.failed > len(named):
+        click.echo(f"failed: {summary.failed - len(named)} more, listed by huse store failures {store}")
     click.echo(
         f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
-        f"{len(summary.failures)} failures, {summary.seconds:.1f} s, {summary.rows_per_s:.1f} rows/s"
+        f"{summary.failed} failures, {summary.seconds:.1f} s, {summary.rows_per_s:.1f} rows/s"
     )
     click.echo(
         f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for pictures, "
         f"{summary.seconds_write:.1f} s waiting for the disk"
     )
+    if summary.bottleneck:
+        click.echo(f"bottleneck: {summary.bottleneck}; {FASTER[summary.bottleneck]}")
 
 
 def _show_fit(summary: dict[str, Any], model: Path) -> None:

@@ -15,7 +15,7 @@ from huse.embed.model import Model, load
 from huse.extract.job import ExtractConfig, ExtractSummary
 from huse.extract.manifest import Columns
 from huse.extract.run import extract_features
-from huse.features.errors import ShardError, StoreError
+from huse.features.errors import ShardError
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
 from huse.train.forward import class_probabilities, features_of
@@ -60,14 +60,15 @@ def embed_source(
 
     Args:
         model: a model folder, or the loaded model.
-        source: a store of features, or a manifest, whose features are then extracted into `out`/features first.
+        source: a store of features, or a manifest or folder of pictures, whose features are then extracted into
+            `out`/features first.
         out: folder of the embeddings.
         config: how stage 1 runs, if it does; its encoders are the model's own.
         columns: names of the manifest's columns.
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
-        StoreError: `source` is neither a store nor a file.
+        ManifestError: `source` is neither a store nor a manifest.
     """
     start = time.perf_counter()
     loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
@@ -79,7 +80,7 @@ def embed_source(
         target = _create(trained, out, features.info.shard_size, features.info.dtype)
     else:
         target = _create(trained, out, config.shard_size, config.dtype)
-        features, extracted = _extract(trained, Path(source), target, config, columns)
+        features, extracted = _extract(loaded, Path(source), target, config, columns)
     rows, embedded = _embed_shards(trained, features, target)
     return EmbedSummary(rows, embedded, time.perf_counter() - start, extracted)
 
@@ -90,19 +91,17 @@ def _create(trained: TrainedModel, out: str | Path, shard_size: int, dtype: str)
 
 
 def _extract(
-    trained: TrainedModel, manifest: Path, target: Store, config: ExtractConfig, columns: Columns
+    model: Model, manifest: Path, target: Store, config: ExtractConfig, columns: Columns
 ) -> tuple[Store, ExtractSummary]:
-    if manifest.is_dir():
-        raise StoreError(f"{manifest}: a folder without {STORE_FILE}; name a store or a manifest")
     own = replace(
         config,
-        image_encoder=trained.image.name if trained.image else config.image_encoder,
-        text_encoder=trained.text.name if trained.text else config.text_encoder,
+        image_encoder=model.image_encoder_name or config.image_encoder,
+        text_encoder=model.text_encoder_name or config.text_encoder,
     )
     folder = target.path / FEATURES_FOLDER
-    summary = extract_features(manifest, folder, own, columns)
+    summary = extract_features(manifest, folder, own, columns, text_state=model.trained.text_state)
     features = Store.open(folder, FEATURES)
-    check_store(trained, features)
+    check_store(model.trained, features)
     return features, summary
 
 

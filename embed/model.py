@@ -36,10 +36,21 @@ class Model:
         trained: the towers.
         image_weights: weights file of the image encoder, when it is not the bundled one.
         precision: arithmetic of the image encoder.
+        image_encoder: name of the image encoder, when it has moved since the features were extracted.
+        text_encoder: name of the text encoder, in the same case.
     """
 
-    def __init__(self, trained: TrainedModel, image_weights: Path | None = None, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        trained: TrainedModel,
+        image_weights: Path | None = None,
+        precision: str = "auto",
+        image_encoder: str | None = None,
+        text_encoder: str | None = None,
+    ) -> None:
         self.trained = trained
+        self.image_encoder_name = image_encoder or (trained.image.known_as if trained.image else None)
+        self.text_encoder_name = text_encoder or (trained.text.known_as if trained.text else None)
         self._image_weights = image_weights
         self._precision = precision
 
@@ -92,7 +103,7 @@ class Model:
     def _text_encoder(self) -> TextEncoder:
         if self.trained.text is None:
             raise ModelError("this model was trained on pictures alone; it has no text tower")
-        encoder = text_encoder(self.trained.text.name)
+        encoder = text_encoder(self.text_encoder_name or "", self.trained.text_state)
         require_same(self.trained.text, encoder.spec, "text: the model and this installation")
         return encoder
 
@@ -100,7 +111,7 @@ class Model:
     def _image_encoder(self) -> ImageEncoder:
         if self.trained.image is None:
             raise ModelError("this model was trained on texts alone; it has no image tower")
-        encoder = image_encoder(self.trained.image.name, self._image_weights, self._precision)
+        encoder = image_encoder(self.image_encoder_name or "", self._image_weights, self._precision)
         require_same(self.trained.image, encoder.spec, "image: the model and this installation")
         return encoder
 
@@ -129,18 +140,27 @@ class Model:
         return {name: tensor.shape for name, tensor in self.trained.network.input.items()}
 
 
-def load(folder: str | Path, image_weights: str | Path | None = None, precision: str = "auto") -> Model:
+def load(
+    folder: str | Path,
+    image_weights: str | Path | None = None,
+    precision: str = "auto",
+    image_encoder: str | None = None,
+    text_encoder: str | None = None,
+) -> Model:
     """Loads a model folder that `huse fit` wrote.
 
     Args:
         folder: the model.
         image_weights: the weights file given to `huse extract`, if one was.
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        image_encoder: name of the image encoder, such as ``hub:FOLDER``, when it has moved since it was used.
+        text_encoder: name of the text encoder, in the same case.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.
     """
-    return Model(load_model(folder), Path(image_weights) if image_weights else None, precision)
+    weights = Path(image_weights) if image_weights else None
+    return Model(load_model(folder), weights, precision, image_encoder, text_encoder)
 
 
 def _pixels(image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -8,14 +8,25 @@ busy.
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from huse.features.extras import require
+
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
 """`decode_picture` in words, for the encoders' specs."""
+
+MAX_PIXELS = 178_956_970
+"""Most pixels of a picture by default, as Pillow's own limit against decompression bombs."""
+
+ENOUGH = 3
+"""JPEGs are decoded at the smallest scale that is at least this many times the encoder's size; docs/scaling.md."""
+
+END_OF_JPEG = b"\xff\xd9"
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
@@ -24,44 +35,74 @@ class PictureError(Exception):
     """A picture cannot be used; the message says why. It costs its own row, never the run."""
 
 
-def read_picture(path: Path) -> bytes:
-    """The bytes of a picture file.
+def allow_pixels(most: int) -> None:
+    """Lets Pillow open pictures of up to this many pixels, in the whole process; `decode_picture` has the limit."""
+    Image.MAX_IMAGE_PIXELS = max(most, MAX_PIXELS)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def read_picture(location: str | Path) -> bytes:
+    """The bytes of a picture.
+
+    Args:
+        location: a path, or a URL of any scheme that fsspec knows.
 
     Raises:
-        PictureError: the file is missing, unreadable or empty.
+        PictureError: the picture is missing, unreadable or empty.
+        ExtraError: a URL, and fsspec is not installed.
     """
     try:
-        data = path.read_bytes()
+        data = _fetch(str(location)) if "://" in str(location) else Path(location).read_bytes()
     except OSError as error:
-        raise PictureError(f"{error.strerror or error}: {path}") from error
+        raise PictureError(f"{error.strerror or error}: {location}") from error
     if not data:
-        raise PictureError(f"empty file: {path}")
+        raise PictureError(f"empty file: {location}")
     return data
 
 
-def decode_picture(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _fetch(url: str) -> bytes:
+    fsspec = require("fsspec", "remote", f"picture {url}")
+    try:
+        with fsspec.open(url, "rb") as file:
+            data: bytes = file.read()
+    except OSError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{type(error).__name__}: {error}: {url}") from error
+    return data
+
+
+def decode_picture(
+    data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXELS, recover_truncated: bool = False
+) -> NDArray[np.uint8]:
     """Decodes, orients, flattens and resizes one picture.
 
     Args:
         data: the file's bytes, any format that Pillow reads.
         size: (height, width) in pixels.
+        max_pixels: most pixels that are decoded.
+        recover_truncated: of a JPEG that was cut off, take what is there; the rest is gray.
 
     Returns:
         (height, width, 3) uint8 RGB.
 
     Raises:
-        PictureError: not a picture, truncated, or too large to be one (Pillow's limit against decompression bombs).
+        PictureError: not a picture, truncated, or too large.
     """
     height, width = size
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            _require_size(picture)
+        with Image.open(io.BytesIO(data + END_OF_JPEG if recover_truncated else data)) as picture:
+            _require_size(picture, max_pixels)
+            side = ENOUGH * max(size)
+            picture.draft(
+                None, (side, side)
+            )  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
             flat = to_rgb(ImageOps.exif_transpose(picture))
         return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise PictureError("not a picture in a known format") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(f"too many pixels: {error}") from error
+        raise PictureError(f"too many pixels: {error}; allow them by --max-pixels") from error
     except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, IndexError, TypeError) as error:
         # Pillow's format readers raise all of these on damaged files
         raise PictureError(f"cannot be decoded: {error}") from error
@@ -78,10 +119,9 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _require_size(picture: Image.Image) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and picture.width * picture.height > limit:
-        raise PictureError(f"too many pixels: {picture.width} x {picture.height}, at most {limit} are decoded")
+def _require_size(picture: Image.Image, limit: int) -> None:
+    if picture.width * picture.height > limit:
+        raise PictureError(f"too many pixels: {picture.width} x {picture.height}, --max-pixels allows {limit} in all")
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:

@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.encoders import ImageEncoder, TextEncoder
-from huse.extract.images import PictureError, decode_picture, read_picture
-from huse.extract.manifest import Manifest, ManifestRow
+from huse.extract.images import MAX_PIXELS, PictureError, decode_picture, read_picture
+from huse.extract.manifest import Manifest
+from huse.extract.spool import ManifestRow
+from huse.features.errors import ExtractionError
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+MOST_FAILURES = 1000
+"""Failures that a summary keeps, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,16 @@ class ExtractConfig:
         image_weights: local Keras weights file in place of the bundled one.
         shard_size: most rows a shard.
         dtype: stored type of the vectors, ``float16`` or ``float32``.
-        batch_size: pictures a forward pass.
+        compression: of the shards: none, ``lzf`` or ``gzip``, for sparse vectors.
+        batch_size: pictures a forward pass, over all GPUs together; 0 chooses by device.
         precision: arithmetic of the picture encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         workers: threads that read and decode; 0 takes two a core.
         class_text: CSV file with columns label and text: descriptions to embed in place of class names.
+        salient_tokens: most tokens kept of a text, see `salient_text`; 0 keeps all.
+        max_pixels: most pixels of a picture; larger ones are failures.
+        recover_truncated: decode what there is of a JPEG that was cut off.
+        retry_failed: trust stored rows unread, and take only failed and new ones.
+        on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
         max_failure_rate: largest share of failed rows; None means 0.1, not judged below `FEW_FAILURES` failures.
     """
 
@@ -46,10 +58,16 @@ class ExtractConfig:
     image_weights: Path | None = None
     shard_size: int = 10_000
     dtype: str = "float16"
-    batch_size: int = 32
+    compression: str = ""
+    batch_size: int = 0
     precision: str = "auto"
     workers: int = 0
     class_text: Path | None = None
+    salient_tokens: int = 0
+    max_pixels: int = MAX_PIXELS
+    recover_truncated: bool = False
+    retry_failed: bool = False
+    on_error: str = "skip"
     max_failure_rate: float | None = None
 
 
@@ -62,7 +80,8 @@ class ExtractSummary:
         encoded: rows of which a picture or a text went through an encoder in this run.
         reused: rows whose stored vectors were still right.
         shards_written: shard files written in this run.
-        failures: what went wrong, by key.
+        failed: rows with a failure.
+        failures: the first `MOST_FAILURES` of what went wrong; the store has them all.
         seconds: wall time of the run.
         seconds_read: time the run waited for pictures to be read and decoded.
         seconds_encode: time in the encoders.
@@ -73,6 +92,7 @@ class ExtractSummary:
     encoded: int = 0
     reused: int = 0
     shards_written: int = 0
+    failed: int = 0
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     seconds_read: float = 0.0
@@ -83,6 +103,17 @@ class ExtractSummary:
     def rows_per_s(self) -> float:
         """Encoded rows a second of wall time."""
         return self.encoded / self.seconds if self.seconds else 0.0
+
+    @property
+    def bottleneck(self) -> str:
+        """``read``, ``encode`` or ``write``: what the run waited for most; empty when nothing was encoded."""
+        waits = {"read": self.seconds_read, "encode": self.seconds_encode, "write": self.seconds_write}
+        return max(waits, key=lambda stage: waits[stage]) if self.encoded else ""
+
+    def add_failures(self, failures: Sequence[Failure]) -> None:
+        """Counts the failures of a shard."""
+        self.failed += len({failure.key for failure in failures})
+        self.failures += failures[: MOST_FAILURES - len(self.failures)]
 
 
 @dataclass
@@ -122,6 +153,7 @@ class ShardJob:
         self.summary = summary
         self.previous = previous
         self.stored = {key: i for i, key in enumerate(previous.key)} if previous is not None else {}
+        self.failed = {failure.key for failure in previous.failures} if previous is not None else set()
         self.encoded: set[int] = set()
         self.out = Rows.empty(
             len(rows),
@@ -174,7 +206,7 @@ class ShardJob:
         for picture in self._timed(pictures):
             self.out.image_digest[picture.place] = np.frombuffer(picture.digest, np.uint8)
             if picture.failure is not None:
-                self.out.failures.append(picture.failure)
+                self._fail(picture.failure)
             elif picture.pixels is not None:
                 batch.append(picture)
             bar.update()
@@ -186,18 +218,26 @@ class ShardJob:
 
     def _load(self, i: int, size: tuple[int, int]) -> _Picture:
         """In a reading thread: bytes, digest and, unless the stored vector still holds, pixels."""
-        row = self.rows[i]
-        picture = _Picture(i)
-        stage = "read"
+        row, picture, stage = self.rows[i], _Picture(i), "read"
+        if self.config.retry_failed and row.key not in self.failed and self._trust(i, picture):
+            return picture
         try:
-            data = read_picture(self.manifest.picture_path(row))
+            data = read_picture(self.manifest.location(row))
             picture.digest = content_digest(data)
             stage = "decode"
             if not self._reuse(i, picture.digest, "image"):
-                picture.pixels = decode_picture(data, size)
+                picture.pixels = decode_picture(data, size, self.config.max_pixels, self.config.recover_truncated)
         except PictureError as error:
             picture.failure = Failure(row.key, stage, str(error))
         return picture
+
+    def _trust(self, i: int, picture: _Picture) -> bool:
+        """Takes over the stored vector of a row without reading its picture."""
+        at = self.stored.get(self.rows[i].key)
+        if at is None or self.previous is None or self.previous.uri[at] != self.rows[i].image:
+            return False
+        picture.digest = self.previous.image_digest[at].tobytes()
+        return self._reuse(i, picture.digest, "image")
 
     def _reuse(self, i: int, digest: bytes, modality: str) -> bool:
         """Copies the stored vector of a row if its content is still the same."""
@@ -232,7 +272,12 @@ class ShardJob:
                 getattr(self.out, f"has_{modality}")[i] = True
             else:
                 reason = f"{modality} vector is not finite as {self.config.dtype}"
-                self.out.failures.append(Failure(self.rows[i].key, "encode", reason))
+                self._fail(Failure(self.rows[i].key, "encode", reason))
+
+    def _fail(self, failure: Failure) -> None:
+        if self.config.on_error == "fail":
+            raise ExtractionError(f"{failure.key}: {failure.reason}; mend it, or use --on-error skip", self.summary)
+        self.out.failures.append(failure)
 
     def _timed(self, pictures: Iterable[_Picture]) -> Iterator[_Picture]:
         iterator = iter(pictures)

@@ -1,37 +1,25 @@
-"""A CSV manifest becomes checked rows; a manifest that cannot be right as a whole is refused at once."""
+"""A manifest becomes checked rows; one that cannot be right as a whole is refused at once."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract.records import Record, open_table
+from huse.extract.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.texts import clean_text
 from huse.features.errors import ManifestError
 from huse.features.store import class_name
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "text", "label", "split", "key")
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
-    """One row: a picture, a text or both, and what is known of them.
-
-    Attributes:
-        key: unique name of the row.
-        image: picture location as written in the manifest; empty when the row has none.
-        text: cleaned text; empty when the row has none.
-        label: class identity, a path such as ``apparel/topwear/shirts``; empty when unknown.
-        split: ``train``, ``val``, ``test`` or empty.
-    """
-
-    key: str
-    image: str
-    text: str
-    label: str
-    split: str
+KEY_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -47,49 +35,90 @@ class Columns:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The rows of a manifest, and the folder that its relative picture paths start from."""
+    """The checked rows of a manifest; they lie on disk, so 5 million of them cost little memory.
+
+    Attributes:
+        path: the manifest.
+        folder: what relative picture paths start from.
+        digests: (n,) 16-byte digest of each key, see `key_digests`.
+        labels: the different labels, sorted.
+        has_images: whether it has a column of pictures.
+        has_texts: whether it has a column of texts.
+    """
 
     path: Path
-    rows: list[ManifestRow]
+    folder: Path
+    digests: NDArray[np.bytes_]
+    labels: list[str]
     has_images: bool
     has_texts: bool
+    spool: Spool
 
-    def picture_path(self, row: ManifestRow) -> Path:
-        """Where the picture of a row lies."""
-        return self.path.parent / row.image
+    def __len__(self) -> int:
+        return len(self.digests)
 
-    @property
-    def labels(self) -> list[str]:
-        """The different labels, sorted."""
-        return sorted({row.label for row in self.rows} - {""})
+    def rows(self, positions: Iterable[int] | None = None) -> list[ManifestRow]:
+        """The rows at some positions, or all."""
+        return self.spool.take(range(len(self)) if positions is None else positions)
+
+    def iterate(self) -> Iterator[ManifestRow]:
+        """All rows in order, one in memory at a time."""
+        return (row for position in range(len(self)) for row in self.spool.take([position]))
+
+    def location(self, row: ManifestRow) -> str:
+        """Where the picture of a row lies: a path or a URL."""
+        return row.image if "://" in row.image else str(self.folder / row.image)
 
 
 def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
-    """Reads and checks a CSV manifest.
+    """Reads and checks a manifest.
 
     Args:
-        path: a UTF-8 CSV file with a header line.
+        path: a UTF-8 file with a column a value, or a folder of pictures; see `open_table` for the formats.
         columns: names of the columns; `image` or `text` must be there, the others may be absent.
 
     Raises:
-        ManifestError: the file is missing, empty, not UTF-8, not CSV, lacks its columns, repeats a key, or names an
-            unknown split; the message has file, line and fix.
+        ManifestError: the manifest is missing, empty, not UTF-8, damaged, lacks its columns, repeats a key, or names
+            an unknown split; the message has file, line and fix.
+        ExtraError: a Parquet file, and no package to read it.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            present = _positions(path, next(reader, []), columns)
-            rows = list(_checked_rows(path, reader, present))
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror}); name a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: not UTF-8 near byte {error.start}; save the file as UTF-8") from error
-    except csv.Error as error:
-        raise ManifestError(f"{path}:{reader.line_num}: not valid CSV ({error}); check the quotes") from error
-    if not rows:
-        raise ManifestError(f"{path}: has no rows below its header; add some")
-    return Manifest(path, rows, "image" in present, "text" in present)
+    spool, digests, labels = Spool(), bytearray(), {""}
+    names = {column: getattr(columns, column) for column in COLUMNS}
+    with open_table(path, set(names.values()), columns.image, columns.label) as table:
+        seen = dict.fromkeys(table.columns or ())
+        if table.columns is not None:
+            _require_columns(path, table.columns, columns)
+        records = _checked_rows(path, table.records, names, seen)
+        while batch := list(islice(records, ROWS_A_WRITE)):
+            spool.append(batch)
+            digests += b"".join(key_digest(row.key) for _, row in batch)
+            labels.update(row.label for _, row in batch)
+    if not len(spool):
+        raise ManifestError(f"{path}: has no rows; add some")
+    if table.columns is None:
+        _require_columns(path, list(seen), columns)
+    manifest = Manifest(
+        path=path,
+        folder=path if path.is_dir() else path.parent,
+        digests=np.frombuffer(bytes(digests), f"S{KEY_DIGEST_BYTES}"),
+        labels=sorted(labels - {""}),
+        has_images=columns.image in seen,
+        has_texts=columns.text in seen,
+        spool=spool,
+    )
+    _require_unique(manifest)
+    return manifest
+
+
+def key_digest(key: str) -> bytes:
+    """What stands for a key where there are millions of them; no two keys share one."""
+    return hashlib.blake2b(key.encode(), digest_size=KEY_DIGEST_BYTES).digest()
+
+
+def key_digests(keys: Iterable[str]) -> NDArray[np.bytes_]:
+    """(n,) digests of n keys."""
+    return np.frombuffer(b"".join(map(key_digest, keys)), f"S{KEY_DIGEST_BYTES}")
 
 
 def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
@@ -97,7 +126,7 @@ def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
 
     Args:
         labels: the classes.
-        path: CSV file with columns label and text; it may describe some of them.
+        path: file with columns label and text, in any format of a manifest; it may describe some of them.
 
     Raises:
         ManifestError: the file cannot be read, or names a class that no row has.
@@ -105,7 +134,7 @@ def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
     texts = {label: clean_text(class_name(label)) for label in labels}
     if path is None:
         return texts
-    for row in read_manifest(path).rows:
+    for row in read_manifest(path).rows():
         if row.label not in texts:
             raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
         if row.text:
@@ -113,52 +142,51 @@ def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
     return texts
 
 
-def _positions(path: Path, header: list[str], columns: Columns) -> dict[str, int]:
-    if not header:
-        raise ManifestError(f"{path}: is empty; its first line must name the columns, such as image,text,label")
-    names = [name.strip() for name in header]
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ManifestError(f"{path}:1: column {repeated!r} stands twice; rename one")
+def _require_columns(path: Path, names: list[str], columns: Columns) -> None:
+    there = ", ".join(names)
     for column in COLUMNS:
         wanted = getattr(columns, column)
         if wanted != column and wanted not in names:
-            raise ManifestError(f"{path}:1: no column {wanted!r} for --{column}-column; it has {', '.join(names)}")
-    present = {column: names.index(getattr(columns, column)) for column in COLUMNS if getattr(columns, column) in names}
-    if "image" not in present and "text" not in present:
+            raise ManifestError(f"{path}: no column {wanted!r} for --{column}-column; it has {there}")
+    if columns.image not in names and columns.text not in names:
         raise ManifestError(
-            f"{path}:1: no column {columns.image!r} or {columns.text!r} among {', '.join(names)}; "
+            f"{path}: no column {columns.image!r} or {columns.text!r} among {there}; "
             "name yours with --image-column or --text-column"
         )
-    return present
 
 
-def _checked_rows(path: Path, reader: Iterator[list[str]], present: dict[str, int]) -> Iterator[ManifestRow]:
-    seen: dict[str, int] = {}
-    width = max(present.values()) + 1
-    for number, values in enumerate((v for v in reader if v), start=1):
-        line = reader.line_num  # type: ignore[attr-defined]
-        if len(values) < width:
-            raise ManifestError(
-                f"{path}:{line}: {len(values)} values, the header has at least {width}; add the missing"
-            )
-        cell = {column: values[position].strip() for column, position in present.items()}
-        key = cell.get("key", "") or cell.get("image", "") or str(number)
-        if key in seen:
-            raise ManifestError(
-                f"{path}:{line}: key {key!r} stands on line {seen[key]} already; make keys unique or add a key column"
-            )
-        if "\0" in "".join(values):
+def _checked_rows(
+    path: Path, records: Iterator[Record], names: dict[str, str], seen: dict[str, None]
+) -> Iterator[tuple[int, ManifestRow]]:
+    for number, (line, values) in enumerate(records, start=1):
+        seen.update(dict.fromkeys(values))
+        cell = {column: values.get(name, "").strip() for column, name in names.items()}
+        if "\0" in "".join(cell.values()):
             raise ManifestError(f"{path}:{line}: holds a NUL character; remove it")
-        if cell.get("split", "") not in ("", *SPLITS):
+        if cell["split"] not in ("", *SPLITS):
             raise ManifestError(f"{path}:{line}: split {cell['split']!r}; use train, val or test, or leave it empty")
-        seen[key] = line
-        yield ManifestRow(
-            key=key,
-            image=cell.get("image", ""),
-            text=clean_text(cell.get("text", "")),
-            label=_normalize_label(cell.get("label", "")),
-            split=cell.get("split", ""),
+        yield (
+            line,
+            ManifestRow(
+                key=cell["key"] or cell["image"] or str(number),
+                image=cell["image"],
+                text=clean_text(cell["text"]),
+                label=_normalize_label(cell["label"]),
+                split=cell["split"],
+            ),
+        )
+
+
+def _require_unique(manifest: Manifest) -> None:
+    order = np.argsort(manifest.digests, kind="stable")
+    ordered = manifest.digests[order]
+    again = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(again):
+        place = again[order[again + 1].argmin()]
+        first, second = (manifest.spool.line(position) for position in order[place : place + 2])
+        raise ManifestError(
+            f"{manifest.path}:{second}: key {manifest.rows([order[place]])[0].key!r} stands on line {first} already; "
+            "make keys unique or add a key column"
         )
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.bytes_]
+"""(n,) keys, or digests of keys."""
+
+Positions = NDArray[np.intp]
 
 
-def plan_shards(keys: Sequence[str], stored: Mapping[int, Sequence[str]], shard_size: int) -> dict[int, list[int]]:
+def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict[int, Positions]:
     """Assigns every manifest row to one shard.
 
     A stored row stays in its shard, in its order. Rows not stored yet fill the free places, lowest shard first; so a
@@ -19,16 +27,28 @@ def plan_shards(keys: Sequence[str], stored: Mapping[int, Sequence[str]], shard_
     Returns:
         For each shard number the positions in `keys` of its rows. Every position stands exactly once.
     """
-    position = {key: i for i, key in enumerate(keys)}
-    plan: dict[int, list[int]] = {}
-    placed: set[int] = set()
+    order = np.argsort(keys)
+    free = np.ones(len(keys), bool)
+    plan: dict[int, Positions] = {}
     for index, shard_keys in sorted(stored.items()):
-        there = dict.fromkeys(position[key] for key in shard_keys if key in position)
-        plan[index] = [row for row in there if row not in placed]
-        placed.update(plan[index])
-    index = 0
-    for row in (row for row in range(len(keys)) if row not in placed):
-        while len(plan.setdefault(index, [])) >= shard_size:
-            index += 1
-        plan[index].append(row)
+        rows = _find(shard_keys, keys, order)
+        plan[index] = rows[free[rows]]
+        free[rows] = False
+    waiting, index = np.flatnonzero(free), 0
+    while len(waiting):
+        there = plan.get(index, waiting[:0])
+        room = max(shard_size - len(there), 0)
+        plan[index], waiting = np.concatenate([there, waiting[:room]]), waiting[room:]
+        index += 1
     return dict(sorted(plan.items()))
+
+
+def _find(wanted: Keys, keys: Keys, order: Positions) -> Positions:
+    """Positions in `keys` of those wanted keys that are there, each once, in the order wanted."""
+    if not len(keys):
+        return order
+    at = np.searchsorted(keys, wanted, sorter=order)
+    candidates = order[np.minimum(at, len(keys) - 1)]
+    found = candidates[keys[candidates] == wanted]
+    first = np.sort(np.unique(found, return_index=True)[1])
+    return found[first]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.extract.encoders import TextEncoder, image_encoder, text_encoder
+from huse.extract.devices import CPU_BATCH, batch_size_here
+from huse.extract.encoders import FittedEncoder, State, TextEncoder, image_encoder, text_encoder
+from huse.extract.encoders.registry import with_salient_tokens
+from huse.extract.images import allow_pixels
 from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
-from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
+from huse.extract.manifest import Columns, Manifest, class_texts, key_digests, read_manifest
 from huse.extract.plan import plan_shards
 from huse.features.errors import ExtractionError, ShardError
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo
+from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, read_encoder_state, remove_store
 
 FEW_FAILURES = 10
 """The default failure rate is not judged below this many failures: a handful is never a rate."""
@@ -27,6 +32,8 @@ def extract_features(
     store: str | Path,
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
+    overwrite: bool = False,
+    text_state: State = None,
 ) -> ExtractSummary:
     """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
 
@@ -34,10 +41,12 @@ def extract_features(
     others are encoded, rows no longer in the manifest are dropped.
 
     Args:
-        manifest: a CSV file, see `read_manifest`.
+        manifest: a table or a folder of pictures, see `read_manifest`.
         store: folder of the store, made if it is not there.
         config: encoders, shards and arithmetic.
         columns: names of the manifest's columns.
+        overwrite: remove a store that is there, and begin anew.
+        text_state: what a fitted text encoder has learned; by default what the store has, else it learns now.
 
     Returns:
         What was done and what failed.
@@ -45,15 +54,18 @@ def extract_features(
     Raises:
         ManifestError: the manifest cannot be right as a whole.
         FingerprintError: the store there was made by other encoders.
-        ExtractionError: every row failed, or more than the allowed share; the store is complete all the same.
+        ExtractionError: every row failed, or more than the allowed share; the store is complete all the same. Or one
+            row failed, where that stops the run.
+        StoreError: the folder is not a store, or has other values than `config`.
     """
     start = time.perf_counter()
     rows = read_manifest(manifest, columns)
     texts_of_classes = class_texts(rows.labels, config.class_text)
-    encoders = Encoders(
-        image_encoder(config.image_encoder, config.image_weights, config.precision) if rows.has_images else None,
-        text_encoder(config.text_encoder) if rows.has_texts else None,
-    )
+    allow_pixels(config.max_pixels)
+    if overwrite:
+        remove_store(store)
+    known = read_encoder_state(Path(store))
+    encoders = _encoders(rows, config, known if text_state is None else text_state)
     target = Store.create(
         store,
         StoreInfo(
@@ -62,20 +74,37 @@ def extract_features(
             text=encoders.text.spec if encoders.text else None,
             shard_size=config.shard_size,
             dtype=config.dtype,
+            compression=config.compression,
         ),
     )
-    summary = ExtractSummary(rows=len(rows.rows))
-    _write_classes(target, texts_of_classes, encoders.text or text_encoder(config.text_encoder))
+    if isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
+        target.write_encoder_state(encoders.text.state())
+    summary = ExtractSummary(rows=len(rows))
+    _write_classes(target, texts_of_classes, encoders.text or text_encoder(_text_name(config)))
     _run_shards(rows, target, encoders, config, summary)
     summary.seconds = time.perf_counter() - start
     _judge_failures(summary, target, config)
     return summary
 
 
+def _text_name(config: ExtractConfig) -> str:
+    return with_salient_tokens(config.text_encoder, config.salient_tokens)
+
+
+def _encoders(manifest: Manifest, config: ExtractConfig, state: State) -> Encoders:
+    """The encoders that the manifest's columns need; one that learns does so from the texts that are not test rows."""
+    image = image_encoder(config.image_encoder, config.image_weights, config.precision) if manifest.has_images else None
+    text = text_encoder(_text_name(config), state) if manifest.has_texts else None
+    if isinstance(text, FittedEncoder) and state is None:
+        text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
+    return Encoders(image, text)
+
+
 def _run_shards(
     manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
 ) -> None:
-    plan = plan_shards([row.key for row in manifest.rows], _stored_keys(store), config.shard_size)
+    plan = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
+    config = replace(config, batch_size=config.batch_size or _batch_size(encoders))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
         ThreadPoolExecutor(workers, "huse-read") as readers,
@@ -85,9 +114,9 @@ def _run_shards(
         pending: Future[None] | None = None
         for index, positions in plan.items():
             previous = _read_or_none(store, index)
-            shard = ShardJob(manifest, [manifest.rows[i] for i in positions], previous, encoders, config, summary)
+            shard = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary)
             rows = shard.run(readers, bar)
-            summary.failures.extend(rows.failures)
+            summary.add_failures(rows.failures)
             if previous is not None and _equal(rows, previous):
                 continue
             began = time.perf_counter()
@@ -102,6 +131,10 @@ def _run_shards(
             summary.seconds_write += time.perf_counter() - began
 
 
+def _batch_size(encoders: Encoders) -> int:
+    return batch_size_here() if encoders.image else CPU_BATCH  # texts alone load no TensorFlow
+
+
 def _write_classes(store: Store, texts: dict[str, str], encoder: TextEncoder) -> None:
     existing = store.read_classes()
     labels = sorted(texts)
@@ -111,11 +144,11 @@ def _write_classes(store: Store, texts: dict[str, str], encoder: TextEncoder) ->
     store.write_classes(ClassVectors(labels, wanted, encoder.encode(wanted), str(encoder.spec)))
 
 
-def _stored_keys(store: Store) -> dict[int, list[str]]:
-    keys: dict[int, list[str]] = {}
+def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
+    keys: dict[int, NDArray[np.bytes_]] = {}
     for index in store.shard_indices():
         try:
-            keys[index] = store.keys(index)
+            keys[index] = key_digests(store.keys(index))
         except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
             continue
     return keys
@@ -137,7 +170,7 @@ def _equal(rows: Rows, previous: Rows) -> bool:
 
 
 def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:
-    failed = len({failure.key for failure in summary.failures})
+    failed = summary.failed
     if not failed:
         return
     see = f"huse store failures {store.path} lists them"

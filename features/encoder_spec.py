@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class EncoderSpec:
         dimension: length of the vectors.
         preprocessing: how the input is prepared, in words exact enough to repeat.
         weights: hexadecimal SHA-256 of the weights.
+        source: the name by which this machine made the encoder, when it is another than `name`, such as a folder;
+            not part of the fingerprint, and two specs that differ in it alone are equal.
     """
 
     name: str
@@ -34,11 +36,13 @@ class EncoderSpec:
     dimension: int
     preprocessing: str
     weights: str
+    source: str = field(default="", compare=False)
 
     @property
     def fingerprint(self) -> str:
         """Hexadecimal SHA-256 of the spec."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        decisive = {name: value for name, value in asdict(self).items() if name != "source"}
+        canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def __str__(self) -> str:
@@ -48,6 +52,11 @@ class EncoderSpec:
     def to_dict(self) -> dict[str, Any]:
         """The spec as JSON-ready values."""
         return asdict(self)
+
+    @property
+    def known_as(self) -> str:
+        """The name that makes this encoder again."""
+        return self.source or self.name
 
     @classmethod
     def from_dict(cls, values: dict[str, Any] | None) -> EncoderSpec | None:

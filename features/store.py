@@ -21,6 +21,7 @@ from huse.features.shard import Attributes, read_attributes, read_columns, read_
 
 STORE_FILE = "store.json"
 CLASSES_FILE = "classes.h5"
+ENCODER_STATE_FILE = "text_encoder.json"
 STORE_VERSION = 1
 FEATURES = "features"
 EMBEDDINGS = "embeddings"
@@ -94,6 +95,37 @@ class ClassVectors:
 def class_name(label: str) -> str:
     """The shown and embedded part of a label path: its last part."""
     return label.rsplit("/", 1)[-1]
+
+
+def read_encoder_state(path: Path) -> Any:
+    """What the text encoder of a store or a model has learned; None when it learns nothing, or nothing is there.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    file = path / ENCODER_STATE_FILE
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{file}: damaged ({error}); extract again with --overwrite") from error
+
+
+def remove_store(path: str | Path) -> None:
+    """Deletes a store, its own files alone.
+
+    Raises:
+        StoreError: the folder is there and holds no store.
+    """
+    path = Path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    store = Store.open(path)
+    # store.json goes last: as long as anything is left, the folder is known as a store
+    files = [path / CLASSES_FILE, path / ENCODER_STATE_FILE, *map(store.shard_path, store.shard_indices())]
+    for file in (*files, path / STORE_FILE):
+        file.unlink(missing_ok=True)
 
 
 class Store:
@@ -265,6 +297,11 @@ class Store:
         return ClassVectors(
             list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"])
         )
+
+    def write_encoder_state(self, state: Any) -> None:
+        """Keeps what a fitted text encoder has learned, as JSON."""
+        with replacing(self.path / ENCODER_STATE_FILE) as temporary:
+            temporary.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
 
     def inspect(self) -> dict[str, Any]:
         """What the store holds, as JSON-ready figures."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError
-from huse.features.store import FEATURES, Store
+from huse.features.store import FEATURES, Store, read_encoder_state
 from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
 from huse.train.checkpoint import Checkpoint, identity
@@ -130,6 +130,7 @@ def fit_model(
         best.fusion_weight,
         best.metrics,
         best.history,
+        read_encoder_state(source.path),
     ).save(folder, overwrite)
     checkpoint.remove()
     return FitSummary(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError
-from huse.features.store import Store, StoreInfo
+from huse.features.store import ENCODER_STATE_FILE, Store, StoreInfo, read_encoder_state
 from huse.train.config import FitConfig
 from huse.train.forward import Forward, make_forward
 from huse.train.model_card import model_card
@@ -38,6 +38,7 @@ class TrainedModel:
         fusion_weight: share of the picture in the fused probability, chosen on validation.
         metrics: validation figures.
         history: one entry an epoch, for history.csv.
+        text_state: what the text encoder has learned, if it is one that learns.
     """
 
     network: keras.Model
@@ -49,6 +50,7 @@ class TrainedModel:
     fusion_weight: float
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    text_state: Any = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,6 +97,8 @@ class TrainedModel:
         _write_json(temporary / "config.json", self._config())
         _write_json(temporary / "classes.json", self.classes)
         _write_json(temporary / "metrics.json", self.metrics)
+        if self.text_state is not None:
+            _write_json(temporary / ENCODER_STATE_FILE, self.text_state)
         np.save(temporary / "semantic_graph.npy", self.graph, allow_pickle=False)
         _write_history(temporary / "history.csv", self.history)
         (temporary / "README.md").write_text(model_card(self._config(), self.metrics, self.classes), encoding="utf-8")
@@ -155,6 +159,7 @@ def load_model(folder: str | Path) -> TrainedModel:
             graph=np.load(folder / "semantic_graph.npy", allow_pickle=False),
             fusion_weight=config["fusion_weight"],
             metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+            text_state=read_encoder_state(folder),
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{folder}: no {Path(error.filename).name} there; make a model with huse fit") from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
@@ -12,6 +16,19 @@ def keras_dtype(precision: str) -> str:
     if precision == "auto":
         precision = "bfloat16" if has_native_bfloat16() else "float32"
     return precision if precision == "float32" else f"mixed_{precision}"
+
+
+@contextmanager
+def under_policy(dtype: str) -> Iterator[None]:
+    """Layers made meanwhile have this Keras dtype policy."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def has_native_bfloat16() -> bool:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract import images
-from huse.extract.encoders.precision import keras_dtype
+from huse.extract.devices import Replicas
+from huse.extract.encoders.precision import keras_dtype, under_policy
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
 
@@ -41,16 +42,15 @@ class VGG16Encoder:
         return EncoderSpec("vgg16", "image", DIMENSION, preprocessing, digest_arrays(self._arrays))
 
     @cached_property
-    def _forward(self) -> Callable[[NDArray[np.uint8]], Any]:
+    def _replicas(self) -> Replicas:
+        return Replicas(self._build)
+
+    def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
         import keras
         import tensorflow as tf
 
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(keras_dtype(self._precision))
-        try:
+        with under_policy(keras_dtype(self._precision)):
             network = keras.applications.VGG16(include_top=False, weights=None, input_shape=(*self.input_size, 3))
-        finally:
-            keras.config.set_dtype_policy(policy)
         network.set_weights(self._arrays)
 
         @tf.function(input_signature=[tf.TensorSpec((None, *self.input_size, 3), tf.uint8)])
@@ -59,11 +59,11 @@ class VGG16Encoder:
             block5 = network(centered, training=False)
             return tf.reduce_mean(tf.cast(block5, tf.float32), axis=(1, 2))
 
-        return forward
+        return forward  # type: ignore[no-any-return]
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 224, 224, 3) RGB pixels to (n, 512) float32 vectors."""
-        return np.asarray(self._forward(pixels))
+        return self._replicas(pixels)
 
 
 def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:

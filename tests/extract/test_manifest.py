@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from huse.extract.manifest import Columns, ManifestRow, read_manifest
+from huse.extract.manifest import Columns, read_manifest
+from huse.extract.spool import ManifestRow
 from huse.extract.texts import clean_text
 from huse.features.errors import ManifestError
 
@@ -18,22 +19,22 @@ def manifest(tmp_path: Path, content: str | bytes) -> Path:
 def test_reads_rows(tmp_path: Path) -> None:
     path = manifest(tmp_path, '\ufeffimage,text,label,split,key\na.png,"two,\nlines",x / y/,train,A\n,only text,,,B\n')
     found = read_manifest(path)
-    assert found.rows == [
+    assert found.rows() == [
         ManifestRow("A", "a.png", "two, lines", "x/y", "train"),
         ManifestRow("B", "", "only text", "", ""),
     ]
-    assert found.picture_path(found.rows[0]) == tmp_path / "a.png"
+    assert found.location(found.rows()[0]) == str(tmp_path / "a.png")
     assert found.labels == ["x/y"]
 
 
 def test_keys_default_to_image_then_row_number(tmp_path: Path) -> None:
-    rows = read_manifest(manifest(tmp_path, "image,text\na.png,x\n,y\n")).rows
+    rows = read_manifest(manifest(tmp_path, "image,text\na.png,x\n,y\n")).rows()
     assert [row.key for row in rows] == ["a.png", "2"]
 
 
 def test_other_column_names(tmp_path: Path) -> None:
     path = manifest(tmp_path, "file,title\na.png,x\n")
-    rows = read_manifest(path, Columns(image="file", text="title")).rows
+    rows = read_manifest(path, Columns(image="file", text="title")).rows()
     assert rows == [ManifestRow("a.png", "a.png", "x", "", "")]
 
 
@@ -42,7 +43,7 @@ def test_other_column_names(tmp_path: Path) -> None:
     [
         ("", r"is empty"),
         ("image,text\n", r"no rows"),
-        ("picture,title\na,b\n", r"m\.csv:1: no column 'image' or 'text'.*--image-column"),
+        ("picture,title\na,b\n", r"m\.csv: no column 'image' or 'text'.*--image-column"),
         ("image,image\na,b\n", r"column 'image' stands twice"),
         ("image,key\na,1\nb,1\n", r"m\.csv:3: key '1' stands on line 2 already"),
         ("image,split\na,dev\n", r"m\.csv:2: split 'dev'; use train, val or test"),

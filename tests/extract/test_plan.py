@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huse.extract.plan import plan_shards
+from huse.extract import plan as planner
+
+
+def plan_shards(keys: list[str], stored: dict[int, list[str]], size: int) -> dict[int, list[int]]:
+    plan = planner.plan_shards(np.array(keys, "S2"), {i: np.array(k, "S2") for i, k in stored.items()}, size)
+    return {index: rows.tolist() for index, rows in plan.items()}
+
 
 sizes = st.integers(1, 7)
 

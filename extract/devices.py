@@ -1,0 +1,86 @@
+"""How pictures are shared among the devices of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.errors import EncoderError
+
+CPU_BATCH, GPU_BATCH = 32, 256
+"""Pictures a forward pass and device, unless told: more is not faster."""
+
+Forward = Callable[[NDArray[np.uint8]], Any]
+"""Pixels (n, height, width, 3) to a tensor (n, D)."""
+
+
+def batch_size_here() -> int:
+    """Pictures a forward pass on the devices of this machine."""
+    import tensorflow as tf
+
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return gpus * GPU_BATCH if gpus else CPU_BATCH
+
+
+def device_names() -> list[str]:
+    """The GPUs of this machine, or its processor."""
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_logical_devices("GPU")] or ["/CPU:0"]
+
+
+class Replicas:
+    """One network a device; a batch is cut into equal parts, and into smaller ones where a device is full.
+
+    Args:
+        build: makes the network on the device of its scope.
+        devices: names; those of this machine by default.
+    """
+
+    def __init__(self, build: Callable[[], Forward], devices: list[str] | None = None) -> None:
+        import tensorflow as tf
+
+        self._devices = devices or device_names()
+        self._forwards = []
+        for name in self._devices:
+            with tf.device(name):
+                self._forwards.append(build())
+        self._rounds = 1
+        self._pool = ThreadPoolExecutor(len(self._devices), "huse-device")
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) RGB pixels to (n, D) float32 vectors.
+
+        Raises:
+            EncoderError: one picture alone is more than a device can hold.
+        """
+        import tensorflow as tf
+
+        while True:
+            size = max(-(-len(pixels) // (len(self._devices) * self._rounds)), 1)
+            try:
+                return self._run(pixels, size)
+            except tf.errors.ResourceExhaustedError as error:
+                if size == 1:
+                    raise EncoderError(
+                        "a device has no memory for one picture; use a smaller --image-encoder"
+                    ) from error
+                self._rounds *= 2
+
+    def _run(self, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        def one(part: int) -> NDArray[np.float32]:
+            chunk = pixels[part * size : (part + 1) * size]
+            # one static shape: a short part would make the network compile again
+            padded = np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), chunk.dtype)])
+            at = part % len(self._devices)
+            with tf.device(self._devices[at]):
+                return np.asarray(self._forwards[at](padded), np.float32)[: len(chunk)]
+
+        parts = range(-(-len(pixels) // size))
+        return np.concatenate(list(self._pool.map(one, parts)))

