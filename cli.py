@@ -440,7 +440,7 @@ def search(
 
 @main.group()
 def store() -> None:
-    """Look into a store of features or embeddings."""
+    """Look into a store of features or embeddings, take it apart, put it together, bring it in and out."""
 
 
 @store.command()
@@ -480,6 +480,86 @@ def failures(store: Path, as_json: bool) -> None:
     found = [asdict(failure) for failure in Store.open(store).failures()]
     lines = [f"{f['key']}\t{f['stage']}\t{f['reason']}" for f in found] or ["no failures"]
     _print(as_json, {"failures": found}, lambda: click.echo("\n".join(lines)))
+
+
+@store.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("stores", type=click.Path(path_type=Path), nargs=-1, required=True)
+@json_option
+def merge(out: Path, stores: tuple[Path, ...], as_json: bool) -> None:
+    """Write the rows of STORES, of the same encoders, as one new store OUT."""
+    from huse.features.rearrange import merge_stores
+
+    rows = merge_stores(stores, out)
+    _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows of {len(stores)} stores in {out}"))
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--parts", type=click.IntRange(1), help="So many stores of equal size.  [default: one store a split]")
+@json_option
+def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
+    """Write the rows of STORE as several stores in the folder OUT: one for each split, or equal parts."""
+    from huse.features.rearrange import split_store
+
+    written = split_store(store, out, parts or 0)
+    lines = [f"{rows} rows in {out / name}" for name, rows in written.items()]
+    _print(as_json, {"stores": written}, lambda: click.echo("\n".join(lines)))
+
+
+@store.command("import")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--image", metavar="F", help="Picture vectors, rows x dimension.")
+@click.option("--text", metavar="F", help="Text vectors, rows x dimension.")
+@click.option("--labels", metavar="F", help="Label paths, one a row; also a text file.")
+@click.option("--keys", metavar="F", help="Unique keys; also a text file.  [default: the row number]")
+@click.option("--split", metavar="F", help="train, val or test, one a row; also a text file.")
+@click.option("--image-encoder", default="imported", show_default=True, metavar="NAME", help="What made --image.")
+@click.option("--text-encoder", default="imported", show_default=True, metavar="NAME", help="What made --text.")
+@click.option("--shard-size", type=click.IntRange(1), default=10_000, show_default=True, help="Rows a shard.")
+@click.option(
+    "--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="Stored type."
+)
+@json_option
+def import_(store: Path, as_json: bool, **options: Any) -> None:
+    """Make STORE of features from elsewhere.
+
+    F is a file .npy, .npz (as F:name), .mat (as F:variable) or .parquet (as F:column). Name the encoders, and huse
+    refuses to mix their vectors with those of others.
+    """
+    from huse.features.interchange import import_store
+
+    rows = import_store(store, **options)
+    _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows in {store}"))
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@json_option
+def export(store: Path, out: Path, as_json: bool) -> None:
+    """Write STORE for other programs: OUT is .npz, .mat or .parquet, or a folder for .npy and text files."""
+    from huse.features.interchange import export_store
+
+    rows = export_store(store, out)
+    _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows in {out}"))
+
+
+@store.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@json_option
+def leaks(store: Path, as_json: bool) -> None:
+    """List pictures and texts of STORE that stand in more than one split."""
+    from huse.features.leaks import find_leaks
+    from huse.features.store import Store
+
+    found = find_leaks(Store.open(store))
+    lines = [f"{leak.modality}\t" + "\t".join(f"{key} ({where})" for key, where in leak.rows) for leak in found]
+    counts = {m: sum(leak.modality == m for leak in found) for m in ("image", "text")}
+    lines.append(f"{counts['image']} pictures and {counts['text']} texts stand in more than one split")
+    values = {"leaks": [asdict(leak) for leak in found], **counts}
+    _print(as_json, values, lambda: click.echo("\n".join(lines)))
 
 
 @main.command()

@@ -50,5 +50,4 @@ def _find(wanted: Keys, keys: Keys, order: Positions) -> Positions:
     at = np.searchsorted(keys, wanted, sorter=order)
     candidates = order[np.minimum(at, len(keys) - 1)]
     found = candidates[keys[candidates] == wanted]
-    first = np.sort(np.unique(found, return_index=True)[1])
-    return found[first]
+    return np.asarray(found[np.sort(np.unique(found, return_index=True)[1])])

@@ -11,6 +11,9 @@ from string import punctuation as PUNCTUATION
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])")
 """Between a mark that ends a sentence and what follows."""
 
+CONTROL_AS_SPACE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
+"""Unicode's category Cc."""
+
 PREPROCESSING = "NFC, control characters and runs of white space as one space, ends stripped"
 """`clean_text` in words, for the encoders' specs."""
 
@@ -20,8 +23,7 @@ def clean_text(text: str) -> str:
 
     An empty result means that the row has no text.
     """
-    normal = unicodedata.normalize("NFC", text)
-    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in normal).split())
+    return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
 
 
 def salient_text(text: str, tokens: int) -> str:

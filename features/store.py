@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from huse.features.atomic import replacing
 from huse.features.encoder_spec import EncoderSpec, require_same
@@ -116,14 +117,18 @@ def remove_store(path: str | Path) -> None:
     """Deletes a store, its own files alone.
 
     Raises:
-        StoreError: the folder is there and holds no store.
+        StoreError: the folder is there and holds no store, or something else too; then nothing is deleted.
     """
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     store = Store.open(path)
-    # store.json goes last: as long as anything is left, the folder is known as a store
     files = [path / CLASSES_FILE, path / ENCODER_STATE_FILE, *map(store.shard_path, store.shard_indices())]
+    files += path.glob(".*.tmp")
+    others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
+    if others:
+        raise StoreError(f"{path}: holds {others[0]!r} too, which is no part of a store; move it away")
+    # store.json goes last: as long as anything is left, the folder is known as a store
     for file in (*files, path / STORE_FILE):
         file.unlink(missing_ok=True)
 
@@ -146,7 +151,8 @@ class Store:
         path = Path(path)
         if (path / STORE_FILE).exists():
             return cls._reopen(path, info)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        unfinished = set(path.glob(f".{STORE_FILE}.*.tmp"))  # of a run that was killed at its very start
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - unfinished):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         path.mkdir(parents=True, exist_ok=True)
         with replacing(path / STORE_FILE) as temporary:
@@ -204,6 +210,22 @@ class Store:
     def write(self, index: int, rows: Rows) -> None:
         """Writes shard `index`, replacing what is there in one step."""
         write_shard(self.shard_path(index), rows, self._attributes(index), self.info.dtype, self.info.compression)
+
+    def write_all(self, parts: Iterable[Rows]) -> int:
+        """Writes rows as full shards from shard 0 on, a shard in memory at a time; returns how many rows there were."""
+        waiting: list[Rows] = []
+        index = total = 0
+        for part in parts:
+            waiting.append(part)
+            while sum(map(len, waiting)) >= self.info.shard_size:
+                rows = concatenate(waiting)
+                self.write(index, rows.take(np.arange(self.info.shard_size)))
+                waiting = [rows.take(np.arange(self.info.shard_size, len(rows)))]
+                index, total = index + 1, total + self.info.shard_size
+        rest = [part for part in waiting if len(part)]
+        if rest:
+            self.write(index, concatenate(rest))
+        return total + sum(map(len, rest))
 
     def read(self, index: int) -> Rows:
         """Reads shard `index` and checks that it is whole and of this store's encoders.
@@ -273,7 +295,7 @@ class Store:
     def verify(self) -> dict[str, str]:
         """Reads every byte; returns what is wrong by file name, empty when all is well."""
         problems: dict[str, str] = {}
-        for index in self.shard_indices():
+        for index in tqdm(self.shard_indices(), desc="verify", unit="shard", disable=None):
             try:
                 self.read(index)
             except ShardError as error:

@@ -40,7 +40,7 @@ def has_native_bfloat16() -> bool:
         capabilities = [
             tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
         ]
-        return min(capabilities) >= (8, 0)  # NVIDIA Ampere and later
+        return bool(min(capabilities) >= (8, 0))  # NVIDIA Ampere and later
     return bool(_cpu_flags() & _CPU_BFLOAT16)
 
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
 
-from huse.extract.images import PictureError, decode_picture, read_picture, to_rgb
+from huse.extract import images
+from huse.extract.images import MAX_PIXELS, PictureError, allow_pixels, decode_picture, read_picture, to_rgb
 
 SIZE = (16, 24)
 
@@ -79,10 +82,74 @@ def test_what_is_no_picture_says_so(data: bytes, message: str) -> None:
         decode_picture(data, SIZE)
 
 
-def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(PictureError, match="too many pixels"):
-        decode_picture(encoded(gradient(), "PNG"), SIZE)
+def test_bombs_are_refused_by_what_their_header_says() -> None:
+    with pytest.raises(PictureError, match=r"too many pixels: 72 x 48, --max-pixels allows 3455 in all"):
+        decode_picture(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48 - 1)
+    decode_picture(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48)
+    header = encoded(Image.new("1", (30_000, 30_000)), "PNG")[:200]  # 900 million pixels in 200 bytes
+    with pytest.raises(PictureError, match=r"too many pixels.*--max-pixels"):
+        decode_picture(header, SIZE)
+
+
+def test_pillows_own_limit_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_478_485)
+    flat = encoded(Image.new("L", (14_000, 13_000)), "PNG")  # 182 million pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        allow_pixels(MAX_PIXELS)
+        with pytest.raises(PictureError, match="too many pixels"):
+            decode_picture(flat, SIZE)
+        allow_pixels(200_000_000)
+        assert not decode_picture(flat, SIZE, max_pixels=200_000_000).any()
+
+
+def test_a_jpeg_that_was_cut_off_is_recovered_on_request() -> None:
+    whole = encoded(gradient().resize((720, 480)), "JPEG", quality=95)
+    half = whole[: len(whole) // 2]
+    with pytest.raises(PictureError, match="truncated"):
+        decode_picture(half, SIZE)
+    recovered = decode_picture(half, SIZE, recover_truncated=True).astype(int)
+    expected = decode_picture(whole, SIZE).astype(int)
+    assert np.abs(recovered[:6] - expected[:6]).max() <= 4
+    np.testing.assert_array_equal(decode_picture(whole, SIZE, recover_truncated=True), expected)
+
+
+def test_large_jpegs_are_decoded_small_with_almost_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    large = Image.fromarray(noise).resize((1600, 1200), Image.Resampling.BICUBIC)
+    data = encoded(large, "JPEG", quality=90)
+    decoded: list[tuple[int, int]] = []
+
+    def recorded(picture: Image.Image) -> Image.Image:
+        decoded.append(picture.size)
+        return to_rgb(picture)
+
+    monkeypatch.setattr(images, "to_rgb", recorded)
+    scaled = decode_picture(data, (100, 100)).astype(int)
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "ENOUGH", 1000)
+        full = decode_picture(data, (100, 100)).astype(int)
+    assert decoded == [(400, 300), (1600, 1200)]
+    assert np.abs(scaled - full).mean() < 0.5
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    sideways = decode_picture(encoded(large, "JPEG", quality=90, exif=turned), (100, 100)).astype(int)
+    assert np.abs(sideways - np.rot90(scaled, -1)).mean() < 2
+
+
+def test_progressive_jpegs_are_pictures_like_others() -> None:
+    plain, progressive = (encoded(gradient(), "JPEG", quality=95, progressive=p) for p in (False, True))
+    np.testing.assert_array_equal(decode_picture(plain, SIZE), decode_picture(progressive, SIZE))
+
+
+def test_urls_are_read_through_fsspec() -> None:
+    with fsspec.open("memory://pictures/a.png", "wb") as file:
+        file.write(encoded(gradient(), "PNG"))
+    assert read_picture("memory://pictures/a.png") == encoded(gradient(), "PNG")
+    with pytest.raises(PictureError, match=r"memory://pictures/absent\.png"):
+        read_picture("memory://pictures/absent.png")
+    with pytest.raises(PictureError, match="ValueError: Protocol not known: nonsense"):
+        read_picture("nonsense://a.png")
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of some damage that it gets over

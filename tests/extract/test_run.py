@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import read_csv, write_csv
 
-from huse.extract import run
+from huse.extract import images, job, run
 from huse.extract.job import ExtractConfig, ExtractSummary, ordered
 from huse.extract.run import extract_features
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.errors import EncoderError, ExtractionError, FingerprintError, ManifestError
+from huse.features.errors import EncoderError, ExtractionError, FingerprintError, ManifestError, StoreError
 from huse.features.store import Store
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
@@ -283,3 +287,155 @@ def test_ordered_keeps_order_and_bounds_what_waits() -> None:
         assert next(results) == 0
         assert len(started) <= 5
         assert list(results) == [-i for i in range(1, 100)]
+
+
+def test_retrying_leaves_all_other_rows_unread(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    whole = (tmp_path / "4.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(whole[:30])
+    (tmp_path / "7.png").unlink()
+    assert extract_features(path, tmp_path / "s", CONFIG).failed == 2
+    make_manifest(tmp_path, 12)
+    (tmp_path / "7.png").unlink()
+    Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")  # changed, but not asked for
+    read: list[str] = []
+
+    def recorded(location: str | Path) -> bytes:
+        read.append(Path(location).name)
+        return images.read_picture(location)
+
+    monkeypatch.setattr(job, "read_picture", recorded)
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    assert sorted(read) == ["10.png", "11.png", "4.png", "7.png"]
+    assert [failure.key for failure in summary.failures] == ["k7"]
+    wanted = expected(range(12))
+    wanted["k7"] = ([0, 0, 0], wanted["k7"][1])
+    assert vectors(tmp_path / "s") == wanted
+    make_manifest(tmp_path, 12)
+    Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == {**expected(range(12)), "k1": ([99, 99, 99], [2, ord("x")])}
+
+
+def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    (tmp_path / "6.png").unlink()
+    with pytest.raises(ExtractionError, match=r"k6: No such file.*--on-error skip"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
+    assert Store.open(tmp_path / "s").shard_indices() == [0]
+
+
+def test_overwriting_begins_anew_and_deletes_nothing_else(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    (tmp_path / "s" / "notes.txt").write_text("mine")
+    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    with pytest.raises(StoreError, match=r"holds 'notes\.txt' too"):
+        extract_features(path, tmp_path / "s", CONFIG, overwrite=True)
+    assert (tmp_path / "s" / "notes.txt").read_text() == "mine"
+    (tmp_path / "s" / "notes.txt").unlink()
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, shard_size=20), overwrite=True)
+    assert (summary.encoded, Store.open(tmp_path / "s").shard_indices()) == (10, [0])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"no store\.json there"):
+        extract_features(path, tmp_path / "other", CONFIG, overwrite=True)
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (5, 7), (32, 2)])
+def test_batch_size_and_workers_change_nothing(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], batch_size: int, workers: int
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    extract_features(path, tmp_path / "other", replace(CONFIG, batch_size=batch_size, workers=workers))
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "other")
+
+
+def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    shuffled = [read_csv(path)[i] for i in np.random.default_rng(0).permutation(10)]
+    extract_features(write_csv(tmp_path / "shuffled.csv", shuffled), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(10))
+
+
+def test_the_bottleneck_is_what_was_waited_for() -> None:
+    summary = ExtractSummary(encoded=5, seconds_read=1.0, seconds_encode=3.0, seconds_write=2.0)
+    assert summary.bottleneck == "encode"
+    assert replace(summary, seconds_read=4.0).bottleneck == "read"
+    assert replace(summary, seconds_write=4.0).bottleneck == "write"
+    assert replace(summary, encoded=0).bottleneck == ""
+
+
+def test_a_summary_names_so_many_failures_and_counts_all(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "MOST_FAILURES", 3)
+    path = make_manifest(tmp_path, 9)
+    for i in range(7):
+        (tmp_path / f"{i}.png").unlink()
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert [f.key for f in summary.failures] == ["k0", "k1", "k2"]
+    assert (summary.failed, len(Store.open(tmp_path / "s").failures())) == (7, 7)
+
+
+def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
+    rows = [{"key": str(i), "text": f"word{i} common", "split": "test" if i == 3 else ""} for i in range(4)]
+    path = write_csv(tmp_path / "m.csv", rows)
+    config = replace(CONFIG, text_encoder="tfidf:10")
+    extract_features(path, tmp_path / "s", config)
+    state = json.loads((tmp_path / "s" / "text_encoder.json").read_text())
+    assert state["words"] == ["common", "word0", "word1", "word2"], "test rows teach nothing"
+    before = Store.open(tmp_path / "s").load().text
+    grown = write_csv(path, [*rows, {"key": "9", "text": "word9 word1", "split": ""}])
+    assert extract_features(grown, tmp_path / "s", config).encoded == 1
+    after = Store.open(tmp_path / "s").load().text
+    np.testing.assert_array_equal(after[:4], before)
+    assert np.flatnonzero(after[4]).tolist() == [2]
+    with pytest.raises(FingerprintError):
+        extract_features(path, tmp_path / "s", replace(config, text_encoder="tfidf:11"))
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+import test_run
+from huse.extract import images, job, run
+from huse.extract.run import extract_features
+
+class Slow(test_run.ColorEncoder):
+    def encode(self, pixels):
+        time.sleep(0.004)
+        return super().encode(pixels)
+
+image, text = Slow(), test_run.LengthEncoder()
+run.image_encoder, run.text_encoder = (lambda *_: image), (lambda *_: text)
+print("ready", flush=True)
+extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
+"""
+
+
+def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    """Each run gets a little further than the last, and is killed while it decodes, encodes, writes or renames."""
+    path = make_manifest(tmp_path, 120)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    rng = np.random.default_rng(0)
+    command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "s"), str(Path(__file__).parent), *sys.path]
+    done: list[int] = []
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(float(rng.uniform(0.0, 0.12)))
+            process.kill()
+        done.append(len(list((tmp_path / "s").glob("shard-*.h5"))))
+    assert any(0 < n < 30 for n in done), f"killed too late or too early to tell: {done}"
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert not Store.open(tmp_path / "s").verify()
+    assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"

@@ -13,10 +13,17 @@ SPEC = EncoderSpec("vgg16", "image", 512, "RGB", "ab")
 
 def test_every_field_changes_the_fingerprint() -> None:
     other = {"name": "x", "modality": "text", "dimension": 1, "preprocessing": "BGR", "weights": "cd"}
-    assert set(other) == {f.name for f in fields(SPEC)}
+    assert {*other, "source"} == {f.name for f in fields(SPEC)}
     prints = {replace(SPEC, **{name: value}).fingerprint for name, value in other.items()}
     assert len(prints | {SPEC.fingerprint}) == 6
     assert EncoderSpec.from_dict(SPEC.to_dict()) == SPEC
+
+
+def test_where_an_encoder_lies_changes_nothing() -> None:
+    moved = replace(SPEC, source="hub:/models/x")
+    assert moved == SPEC
+    assert moved.fingerprint == SPEC.fingerprint
+    assert (SPEC.known_as, moved.known_as) == ("vgg16", "hub:/models/x")
 
 
 def test_mixing_names_both() -> None:

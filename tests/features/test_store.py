@@ -44,6 +44,10 @@ def test_refuses_what_is_not_a_store(tmp_path: Path, small_store: Store) -> None
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match="not a huse store"):
         Store.create(folder, StoreInfo(FEATURES, IMAGE_SPEC, None))
+    started = tmp_path / "started"
+    started.mkdir()
+    (started / ".store.json.123.tmp").write_text("{")
+    assert Store.create(started, StoreInfo(FEATURES, IMAGE_SPEC, None)).shard_indices() == []
     with pytest.raises(StoreError, match="holds features, this command needs embeddings"):
         Store.open(small_store.path, EMBEDDINGS)
     values = json.loads((small_store.path / "store.json").read_text())
