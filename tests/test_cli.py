@@ -195,3 +195,62 @@ def test_an_interrupt_is_quiet_and_resumable(emoji: Path, tmp_path: Path) -> Non
     assert not list((tmp_path / "s").glob(".*tmp"))
     done = len(list((tmp_path / "s").glob("shard-*.h5")))
     assert ok_json(*command[1:])["reused"] >= 20 * done
+
+
+def text_manifest(tmp_path: Path, n: int = 8) -> Path:
+    words = ("red apple", "green apple", "fast train", "slow train")
+    rows = [{"key": str(i), "text": f"{words[i % 4]} {i}", "label": words[i % 4].split()[1]} for i in range(n)]
+    return write_csv(tmp_path / "m.csv", rows)
+
+
+def test_overwriting_asks_first(tmp_path: Path) -> None:
+    arguments = ["extract", str(text_manifest(tmp_path)), str(tmp_path / "s"), "--text-encoder", "tfidf:9"]
+    assert invoke(*arguments).exit_code == 0
+    before = Store.open(tmp_path / "s").info
+    other = [*arguments[:-1], "tfidf:8", "--overwrite"]
+    refused = CliRunner().invoke(main, other, input="n\n")
+    assert refused.exit_code == 1
+    assert f"Delete the store {tmp_path / 's'} and all its vectors? [y/N]" in refused.stderr
+    assert Store.open(tmp_path / "s").info == before
+    assert CliRunner().invoke(main, other).exit_code == 1, "nobody there to answer is a no"
+    assert CliRunner().invoke(main, other, input="y\n").exit_code == 0
+    assert Store.open(tmp_path / "s").info != before
+    assert invoke(*arguments, "--overwrite", "--yes").exit_code == 0
+    assert invoke(*arguments[:2], tmp_path / "new", *arguments[3:], "--overwrite").exit_code == 0, "nothing to delete"
+
+
+def test_encoders_are_listed() -> None:
+    shown = ok("encoders")
+    for name in ("vgg16:fc2", "efficientnetv2b0", "hub:HANDLE-OR-FOLDER", "bert:", "use", "tfidf:DIM", "NAME+NAME"):
+        assert name in shown
+    assert {"usage", "modality", "dimension", "source"} == set(ok_json("encoders")["encoders"][0])
+
+
+def test_stores_are_rearranged_from_the_command_line(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s")
+    assert invoke("store", "split", store.path, tmp_path / "parts", "--parts", 2).exit_code == 0
+    parts = [tmp_path / "parts" / f"part-{i}" for i in range(2)]
+    assert invoke("store", "merge", tmp_path / "m", *parts, "--json").stdout == '{"rows": 60}\n'
+    assert invoke("store", "export", tmp_path / "m", tmp_path / "out").exit_code == 0
+    files = [("--image", "image.npy"), ("--text", "text.npy"), ("--labels", "label.txt"), ("--split", "split.txt")]
+    options = [part for flag, name in files for part in (flag, tmp_path / "out" / name)]
+    done = invoke("store", "import", tmp_path / "again", *options, "--image-encoder", "clip")
+    assert done.exit_code == 0, done.stderr
+    assert Store.open(tmp_path / "again").info.image.name == "clip"  # type: ignore[union-attr]
+    assert "0 pictures and 0 texts stand in more than one split" in invoke("store", "leaks", store.path).stdout
+    refused = invoke("store", "merge", tmp_path / "n", tmp_path / "again", store.path)
+    assert refused.exit_code == 1
+    assert "encoders differ, clip" in refused.stderr
+
+
+def test_a_fitted_vocabulary_goes_with_the_model(tmp_path: Path) -> None:
+    manifest = text_manifest(tmp_path, 40)
+    ok("extract", manifest, tmp_path / "s", "--text-encoder", "tfidf:60", "--salient-tokens", 3)
+    ok("fit", tmp_path / "s", tmp_path / "m", "--epochs", 20, "--hidden-units", 32, "--dimension", 16)
+    more = write_csv(tmp_path / "more.csv", [{"key": "new", "text": "a train"}, {"key": "other", "text": "an apple"}])
+    ok("embed", tmp_path / "m", more, tmp_path / "e")
+    rows = Store.open(tmp_path / "e").load()
+    assert rows.prediction is not None
+    assert rows.prediction.tolist() == ["train", "apple"]
+    hits = ok_json("search", tmp_path / "m", tmp_path / "e", "--text", "the train", "--gallery", "text", "-k", 1)
+    assert hits["hits"][0]["key"] == "new"
