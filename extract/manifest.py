@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.records import Record, open_table
+from huse.extract.records import PICTURES, Record, open_table
 from huse.extract.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.texts import clean_text
 from huse.features.errors import ManifestError
@@ -95,7 +95,10 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
             digests += b"".join(key_digest(row.key) for _, row in batch)
             labels.update(row.label for _, row in batch)
     if not len(spool):
-        raise ManifestError(f"{path}: has no rows; add some")
+        found = (
+            f"no pictures ({', '.join(PICTURES)}) and no store.json in this folder" if path.is_dir() else "has no rows"
+        )
+        raise ManifestError(f"{path}: {found}; add some, or name another")
     if table.columns is None:
         _require_columns(path, list(seen), columns)
     manifest = Manifest(

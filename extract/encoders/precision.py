@@ -11,11 +11,17 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
-def keras_dtype(precision: str) -> str:
-    """The Keras dtype policy of a precision; ``auto`` is bfloat16 where the processor or every GPU has it natively."""
+def arithmetic(precision: str) -> str:
+    """The type of a precision; ``auto`` is bfloat16 where the processor or every GPU has it natively, else float32."""
     if precision == "auto":
-        precision = "bfloat16" if has_native_bfloat16() else "float32"
-    return precision if precision == "float32" else f"mixed_{precision}"
+        return "bfloat16" if has_native_bfloat16() else "float32"
+    return precision
+
+
+def keras_dtype(precision: str) -> str:
+    """The Keras dtype policy of a precision."""
+    dtype = arithmetic(precision)
+    return dtype if dtype == "float32" else f"mixed_{dtype}"
 
 
 @contextmanager

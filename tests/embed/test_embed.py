@@ -14,7 +14,7 @@ import huse
 from huse.embed.batch import embed_source
 from huse.embed.search import nearest, search_embeddings
 from huse.extract.job import ExtractConfig
-from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
+from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError
 from huse.features.store import EMBEDDINGS, Store, StoreInfo
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
@@ -98,8 +98,8 @@ def test_other_encoders_and_other_models_are_refused(
         search_embeddings(tmp_path / "m", few_embeddings, text="cat")
 
 
-def test_a_folder_that_is_no_store_is_named(few_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"without store\.json"):
+def test_a_folder_that_is_no_source_is_named(few_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"no pictures \(.*\) and no store\.json in this folder"):
         embed_source(few_model, tmp_path, tmp_path / "out")
 
 

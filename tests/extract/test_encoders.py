@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from samples import read_csv
 
 from huse.extract.encoders import image_encoder, text_encoder
-from huse.extract.encoders.vgg16 import MEAN_BGR, load_weights
+from huse.extract.encoders.vgg16 import BLOCK, MEAN_BGR, load_weights
 from huse.extract.images import decode_picture, read_picture
 from huse.features.errors import EncoderError
 
@@ -42,11 +42,24 @@ def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     np.testing.assert_allclose(prepared[0, 0, 0], pixels[0, 0, 0, ::-1] - np.array(MEAN_BGR), rtol=1e-5)
 
 
-def test_precisions_agree(emoji: Path) -> None:
-    pixels = pictures(emoji, 6)
+@pytest.mark.parametrize("count", [6, 2 * BLOCK - 5])
+def test_precisions_agree(emoji: Path, count: int) -> None:
+    pixels = pictures(emoji, count)
     exact = image_encoder("vgg16", precision="float32").encode(pixels)
-    rounded = image_encoder("vgg16", precision="bfloat16").encode(pixels)
-    assert cosines(exact, rounded).min() > 0.999
+    for precision in ("bfloat16", "float16"):
+        rounded = image_encoder("vgg16", precision=precision).encode(pixels)
+        assert cosines(exact, rounded).min() > 0.999
+
+
+def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
+    """Also not where Winograd's blocks begin or end."""
+    pixels = pictures(emoji, BLOCK + 3)
+    encoder = image_encoder("vgg16", precision="float32")
+    whole = encoder.encode(pixels)
+    order = np.random.default_rng(0).permutation(len(pixels))
+    alone = np.concatenate([encoder.encode(pixels[:BLOCK]), encoder.encode(pixels[BLOCK:])])
+    np.testing.assert_allclose(encoder.encode(pixels[order]), whole[order], atol=1e-4)
+    np.testing.assert_allclose(alone, whole, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -1,0 +1,84 @@
+"""A 3 x 3 convolution with bias and ReLU, directly, or on a processor with half the multiplications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Layer = Callable[["tf.Tensor"], "tf.Tensor"]
+
+OUTPUTS = 4
+"""Output rows that Winograd's algorithm makes at a time, from `OUTPUTS` + 2 input rows."""
+
+INPUT = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+)
+KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+"""B^T, G and A^T of F(4, 3) (Lavin and Gray, arXiv 1509.09308, section 4.3)."""
+
+
+def direct(kernel: NDArray[np.float32], bias: NDArray[np.float32], dtype: tf.DType) -> Layer:
+    """The layer as TensorFlow has it; it fuses the three operations into one.
+
+    Args:
+        kernel: (3, 3, C, K).
+        bias: (K,).
+        dtype: of the arithmetic, of what goes in and of what comes out.
+    """
+    import tensorflow as tf
+
+    weights, shift = tf.constant(kernel, dtype), tf.constant(bias, dtype)
+    return lambda x: tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, weights, 1, "SAME"), shift))
+
+
+def winograd(kernel: NDArray[np.float32], bias: NDArray[np.float32], dtype: tf.DType) -> Layer:
+    """The same layer by Winograd's F(4, 3) along the height: six 1 x 3 convolutions for every four rows of 3 x 3.
+
+    Sums before and after are taken in float32 by compiled loops, products in `dtype`. Arguments as for `direct`; what
+    goes in has a known shape.
+    """
+    import tensorflow as tf
+
+    # einsum over the kernel's rows: (6, 3) and (3, 3, C, K) to six kernels (1, 3, C, K)
+    kernels = [tf.constant(k[None], dtype) for k in np.einsum("ir,rwck->iwck", KERNEL, kernel)]
+    shift = tf.constant(bias, tf.float32)
+
+    @tf.function(jit_compile=True)
+    def spread(x: tf.Tensor) -> list[tf.Tensor]:
+        tiles = -(-x.shape[1] // OUTPUTS)
+        below = tiles * OUTPUTS - x.shape[1] + 1
+        padded = tf.pad(tf.cast(x, tf.float32), [[0, 0], [1, below], [0, 0], [0, 0]])
+        rows = [padded[:, i : i + OUTPUTS * (tiles - 1) + 1 : OUTPUTS] for i in range(OUTPUTS + 2)]
+        return [tf.cast(part, dtype) for part in _combine(INPUT, rows)]
+
+    @tf.function(jit_compile=True)
+    def gather(products: list[tf.Tensor], height: int) -> tf.Tensor:
+        rows = tf.stack(_combine(OUTPUT, [tf.cast(p, tf.float32) for p in products]), axis=2)
+        n, tiles, _, width, channels = rows.shape
+        whole = tf.reshape(rows, [n, tiles * OUTPUTS, width, channels])[:, :height]
+        return tf.cast(tf.nn.relu(whole + shift), dtype)
+
+    def layer(x: tf.Tensor) -> tf.Tensor:
+        products = [tf.nn.conv2d(part, k, 1, "SAME") for part, k in zip(spread(x), kernels, strict=True)]
+        return gather(products, x.shape[1])
+
+    return layer
+
+
+def _combine(matrix: NDArray[Any], parts: list[tf.Tensor]) -> list[tf.Tensor]:
+    """A small constant matrix times a vector of tensors."""
+    return [sum(float(c) * part for c, part in zip(row, parts, strict=True) if c) for row in matrix]
