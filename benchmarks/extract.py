@@ -46,6 +46,8 @@ COLUMNS, ROWS, SIDE = 4, 3, 136
 NAIVE_BATCH = 32
 SMALL = "mobilenetv3small"
 FEW, MANY = 1_000, 10_000
+TIMES = 3
+"""How often the captions are encoded in a run, so that it lasts some seconds."""
 
 
 def make_pictures(emoji: Path, folder: Path, count: int) -> list[Path]:
@@ -115,8 +117,8 @@ def naive_network() -> Any:
 
 
 def texts(encoder: TextEncoder, emoji: Path, folder: Path) -> tuple[float, float]:
-    """Seconds of the text encoder alone, and of stage 1 with it, for the captions of the emoji."""
-    captions = [row.text for row in read_manifest(emoji).rows()]
+    """Seconds of the text encoder alone, and of stage 1 with it, for the captions of the emoji, several times."""
+    captions = TIMES * [row.text for row in read_manifest(emoji).rows()]
     manifest = folder / "texts.csv"
     manifest.write_text("text\n" + "\n".join(json.dumps(c).replace('\\"', '""') for c in captions) + "\n")
     run.text_encoder = lambda *_: encoder

@@ -98,7 +98,9 @@ def decode_picture(
                 None, (side, side)
             )  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
             flat = to_rgb(ImageOps.exif_transpose(picture))
-        return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR))
+            # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
+            across = flat.resize((width, flat.height), Image.Resampling.BILINEAR)
+        return np.asarray(across.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise PictureError("not a picture in a known format") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

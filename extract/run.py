@@ -117,7 +117,7 @@ def _run_shards(
             shard = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary)
             rows = shard.run(readers, bar)
             summary.add_failures(rows.failures)
-            if previous is not None and _equal(rows, previous):
+            if previous is not None and rows.holds_the_same_as(previous):
                 continue
             began = time.perf_counter()
             if pending is not None:
@@ -160,13 +160,6 @@ def _read_or_none(store: Store, index: int) -> Rows | None:
     except ShardError as error:
         tqdm.write(f"{error}; rebuilding it now")
         return None
-
-
-def _equal(rows: Rows, previous: Rows) -> bool:
-    if rows.failures != previous.failures:
-        return False
-    ours, theirs = rows.columns(), previous.columns()
-    return all(np.array_equal(ours[name].astype(theirs[name].dtype), theirs[name]) for name in ours)
 
 
 def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 ROWS_A_WRITE = 10_000
 
@@ -28,6 +29,9 @@ class ManifestRow:
     split: str
 
 
+_VALUES = attrgetter(*(field.name for field in fields(ManifestRow)))
+
+
 class Spool:
     """Rows by position, from 0 on, in a temporary SQLite file that goes away with this object."""
 
@@ -45,7 +49,7 @@ class Spool:
 
     def append(self, rows: Iterable[tuple[int, ManifestRow]]) -> None:
         """Adds rows, each with its line in the manifest."""
-        values = [(self._length + i, line, *astuple(row)) for i, (line, row) in enumerate(rows)]
+        values = [(self._length + i, line, *_VALUES(row)) for i, (line, row) in enumerate(rows)]
         self._database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         self._length += len(values)
 

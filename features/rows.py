@@ -91,6 +91,13 @@ class Rows:
         kept = set(columns["key"])
         return Rows(**columns, failures=[f for f in self.failures if f.key in kept])
 
+    def holds_the_same_as(self, other: Rows) -> bool:
+        """Whether the other rows, and their failures, are these; vectors as they are in the other's type."""
+        ours, theirs = self.columns(), other.columns()
+        if self.failures != other.failures or set(ours) != set(theirs):
+            return False
+        return all(np.array_equal(ours[name].astype(theirs[name].dtype), theirs[name]) for name in ours)
+
 
 def blank_strings(n: int) -> NDArray[np.object_]:
     """N empty strings."""

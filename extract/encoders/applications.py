@@ -140,11 +140,18 @@ class ApplicationEncoder:
     def _replicas(self) -> Replicas:
         return Replicas(self._build)
 
+    def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
+        """See `GraphEncoder`."""
+        return self._forward("float32")
+
     def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
+        return self._forward(self._precision)[0]
+
+    def _forward(self, precision: str) -> tuple[Callable[[Any], Any], list[Any]]:
         import keras
         import tensorflow as tf
 
-        with under_policy(keras_dtype(self._precision)):
+        with under_policy(keras_dtype(precision)):
             network = self._network(None)
         network.set_weights(self._arrays)
         if self.layer:
@@ -155,7 +162,7 @@ class ApplicationEncoder:
         def forward(pixels: tf.Tensor) -> tf.Tensor:
             return tf.cast(network(prepare(tf.cast(pixels, tf.float32)), training=False), tf.float32)
 
-        return forward  # type: ignore[no-any-return]
+        return forward, [network]
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, side, side, 3) RGB pixels to (n, dimension) vectors."""

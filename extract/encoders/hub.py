@@ -67,14 +67,20 @@ class HubImageEncoder:
     def _replicas(self) -> Replicas:
         return Replicas(self._build)
 
+    def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
+        """See `GraphEncoder`."""
+        return self._forward(self._model), [self._model]
+
     def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
+        return self._forward(saved_model.load(self.folder))
+
+    def _forward(self, model: Any) -> Callable[[Any], Any]:
         import tensorflow as tf
 
-        model = saved_model.load(self.folder)
         call, as_bytes = saved_model.caller(model, self.folder), self._input[1]
 
-        def forward(pixels: NDArray[np.uint8]) -> Any:
-            values = tf.constant(pixels) if as_bytes else tf.cast(pixels, tf.float32) / 255.0
+        def forward(pixels: Any) -> Any:
+            values = tf.convert_to_tensor(pixels) if as_bytes else tf.cast(pixels, tf.float32) / 255.0
             return _matrix(saved_model.only_output(call(values), self.folder), self.folder)
 
         return forward
@@ -107,6 +113,11 @@ class HubTextEncoder:
         return EncoderSpec(
             "hub", "text", dimension, texts.PREPROCESSING, digest, source=_source(self.handle, self.folder)
         )
+
+    def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
+        """See `GraphEncoder`."""
+        call = saved_model.caller(self._model, self.folder)
+        return lambda texts: _matrix(saved_model.only_output(call(texts), self.folder), self.folder), [self._model]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, dimension) vectors."""

@@ -6,7 +6,7 @@ itself is built at the first `encode` where that can be, so that a run with noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,4 +59,13 @@ class FittedEncoder(Protocol):
 
     def state(self) -> State:
         """What was learned, kept in the store and in the model."""
+        ...
+
+
+@runtime_checkable
+class GraphEncoder(Protocol):
+    """An encoder that TensorFlow runs, so that it can become part of an exported model."""
+
+    def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
+        """A traceable float32 function from a batch, pixels or strings, to vectors, and what holds its variables."""
         ...

@@ -88,6 +88,12 @@ class VGG16Encoder:
 
         return network  # type: ignore[no-any-return]
 
+    def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
+        """See `GraphEncoder`; the weights are constants of the function."""
+        import tensorflow as tf
+
+        return self._network(tf.float32, convolution.direct, None), []
+
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 224, 224, 3) RGB pixels to (n, 512) float32 vectors."""
         return self._replicas(pixels)
