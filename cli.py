@@ -41,6 +41,13 @@ taxonomy_option = click.option(
     metavar="FILE",
     help="Tree of classes for HP@K, child,parent CSV or JSON.  [default: the label paths]",
 )
+images_option = click.option(
+    "--images",
+    "images_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where relative picture paths start from.  [default: the folder that EMBEDDINGS lies in]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 
 
@@ -360,6 +367,7 @@ def compare(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--fuse", is_flag=True, help="One vector a row, along the sum of its two; OUT is then a file.")
 @stage_one_options
 @moved_encoder_options
 @column_options
@@ -369,21 +377,23 @@ def embed(
     model: Path,
     source: Path,
     out: Path,
+    fuse: bool,
     image_encoder: str | None,
     text_encoder: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Place the rows of SOURCE, a store or a manifest, into the space of MODEL; OUT becomes a store of embeddings.
+    """Place the rows of SOURCE, a store or a manifest, into the space of MODEL.
 
-    For a manifest stage 1 runs first, with the model's own encoders, into OUT/features.
+    OUT becomes a store of embeddings, or a file .npy or .parquet beside one. For a manifest stage 1 runs first, with
+    the model's own encoders, into OUT/features. Running it again embeds new and changed rows only.
     """
     from huse.embed.batch import embed_source
     from huse.embed.model import load
 
     config, columns = _stage_one(options)
     loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
-    summary = embed_source(loaded, source, out, config, columns)
+    summary = embed_source(loaded, source, out, config, columns, fuse)
     values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
     if summary.extract:
         values["extract"] = _extract_json(summary.extract)
@@ -391,7 +401,10 @@ def embed(
     def show() -> None:
         if summary.extract:
             _show_extract(summary.extract, out / "features")
-        click.echo(f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, {summary.seconds:.1f} s")
+        click.echo(
+            f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, "
+            f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"
+        )
 
     _print(as_json, values, show)
 
@@ -399,12 +412,37 @@ def embed(
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("embeddings", type=click.Path(path_type=Path))
-@click.option("--text", help="Words to search for.")
-@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="Picture to search for.")
-@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Most hits.")
+@click.option("--text", "texts", multiple=True, metavar="WORDS", help="What to search for; may be given several times.")
 @click.option(
-    "--gallery", type=click.Choice(["image", "text"]), help="Compare with pictures or texts.  [default: the other kind]"
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Picture to search for; may be given several times.",
 )
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Most hits a query.")
+@click.option(
+    "--gallery",
+    type=click.Choice(["image", "text", "fused"]),
+    help="Compare with pictures, texts, or both as one.  [default: the other kind than the query]",
+)
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="LABEL",
+    help="Only rows of this class, or below it; may be given several times.",
+)
+@click.option(
+    "--index",
+    type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),
+    default="auto",
+    show_default=True,
+    help="Compare with all rows, or by an index (extra [search]); auto is exact up to a million rows.",
+)
+@click.option("--open", "open_page", is_flag=True, help="Write a page with the pictures, and open it in a browser.")
+@images_option
 @click.option(
     "--image-weights",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -417,25 +455,207 @@ def embed(
 def search(
     model: Path,
     embeddings: Path,
-    text: str | None,
-    image: Path | None,
-    k: int,
-    gallery: str | None,
+    texts: tuple[str, ...],
+    images: tuple[Path, ...],
+    open_page: bool,
+    images_folder: Path | None,
+    image_weights: Path | None,
+    image_encoder: str | None,
+    text_encoder: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find the rows of EMBEDDINGS nearest to texts and pictures."""
+    if not texts and not images:
+        raise click.UsageError("give --text or --image")
+    from huse.embed.model import load
+    from huse.embed.search import search_embeddings
+
+    loaded = load(model, image_weights, image_encoder=image_encoder, text_encoder=text_encoder)
+    found = search_embeddings(loaded, embeddings, texts=texts, images=images, **options)
+    queries = [*texts, *map(str, images)]
+    results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
+    _print(as_json, {"results": results}, lambda: click.echo(results_table(results)))
+    if open_page:
+        from huse.embed.hits_page import write_hits_page
+
+        page = embeddings / "search.html"
+        write_hits_page(page, queries, found, images_folder or embeddings.parent)
+        click.echo(f"wrote {page}", err=True)
+        click.launch(str(page))
+
+
+@main.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
+@click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only rows of this split.  [default: all]")
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "umap", "tsne", "pca"]),
+    default="auto",
+    show_default=True,
+    help="Projection; auto is UMAP where it is installed (extra [plot]), else t-SNE, and PCA for many points.",
+)
+@click.option("--pictures/--points", default=None, help="Draw pictures, or rings.  [default: pictures if they are few]")
+@click.option("--seed", default=0, show_default=True, help="Of the projection.")
+@images_option
+def plot(
+    source: Path,
+    out: Path,
+    graph: bool,
+    history: bool,
+    split: str | None,
+    method: str,
+    pictures: bool | None,
+    seed: int,
+    images_folder: Path | None,
+) -> None:
+    """Draw the embeddings SOURCE as a map, OUT.png or OUT.html; or with --graph or --history what a model learned.
+
+    The page OUT.html opens without a network, and shows a picture or text under the pointer.
+    """
+    if graph and history:
+        raise click.UsageError("give --graph or --history")
+    if graph:
+        _plot_graph(source, out)
+    elif history:
+        from huse.embed.model_plots import plot_history
+
+        plot_history(source, out)
+    else:
+        from huse.features.store import EMBEDDINGS, Store
+
+        rows = Store.open(source, EMBEDDINGS).load((split,) if split else ())
+        folder = images_folder or source.parent
+        if out.suffix == ".html":
+            from huse.embed.map_page import write_map_page
+
+            write_map_page(rows, folder, out, seed, method)
+        elif out.suffix == ".png":
+            from huse.embed.pictures import draw_map
+
+            draw_map(rows, folder, out, seed, method, pictures)
+        else:
+            raise click.UsageError(f"{out}: name a file .png or .html")
+    click.echo(f"wrote {out}")
+
+
+@uses_tensorflow
+def _plot_graph(model: Path, out: Path) -> None:
+    from huse.embed.model_plots import plot_graph
+    from huse.train.model_folder import load_model
+
+    correlation = plot_graph(load_model(model), out)
+    click.echo(f"rank correlation of semantic and learned distances: {correlation:.3f}")
+
+
+@main.group()
+def export() -> None:
+    """Hand a model or embeddings to other programs."""
+
+
+@export.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--with-encoders", is_flag=True, help="Also take pictures' bytes and texts, where TensorFlow can.")
+@click.option(
+    "--image-weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Weights of the image encoder, if not the bundled ones.",
+)
+@moved_encoder_options
+@json_option
+@uses_tensorflow
+def savedmodel(
+    model: Path,
+    out: Path,
+    with_encoders: bool,
     image_weights: Path | None,
     image_encoder: str | None,
     text_encoder: str | None,
     as_json: bool,
 ) -> None:
-    """Find the rows of EMBEDDINGS nearest to a text or a picture."""
-    if (text is None) == (image is None):
-        raise click.UsageError("give either --text or --image")
+    """Write MODEL as a TensorFlow SavedModel OUT, which needs no huse."""
+    from huse.embed.export import export_savedmodel
     from huse.embed.model import load
-    from huse.embed.search import search_embeddings
+
+    loaded = load(model, image_weights, "float32", image_encoder, text_encoder)
+    endpoints = export_savedmodel(loaded, out, with_encoders)
+    _print(as_json, {"endpoints": endpoints}, lambda: click.echo(f"wrote {out} with {', '.join(endpoints)}"))
+
+
+@export.command()
+@click.argument("embeddings", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@images_option
+@json_option
+@uses_tensorflow
+def projector(embeddings: Path, out: Path, images_folder: Path | None, as_json: bool) -> None:
+    """Write EMBEDDINGS for TensorBoard's Projector: tensorboard --logdir OUT."""
+    from huse.embed.projector import export_projector
+
+    vectors = export_projector(embeddings, out, images_folder)
+    _print(as_json, {"vectors": vectors}, lambda: click.echo(f"{vectors} vectors in {out}; tensorboard --logdir {out}"))
+
+
+@export.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--name", help="Of the model, as the card's title.  [default: the folder's]")
+@click.option("--license", "license_", metavar="ID", help="License identifier for the card, such as apache-2.0.")
+@uses_tensorflow
+def card(model: Path, out: Path, name: str | None, license_: str | None) -> None:
+    """Write MODEL and its card as a folder OUT that can be pushed to a Hugging Face repository."""
+    from huse.embed.card import export_card
+
+    export_card(model, out, name, license_)
+    click.echo(f"wrote {out}; huggingface-cli upload OWNER/NAME {out} pushes it")
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("embeddings", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
+@click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of a picture.")
+@images_option
+@click.option(
+    "--image-weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Weights of the image encoder, if not the bundled ones.",
+)
+@moved_encoder_options
+@uses_tensorflow
+def serve(
+    model: Path,
+    embeddings: Path,
+    host: str,
+    port: int,
+    max_upload: float,
+    images_folder: Path | None,
+    image_weights: Path | None,
+    image_encoder: str | None,
+    text_encoder: str | None,
+) -> None:
+    """Serve a page that searches EMBEDDINGS by words and pictures, and a JSON API, described under /docs.
+
+    Only pictures that EMBEDDINGS names are served. There is no login: beyond this machine, put a server with one before
+    it.
+    """
+    from huse.embed.model import load
+    from huse.features.extras import require
+    from huse.serve.searcher import Searcher
+
+    for module in ("fastapi", "multipart", "swagger_ui_bundle", "uvicorn"):
+        require(module, "app", "huse serve")
+    from huse.serve.run import run_server
 
     loaded = load(model, image_weights, image_encoder=image_encoder, text_encoder=text_encoder)
-    hits = search_embeddings(loaded, embeddings, text=text, image=image, k=k, gallery=gallery)
-    rows = [asdict(hit) for hit in hits]
-    _print(as_json, {"hits": rows}, lambda: click.echo(hits_table(rows)))
+    run_server(Searcher(loaded, embeddings, images_folder), host, port, int(max_upload * 2**20), click.echo)
 
 
 @main.group()
@@ -582,9 +802,17 @@ def demo(out: Path, as_json: bool) -> None:
         click.echo(json.dumps(result, ensure_ascii=False))
 
 
+def results_table(results: list[dict[str, Any]]) -> str:
+    """Search hits as text, nearest first, each query's under its name when there are several."""
+    tables = [hits_table(result["hits"]) for result in results]
+    if len(tables) == 1:
+        return tables[0]
+    return "\n\n".join(f"{result['query']}\n{table}" for result, table in zip(results, tables, strict=True))
+
+
 def hits_table(hits: list[dict[str, Any]]) -> str:
-    """Search hits as text, nearest first."""
-    width = max(len(hit["key"]) for hit in hits)
+    """Hits of one query as text."""
+    width = max((len(hit["key"]) for hit in hits), default=0)
     return "\n".join(f"{h['score']:6.3f}  {h['key']:<{width}}  {h['label']}  {h['caption'][:60]}" for h in hits)
 
 

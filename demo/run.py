@@ -11,9 +11,8 @@ from typing import Any
 
 from huse.demo.emoji import unpack_emoji
 from huse.embed.batch import embed_source
-from huse.embed.model import load
+from huse.embed.model import Model, load
 from huse.embed.pictures import draw_map
-from huse.embed.search import search_embeddings
 from huse.extract.run import extract_features
 from huse.features.store import Store
 from huse.train.evaluate import evaluate_model, figures_table
@@ -84,8 +83,8 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _hits(model: Any, embeddings: Path, **query: Any) -> list[dict[str, Any]]:
-    return [asdict(hit) for hit in search_embeddings(model, embeddings, k=HITS, **query)]
+def _hits(model: Model, embeddings: Path, **query: Any) -> list[dict[str, Any]]:
+    return [asdict(hit) for hit in model.search(embeddings, k=HITS, **query)]
 
 
 def _names(hits: list[dict[str, Any]]) -> str:

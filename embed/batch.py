@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
-from huse.extract.job import ExtractConfig, ExtractSummary
+from huse.extract.job import ExtractConfig, ExtractSummary, ordered
 from huse.extract.manifest import Columns
 from huse.extract.run import extract_features
 from huse.features.errors import ShardError
@@ -23,6 +24,9 @@ from huse.train.model_folder import TrainedModel, check_store
 
 FEATURES_FOLDER = "features"
 """Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
+
+READ_AHEAD = 2
+"""Shards read while one is embedded."""
 
 
 @dataclass
@@ -53,27 +57,33 @@ def embed_source(
     out: str | Path,
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
+    fuse: bool = False,
 ) -> EmbedSummary:
     """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
 
-    A shard of the output whose rows are unchanged since an earlier run is kept.
+    Rows that are unchanged since an earlier run keep their embeddings; those that left the source are dropped.
 
     Args:
         model: a model folder, or the loaded model.
         source: a store of features, or a manifest or folder of pictures, whose features are then extracted into
             `out`/features first.
-        out: folder of the embeddings.
+        out: folder of the embeddings, or a file .npy or .parquet. A file is written from a store that is kept beside
+            it under the same name with the suffix .store, so that a later run embeds only what is new.
         config: how stage 1 runs, if it does; its encoders are the model's own.
         columns: names of the manifest's columns.
+        fuse: one vector a row, in a file; see `fused_vectors`.
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
+        QueryError: `out` cannot hold what is asked for, see `require_writable`.
         ManifestError: `source` is neither a store nor a manifest.
     """
     start = time.perf_counter()
     loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
     trained = loaded.trained
-    extracted = None
+    extracted, file = None, Path(out)
+    require_writable(file, fuse, len(trained.network.input))
+    out = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if (Path(source) / STORE_FILE).exists():
         features = Store.open(source, FEATURES)
         check_store(trained, features)
@@ -82,6 +92,8 @@ def embed_source(
         target = _create(trained, out, config.shard_size, config.dtype)
         features, extracted = _extract(loaded, Path(source), target, config, columns)
     rows, embedded = _embed_shards(trained, features, target)
+    if file.suffix in SUFFIXES:
+        write_file(target, file, fuse)
     return EmbedSummary(rows, embedded, time.perf_counter() - start, extracted)
 
 
@@ -108,17 +120,70 @@ def _extract(
 def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
     total = embedded = 0
     indices = features.shard_indices()
-    with tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar:
-        for index in indices:
-            rows = features.read(index)
-            if not _is_current(target, index, rows):
-                target.write(index, embed_rows(trained, rows))
-                embedded += len(rows)
-            total += len(rows)
+    with (
+        ThreadPoolExecutor(1, "huse-read") as reader,
+        ThreadPoolExecutor(1, "huse-write") as writer,
+        tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar,
+    ):
+        pairs = ordered(reader, lambda i: (features.read(i), _read_or_none(target, i)), indices, READ_AHEAD)
+        pending: Future[None] | None = None
+        for index, (rows, previous) in zip(indices, pairs, strict=True):
+            out, new = refreshed(trained, rows, previous)
+            if pending is not None:
+                pending.result()
+            if previous is None or not out.holds_the_same_as(previous):
+                pending = writer.submit(target.write, index, out)
+            total, embedded = total + len(rows), embedded + new
             bar.update(len(rows))
+        if pending is not None:
+            pending.result()
     for stale in set(target.shard_indices()) - set(indices):
         target.shard_path(stale).unlink()
     return total, embedded
+
+
+def refreshed(trained: TrainedModel, rows: Rows, previous: Rows | None) -> tuple[Rows, int]:
+    """The embeddings of some rows, and how many of them went through the towers.
+
+    Args:
+        trained: the model.
+        rows: features.
+        previous: embeddings by the same model; those of rows whose key and content are the same are taken over.
+    """
+    if previous is None:
+        return embed_rows(trained, rows), len(rows)
+    at = _unchanged(rows, previous)
+    new = np.flatnonzero(at < 0)
+    fresh = embed_rows(trained, rows.take(new))
+    columns = {}
+    for name in ("image", "text", "prediction", "probability"):
+        old = getattr(previous, name)
+        columns[name] = old[at] if len(old) else np.empty((len(rows), *old.shape[1:]), old.dtype)
+        columns[name][new] = getattr(fresh, name)
+    return replace(rows, **columns), len(new)
+
+
+def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
+    """(n,) the place of each row among the previous ones, or -1 where it is new or has changed."""
+    place = {key: i for i, key in enumerate(previous.key)}
+    at = np.array([place.get(key, -1) for key in rows.key], np.intp)
+    known = np.flatnonzero(at >= 0)
+    for name in ("has_image", "has_text", "image_digest", "text_digest"):
+        same = getattr(rows, name)[known] == getattr(previous, name)[at[known]]
+        at[known[~same.reshape(len(known), -1).all(axis=1)]] = -1
+        known = np.flatnonzero(at >= 0)
+    return at
+
+
+def _read_or_none(target: Store, index: int) -> Rows | None:
+    """What an earlier run wrote; a damaged shard counts as none. The store's fingerprints tell the model."""
+    if not target.shard_path(index).exists():
+        return None
+    try:
+        return target.read(index)
+    except ShardError:
+        tqdm.write(f"{target.shard_path(index)}: damaged; embedding its rows anew")
+        return None
 
 
 def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
@@ -138,16 +203,3 @@ def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
 
 def _masked(vectors: NDArray[np.float32] | None, has: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.zeros((len(has), 0), np.float32) if vectors is None else vectors * has[:, None]
-
-
-def _is_current(target: Store, index: int, rows: Rows) -> bool:
-    """True when the output's shard was made of exactly these rows; the store's fingerprints tell the model."""
-    if not target.shard_path(index).exists():
-        return False
-    try:
-        there = target.read(index)
-    except ShardError:
-        return False
-    same: Callable[[str], bool] = lambda name: np.array_equal(getattr(there, name), getattr(rows, name))  # noqa: E731
-    names = ("key", "label", "split", "uri", "caption", "has_image", "has_text", "image_digest", "text_digest")
-    return all(same(name) for name in names)

@@ -19,7 +19,8 @@ from huse.train.forward import softmax
 from huse.train.model_folder import TrainedModel, load_model
 
 if TYPE_CHECKING:
-    from huse.embed.search import Hit
+    from huse.embed.gallery import Hit
+    from huse.features.store import Store
 
 BATCH = 32
 
@@ -87,17 +88,43 @@ class Model:
 
     def search(
         self,
-        embeddings: str | Path,
+        embeddings: str | Path | Store,
         *,
         text: str | None = None,
         image: str | Path | bytes | None = None,
         k: int = 10,
         gallery: str | None = None,
+        classes: Sequence[str] = (),
+        index: str = "auto",
     ) -> list[Hit]:
-        """The k rows nearest to a text or a picture; see `search_embeddings`."""
+        """The k rows nearest to one text or one picture; see `search_embeddings`, which takes several.
+
+        Raises:
+            QueryError: not exactly one query, and as `search_embeddings`.
+        """
         from huse.embed.search import search_embeddings
 
-        return search_embeddings(self, embeddings, text=text, image=image, k=k, gallery=gallery)
+        if (text is None) == (image is None):
+            raise QueryError("give either a text or a picture to search for")
+        texts, images = [text] if text is not None else [], [image] if image is not None else []
+        (hits,) = search_embeddings(
+            self, embeddings, texts=texts, images=images, k=k, gallery=gallery, classes=classes, index=index
+        )
+        return hits
+
+    def encoders(self) -> dict[str, ImageEncoder | TextEncoder]:
+        """The frozen encoders of the model, by ``image`` and ``text``.
+
+        Raises:
+            EncoderError: one cannot be made on this machine.
+            FingerprintError: one is another than the model was trained on.
+        """
+        made: dict[str, ImageEncoder | TextEncoder] = {}
+        if self.trained.image is not None:
+            made["image"] = self._image_encoder
+        if self.trained.text is not None:
+            made["text"] = self._text_encoder
+        return made
 
     @cached_property
     def _text_encoder(self) -> TextEncoder:

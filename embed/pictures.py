@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from huse.features.errors import QueryError
+from huse.embed.gallery import shown_label
+from huse.embed.projection import COLORS, Points, color_of, groups_of, lay_out
+from huse.embed.thumbnails import thumbnail
+from huse.features.atomic import replacing
 from huse.features.rows import Rows
 from huse.features.store import class_name
 
@@ -21,60 +24,49 @@ MARGIN, LEGEND = 50, 96
 THUMBNAIL, DOT = 40, 13
 """Diameter of a picture and of a text, in pixels."""
 
-COLORS = (
-    "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#b8860b", "#f032e6", "#808000", "#7f7f7f",
-)  # fmt: skip
-"""One color a top-level class; further ones share the last."""
-
 OVERSAMPLE = 2
 NAMED_CLASSES = 14
+MOST_PICTURES, MOST_SPREAD = 1_500, 3_000
+"""Pictures that are drawn as such, and points that are moved apart, unless told; more would only cover each other."""
 
 
-@dataclass(frozen=True)
-class _Points:
-    """What is drawn: places (n, 2) in pixels, whether each is a picture, and the row each belongs to."""
-
-    places: NDArray[np.float64]
-    is_picture: NDArray[np.bool_]
-    row: NDArray[np.intp]
-
-
-def draw_map(rows: Rows, folder: Path, out: Path, seed: int = 0) -> None:
-    """Draws pictures and texts of some rows at their places in the space.
+def draw_map(
+    rows: Rows, folder: Path, out: Path, seed: int = 0, method: str = "auto", with_pictures: bool | None = None
+) -> None:
+    """Draws pictures and texts of some rows at their places in the space (as the paper's Figure 1).
 
     Pictures are drawn themselves, texts as dots; the color is that of the label's top level.
 
     Args:
-        rows: embeddings with labels, of one store.
+        rows: embeddings with labels or predictions, of one store.
         folder: where the rows' relative `uri` start from.
         out: the PNG file to write.
         seed: of the projection.
+        method: of the projection, see `project`.
+        with_pictures: draw pictures rather than rings; by default when there are at most `MOST_PICTURES`.
 
     Raises:
         QueryError: fewer than three vectors to draw.
     """
-    points = _lay_out(rows, seed)
-    groups = [label.split("/")[0] or "(no label)" for label in rows.label]
-    legend = [name for name, _ in Counter(groups).most_common()]
-    color = {name: COLORS[min(i, len(COLORS) - 1)] for i, name in enumerate(legend)}
+    points = lay_out(rows, method, seed)
+    if with_pictures is None:
+        with_pictures = int(points.is_picture.sum()) <= MOST_PICTURES
+    points = _on_paper(points, with_pictures)
+    groups, legend = groups_of(rows)
+    color = color_of(legend)
     canvas = Image.new("RGB", (WIDTH * OVERSAMPLE, HEIGHT * OVERSAMPLE), "white")
     pen = ImageDraw.Draw(canvas)
     for place, row in zip(points.places[~points.is_picture], points.row[~points.is_picture], strict=True):
         _draw_dot(pen, place, color[groups[row]])
     for place, row in zip(points.places[points.is_picture], points.row[points.is_picture], strict=True):
-        _draw_thumbnail(canvas, pen, place, folder / rows.uri[row], color[groups[row]])
+        if with_pictures:
+            _draw_thumbnail(canvas, pen, place, thumbnail(rows.uri[row], folder), color[groups[row]])
+        else:
+            pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
     _draw_class_names(pen, rows, points)
     _draw_legend(pen, legend, color)
-    canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(out, optimize=True)
-
-
-def project(vectors: NDArray[np.floating], seed: int = 0) -> NDArray[np.float64]:
-    """(n, D) unit vectors to (n, 2) places by t-SNE under cosine distance."""
-    from sklearn.manifold import TSNE
-
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    tsne = TSNE(metric="cosine", init="random", perplexity=perplexity, random_state=seed)
-    return np.asarray(tsne.fit_transform(vectors.astype(np.float32)), dtype=np.float64)
+    with replacing(out) as temporary:
+        canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True)
 
 
 def spread(
@@ -102,19 +94,15 @@ def spread(
     return moved
 
 
-def _lay_out(rows: Rows, seed: int) -> _Points:
-    pictures, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
-    vectors = [getattr(rows, m)[index] for m, index in (("image", pictures), ("text", texts)) if len(index)]
-    if len(pictures) + len(texts) < 3:
-        raise QueryError("a map needs at least three pictures or texts")
-    flat = project(np.concatenate(vectors), seed)
+def _on_paper(points: Points, with_pictures: bool) -> Points:
+    """The same points in pixels, moved apart where there are few enough to see each."""
     edge = THUMBNAIL / 2 + MARGIN / 2
-    low, high = (edge, edge), (WIDTH - edge, HEIGHT - LEGEND - edge)
-    extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)
-    places = (flat - flat.min(axis=0)) / extent * (np.array(high) - low) + low
-    is_picture = np.arange(len(places)) < len(pictures)
-    radii = np.where(is_picture, THUMBNAIL * 0.48, DOT * 0.5)
-    return _Points(spread(places, radii, low, high), is_picture, np.concatenate([pictures, texts]))
+    low, high = np.array([edge, edge]), np.array([WIDTH - edge, HEIGHT - LEGEND - edge])
+    places = points.places * (high - low) + low
+    if len(places) <= MOST_SPREAD:
+        radii = np.where(points.is_picture & with_pictures, THUMBNAIL * 0.48, DOT * 0.5)
+        places = spread(places, radii, tuple(low), tuple(high))
+    return replace(points, places=places)
 
 
 def _draw_dot(pen: ImageDraw.ImageDraw, place: NDArray[np.float64], color: str) -> None:
@@ -122,20 +110,21 @@ def _draw_dot(pen: ImageDraw.ImageDraw, place: NDArray[np.float64], color: str) 
 
 
 def _draw_thumbnail(
-    canvas: Image.Image, pen: ImageDraw.ImageDraw, place: NDArray[np.float64], path: Path, color: str
+    canvas: Image.Image, pen: ImageDraw.ImageDraw, place: NDArray[np.float64], small: Image.Image | None, color: str
 ) -> None:
     pen.ellipse(_box(place, THUMBNAIL), fill="white", outline=color, width=OVERSAMPLE * 2)
+    if small is None:
+        return
     side = int(THUMBNAIL * OVERSAMPLE * 0.7)
-    with Image.open(path) as picture:
-        small = picture.convert("RGBA").resize((side, side), Image.Resampling.LANCZOS)
-    corner = (int(place[0] * OVERSAMPLE - side / 2), int(place[1] * OVERSAMPLE - side / 2))
-    canvas.paste(small, corner, small)
+    small = ImageOps.contain(small, (side, side), Image.Resampling.LANCZOS)
+    center = place * OVERSAMPLE
+    canvas.paste(small, (int(center[0] - small.width / 2), int(center[1] - small.height / 2)))
 
 
-def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: _Points) -> None:
+def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> None:
     """Names the most frequent classes, each at the middle of its items, where no other name stands."""
     font = ImageFont.load_default(24 * OVERSAMPLE)
-    labels = rows.label[points.row]
+    labels = np.array([shown_label(rows, i) for i in range(len(rows))], dtype=object)[points.row]
     taken: list[tuple[float, float, float, float]] = []
     for label, _ in Counter(labels).most_common():
         middle = np.median(points.places[labels == label], axis=0) * OVERSAMPLE

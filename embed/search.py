@@ -1,103 +1,102 @@
-"""Exact nearest rows to a text or a picture, one shard in memory at a time."""
+"""`huse search`: the rows nearest to texts and pictures, exactly or by an index."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.embed.gallery import GALLERIES, Hit, nearest
+from huse.embed.index import AUTO, EXACT, choose_kind, open_index
 from huse.features.encoder_spec import require_same
 from huse.features.errors import QueryError
-from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store
 
 if TYPE_CHECKING:
     from huse.embed.model import Model
 
 OTHER = {"image": "text", "text": "image"}
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A row found.
-
-    Attributes:
-        key: of the row.
-        score: cosine similarity to the query, -1 to 1.
-        label: its label path, or the predicted one when it has none.
-        caption: its text.
-        uri: its picture.
-    """
-
-    key: str
-    score: float
-    label: str
-    caption: str
-    uri: str
+"""What a query is compared with unless told: texts find pictures, and pictures texts."""
 
 
 def search_embeddings(
     model: Model | str | Path,
-    embeddings: str | Path,
+    embeddings: str | Path | Store,
     *,
-    text: str | None = None,
-    image: str | Path | bytes | None = None,
+    texts: Sequence[str] = (),
+    images: Sequence[str | Path | bytes] = (),
     k: int = 10,
     gallery: str | None = None,
-) -> list[Hit]:
-    """The k rows nearest to a text or a picture: `huse search`.
+    classes: Sequence[str] = (),
+    index: str = AUTO,
+) -> list[list[Hit]]:
+    """The k rows nearest to each of some texts and pictures: `huse search`.
 
     Args:
         model: a model folder, or the loaded model.
         embeddings: a store that `huse embed` made with this model.
-        text: the query, or
-        image: the query, a file or the bytes of one.
-        k: most hits.
-        gallery: compare with the rows' ``image`` or ``text`` vectors; by default with those of the other modality
-            than the query's.
+        texts: queries in words.
+        images: queries by picture, files or the bytes of files.
+        k: most hits a query.
+        gallery: compare with the rows' ``image`` or ``text`` vectors, or with both ``fused``; by default with those of
+            the other modality than the query's.
+        classes: label paths; only rows of these classes, and of those below them, are found.
+        index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
 
     Returns:
-        Hits, nearest first.
+        Hits of each query, nearest first; those of the texts come before those of the pictures.
 
     Raises:
-        QueryError: not exactly one query, k below 1, or no row of the gallery's modality.
+        QueryError: no query, a bad one, k below 1, or no row of the gallery's modality.
         FingerprintError: the embeddings are another model's.
+        ExtraError: an index is needed, and FAISS is not installed.
     """
-    if (text is None) == (image is None):
-        raise QueryError("give either a text or a picture to search for")
-    if k < 1:
-        raise QueryError(f"k is {k}; it must be at least 1")
     from huse.embed.model import Model, load
 
+    if not texts and not images:
+        raise QueryError("give a text or a picture to search for")
     loaded = model if isinstance(model, Model) else load(model)
-    modality = "text" if text is not None else "image"
-    store = Store.open(embeddings, EMBEDDINGS)
-    against = gallery or OTHER[modality]
-    require_same(
-        loaded.trained.embedding_spec(against), getattr(store.info, against), f"{against}: the model and {store.path}"
-    )
-    query = loaded.embed_texts([text])[0] if text is not None else loaded.embed_images([image or b""])[0]
-    hits = nearest(store, against, query, k)
-    if not hits:
-        raise QueryError(f"{store.path}: no row has a vector of modality {against}; try --gallery {OTHER[against]}")
+    store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
+    results: list[list[Hit]] = []
+    for modality, queries in (("text", texts), ("image", images)):
+        if queries:
+            against = gallery or OTHER[modality]
+            require_model(loaded, store, against)
+            vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
+            results += find(store, against, vectors, k, classes, index)
+    return results
+
+
+def require_model(model: Model, store: Store, gallery: str) -> None:
+    """Refuses embeddings of another model.
+
+    Raises:
+        FingerprintError: the message names both.
+    """
+    for modality in ("image", "text") if gallery == "fused" else (gallery,):
+        if modality in OTHER:
+            ours, theirs = model.trained.embedding_spec(modality), getattr(store.info, modality)
+            require_same(ours, theirs, f"{modality}: the model and {store.path}")
+
+
+def find(
+    store: Store,
+    gallery: str,
+    vectors: NDArray[np.floating],
+    k: int,
+    classes: Sequence[str] = (),
+    index: str = AUTO,
+) -> list[list[Hit]]:
+    """For each of (q, D) unit vectors the k nearest rows of a store; arguments and errors as `search_embeddings`."""
+    kind = EXACT if classes else choose_kind(store, index)
+    if kind == EXACT or gallery not in GALLERIES or k < 1:
+        hits = nearest(store, gallery, vectors, k, classes)
+    else:
+        hits = open_index(store, gallery, kind).nearest(vectors, k)
+    if not any(hits):
+        where = f" in {', '.join(classes)}" if classes else ""
+        raise QueryError(f"{store.path}: no row{where} has a vector of modality {gallery}; try another --gallery")
     return hits
-
-
-def nearest(store: Store, modality: str, query: NDArray[np.floating], k: int) -> list[Hit]:
-    """The k rows whose vectors of a modality have the highest cosine similarity to a unit vector (D,)."""
-    best: list[Hit] = []
-    for rows in store:
-        present = rows.take(getattr(rows, f"has_{modality}"))
-        scores = getattr(present, modality).astype(np.float32) @ query.astype(np.float32)
-        top = np.argsort(-scores, kind="stable")[:k]
-        found = [_hit(present, int(i), float(scores[i])) for i in top]
-        best = sorted([*best, *found], key=lambda hit: -hit.score)[:k]
-    return best
-
-
-def _hit(rows: Rows, i: int, score: float) -> Hit:
-    predicted = rows.prediction[i] if rows.prediction is not None else ""
-    return Hit(rows.key[i], score, rows.label[i] or predicted, rows.caption[i], rows.uri[i])

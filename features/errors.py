@@ -51,3 +51,7 @@ class ModelError(HuseError):
 
 class QueryError(HuseError):
     """A search query or its gallery cannot be used."""
+
+
+class ServeError(HuseError):
+    """The server cannot listen where it was told to."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 _CARD = """---
-library_name: huse
-tags: [image-text-retrieval, feature-extraction, huse]
+{front}
 ---
 
-# HUSE model
+# {name}
 
 Places pictures, texts and {classes} classes in one {dimension}-dimensional space; near means alike in meaning.
 Towers of HUSE (arXiv 1911.05978), preset `{preset}`, over frozen encoders:
@@ -35,27 +35,65 @@ Rows held out of training; the figures choose the number of epochs and the fusio
 It knows what its {classes} classes teach, and carries over the biases of both encoders and of the training data.
 """
 
+TASK = "feature-extraction"
 
-def model_card(config: dict[str, Any], metrics: dict[str, Any], classes: list[str]) -> str:
-    """The card's text, from the values of config.json, metrics.json and classes.json."""
+
+def model_card(
+    config: dict[str, Any],
+    metrics: dict[str, Any],
+    classes: list[str],
+    name: str = "HUSE model",
+    license_id: str | None = None,
+) -> str:
+    """The card's text, from the values of config.json, metrics.json and classes.json.
+
+    Args:
+        config: values of config.json.
+        metrics: values of metrics.json.
+        classes: label paths.
+        name: the title.
+        license_id: license identifier for the front matter.
+    """
     fit = config["fit"]
+    figures = _figures(metrics)
     return _CARD.format(
+        front=_front_matter(name, license_id, figures),
+        name=name,
         classes=len(classes),
         dimension=fit["dimension"],
         preset=fit["preset"],
         image=_describe(config["image"]),
         text=_describe(config["text"]),
-        figures=_table(metrics),
+        figures=_table(figures),
     )
+
+
+def _front_matter(name: str, license_id: str | None, figures: list[tuple[str, float]]) -> str:
+    """YAML, its strings written as JSON, which YAML reads as they are."""
+    lines = ["library_name: huse", f"pipeline_tag: {TASK}", "tags: [image-text-retrieval, huse]"]
+    if license_id:
+        lines.append(f"license: {json.dumps(license_id)}")
+    if figures:
+        lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", f"  - task: {{type: {TASK}}}"]
+        lines += ["    dataset: {name: held out rows of the training data, type: private, split: validation}"]
+        lines += ["    metrics:"]
+        lines += [
+            f"    - {{type: {kind.replace(' ', '_')}, name: {kind}, value: {value:.4f}}}" for kind, value in figures
+        ]
+    return "\n".join(lines)
 
 
 def _describe(spec: dict[str, Any] | None) -> str:
     return f"`{spec['name']}`, {spec['dimension']}-d, fingerprint `{spec['fingerprint']}`" if spec else "none"
 
 
-def _table(metrics: dict[str, Any]) -> str:
-    figures = [(f"accuracy, {name}", value) for name, value in metrics.get("accuracy", {}).items()]
+def _figures(metrics: dict[str, Any]) -> list[tuple[str, float]]:
+    """Every known figure with its name in words."""
+    figures = [(f"accuracy {kind}", value) for kind, value in metrics.get("accuracy", {}).items()]
     for direction, values in metrics.get("retrieval", {}).items():
-        figures += [(f"{direction.replace('_', ' ')}, {name}", value) for name, value in values.items()]
-    lines = [f"| {name} | {value:.3f} |" for name, value in figures if value is not None]
-    return "\n".join(["| figure | value |", "|---|---|", *lines])
+        figures += [(f"{direction.replace('_', ' ')} {name.replace('_', ' ')}", v) for name, v in values.items()]
+    return [(name, value) for name, value in figures if value is not None]
+
+
+def _table(figures: list[tuple[str, float]]) -> str:
+    return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in figures)])

@@ -101,13 +101,17 @@ class TrainedModel:
             _write_json(temporary / ENCODER_STATE_FILE, self.text_state)
         np.save(temporary / "semantic_graph.npy", self.graph, allow_pickle=False)
         _write_history(temporary / "history.csv", self.history)
-        (temporary / "README.md").write_text(model_card(self._config(), self.metrics, self.classes), encoding="utf-8")
+        (temporary / "README.md").write_text(self.card(folder.name), encoding="utf-8")
         old = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.replace(old)
         temporary.replace(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+    def card(self, name: str, license_id: str | None = None) -> str:
+        """The text of the model card, see `model_card`."""
+        return model_card(self._config(), self.metrics, self.classes, name, license_id)
 
     def _config(self) -> dict[str, Any]:
         specs = {m: getattr(self, m) for m in ("image", "text")}

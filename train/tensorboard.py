@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from huse.features.atomic import replacing
 from huse.features.extras import require
 from huse.train.batches import TrainingRows
 from huse.train.forward import MODALITIES, Arrays
-
-CONFIG_FILE = "projector_config.pbtxt"
-"""The file by which the Projector finds vectors."""
+from huse.train.projector import write_projector
 
 
 class Board:
@@ -61,29 +58,3 @@ class Board:
             "modality": [m for m in names for _ in range(there[m].sum())],
         }
         write_projector(self.folder / "search", vectors, shown)
-
-
-def write_projector(folder: Path, vectors: NDArray[np.floating], columns: Mapping[str, Sequence[str]]) -> None:
-    """Writes the files of TensorBoard's Projector: vectors.tsv, metadata.tsv and the configuration that names them.
-
-    Args:
-        folder: made when it is not there.
-        vectors: (n, D).
-        columns: what is shown of each vector, by name, each (n,).
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = zip(*columns.values(), strict=True)
-    lines = ["\t".join(_cell(value) for value in row) for row in (columns, *rows)]
-    if len(columns) == 1:
-        lines = lines[1:]  # the Projector takes a header only where there are several columns
-    with replacing(folder / "metadata.tsv") as path:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with replacing(folder / "vectors.tsv") as path:
-        np.savetxt(path, vectors, fmt="%.6g", delimiter="\t")
-    entry = 'embeddings {\n  tensor_name: "huse"\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
-    with replacing(folder / CONFIG_FILE) as path:
-        path.write_text(entry, encoding="utf-8")
-
-
-def _cell(value: str) -> str:
-    return " ".join(value.split())

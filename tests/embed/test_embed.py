@@ -12,10 +12,12 @@ from samples import random_store, read_csv, write_csv
 
 import huse
 from huse.embed.batch import embed_source
-from huse.embed.search import nearest, search_embeddings
+from huse.embed.files import fused_vectors
+from huse.embed.search import search_embeddings
 from huse.extract.job import ExtractConfig
 from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError
-from huse.features.store import EMBEDDINGS, Store, StoreInfo
+from huse.features.rows import Rows
+from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
@@ -57,7 +59,7 @@ def test_embedding_a_manifest_equals_embedding_its_store(
     assert (again.rows, again.embedded, again.extract.encoded) == (42, 0, 0)
 
 
-def test_changed_and_removed_shards_follow_the_source(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+def test_changed_rows_and_removed_shards_follow_the_source(few_store: Path, few_model: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(few_store, source)
     embed_source(few_model, source, tmp_path / "out")
@@ -65,10 +67,94 @@ def test_changed_and_removed_shards_follow_the_source(few_store: Path, few_model
     store.shard_path(4).unlink()
     rows = store.read(1)
     rows.text_digest[3] += 1
+    rows.text[3] = rows.text[4]
     store.write(1, rows)
+    before = Store.open(tmp_path / "out").load()
     summary = embed_source(few_model, source, tmp_path / "out")
-    assert (summary.rows, summary.embedded) == (40, 10)
-    assert list(Store.open(tmp_path / "out").load().key) == list(store.load().key)
+    assert (summary.rows, summary.embedded) == (40, 1)
+    after = Store.open(tmp_path / "out").load()
+    assert list(after.key) == list(store.load().key)
+    changed = np.flatnonzero((after.text != before.text[:40]).any(axis=1))
+    assert changed.tolist() == [13]
+    np.testing.assert_allclose(after.text[13].astype(float), after.text[14].astype(float), atol=2e-3)
+    np.testing.assert_array_equal(after.image, before.image[:40])
+
+
+def test_a_damaged_shard_of_embeddings_is_made_again(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+    embed_source(few_model, few_store, tmp_path / "out")
+    victim = tmp_path / "out" / "shard-00001.h5"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:2000])
+    assert embed_source(few_model, few_store, tmp_path / "out").embedded == 10
+    assert victim.read_bytes() == whole
+
+
+def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_path: Path) -> None:
+    """The texts of 1,911 emoji, of which 5 leave, 3 change and 10 are new."""
+    rows = [{name: row[name] for name in ("key", "text", "label")} for row in read_csv(emoji)]
+    manifest = write_csv(tmp_path / "m.csv", rows)
+    config = ExtractConfig(shard_size=500)
+    first = embed_source(few_model, manifest, tmp_path / "out", config)
+    assert (first.rows, first.embedded) == (1911, 1911)
+    before = Store.open(tmp_path / "out").load()
+    changed = [rows[i] for i in (0, 100, 1500)]
+    for i, row in enumerate(changed):
+        row["text"] = f"changed words {i}"
+    added = [{"key": f"new-{i}", "text": f"submarine number {i} under the sea", "label": ""} for i in range(10)]
+    left = {rows[i]["key"] for i in (7, 444, 445, 1000, 1910)}
+    rows = [row for row in rows if row["key"] not in left] + added
+    second = embed_source(few_model, write_csv(manifest, rows), tmp_path / "out", config)
+    assert second.extract is not None
+    assert (second.rows, second.embedded, second.extract.encoded) == (1916, 13, 13)
+    after = Store.open(tmp_path / "out").load()
+    assert sorted(after.key) == sorted(row["key"] for row in rows)
+    old = {key: before.text[i] for i, key in enumerate(before.key)}
+    differ = {key for i, key in enumerate(after.key) if key not in old or (after.text[i] != old[key]).any()}
+    assert differ == {row["key"] for row in (*changed, *added)}
+    found = search_embeddings(few_model, tmp_path / "out", texts=[row["text"] for row in added], gallery="text", k=1)
+    assert all(hits[0].key.startswith("new-") and hits[0].score > 0.99 for hits in found)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.parquet"])
+def test_one_file_with_one_vector_a_row(few_store: Path, few_model: Path, tmp_path: Path, name: str) -> None:
+    summary = embed_source(few_model, few_store, tmp_path / name, fuse=True)
+    assert (summary.rows, summary.embedded) == (42, 42)
+    rows = Store.open(tmp_path / "v.store").load()
+    if name == "v.npy":
+        vectors = np.load(tmp_path / name)
+        table = read_csv(tmp_path / "v.csv")
+        keys, predictions = ([row[column] for row in table] for column in ("key", "prediction"))
+    else:
+        import pyarrow.parquet
+
+        columns = pyarrow.parquet.read_table(tmp_path / name).to_pydict()
+        vectors, keys, predictions = np.array(columns["vector"]), columns["key"], columns["prediction"]
+    assert vectors.shape == (42, 64)
+    assert keys == list(rows.key)
+    assert predictions == list(rows.prediction)  # type: ignore[arg-type]
+    total = rows.image.astype(float) + rows.text.astype(float)
+    np.testing.assert_allclose(vectors, total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-3)
+    assert embed_source(few_model, few_store, tmp_path / name, fuse=True).embedded == 0
+
+
+def test_one_file_with_both_vectors(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    embed_source(few_model, few_store, tmp_path / "v.parquet")
+    columns = pyarrow.parquet.read_table(tmp_path / "v.parquet").to_pydict()
+    rows = Store.open(tmp_path / "v.store").load()
+    np.testing.assert_allclose(np.array(columns["text"]), rows.text.astype(float), atol=1e-6)
+    for out, fuse, message in (("v.npy", False, "add --fuse"), ("folder", True, "goes with a file")):
+        with pytest.raises(QueryError, match=message):
+            embed_source(few_model, few_store, tmp_path / out, fuse=fuse)
+
+
+def test_a_fused_vector_is_what_there_is() -> None:
+    rows = Rows.empty(3, 2, 2)
+    rows.image[:] = [[1, 0], [0, 0], [0, 0]]
+    rows.text[:] = [[0, 1], [0, -1], [0, 0]]
+    root = 0.5**0.5
+    np.testing.assert_allclose(fused_vectors(rows), [[root, root], [0, -1], [0, 0]], atol=1e-6)
 
 
 def test_rows_without_a_modality_stay_without_it(few_store: Path, few_model: Path, tmp_path: Path) -> None:
@@ -95,7 +181,7 @@ def test_other_encoders_and_other_models_are_refused(
     with pytest.raises(FingerprintError, match=r"huse .* and huse"):
         embed_source(tmp_path / "m", few_store, few_embeddings)
     with pytest.raises(FingerprintError, match=r"huse .* and huse"):
-        search_embeddings(tmp_path / "m", few_embeddings, text="cat")
+        search_embeddings(tmp_path / "m", few_embeddings, texts=["cat"])
 
 
 def test_a_folder_that_is_no_source_is_named(few_model: Path, tmp_path: Path) -> None:
@@ -109,52 +195,6 @@ def test_a_source_without_pictures_is_embedded(few_store: Path, few_model: Path,
     rows = Store.open(tmp_path / "out").load()
     assert rows.has_image.tolist() == [False, False]
     assert [str(label).split("/")[0] for label in rows.prediction] == ["food & drink", "animals & nature"]  # type: ignore[union-attr]
-
-
-def test_search_finds_what_the_words_mean(few_emoji: Path, few_model: Path, few_embeddings: Path) -> None:
-    model = huse.load(few_model)
-    for words, label in (("flag of a country", "flags"), ("wild animal", "animals"), ("sweet fruit", "food")):
-        hits = model.search(few_embeddings, text=words, k=5)
-        assert [hit.label.split("/")[0].split(" ")[0] for hit in hits] == [label] * 5
-        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    fruit = next(row for row in read_csv(few_emoji) if row["label"].endswith("fruit"))
-    hits = model.search(few_embeddings, image=few_emoji.parent / fruit["image"], gallery="image", k=1)
-    assert (hits[0].key, round(hits[0].score, 2)) == (fruit["key"], 1.0)
-    assert hits[0].caption == fruit["text"]
-
-
-def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path) -> None:
-    query = np.random.default_rng(0).normal(size=64)
-    rows = Store.open(few_embeddings).load()
-    scores = rows.text.astype(np.float32) @ query.astype(np.float32)
-    expected = rows.key[np.argsort(-scores)][:12]
-    assert [hit.key for hit in nearest(Store.open(few_embeddings), "text", query, 12)] == list(expected)
-    assert len(nearest(Store.open(few_embeddings), "text", query, 1000)) == 42
-
-
-def test_bad_queries_are_named(few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
-    model = huse.load(few_model)
-    (tmp_path / "x.jpg").write_text("words")
-    for query, message in (
-        ({}, "either a text or a picture"),
-        ({"text": "a", "image": "b"}, "either a text or a picture"),
-        ({"text": " "}, "text 0 of 1 is empty"),
-        ({"text": "a", "k": 0}, "k is 0"),
-        ({"image": tmp_path / "x.jpg"}, r"x\.jpg: not a picture"),
-        ({"image": tmp_path / "y.jpg"}, "No such file"),
-    ):
-        with pytest.raises(QueryError, match=message):
-            model.search(few_embeddings, **query)  # type: ignore[arg-type]
-
-
-def test_a_gallery_without_the_modality_is_named(few_model: Path, few_store: Path, tmp_path: Path) -> None:
-    rows = Store.open(few_store).read(0)
-    rows.has_image[:] = False
-    source = Store.create(tmp_path / "source", Store.open(few_store).info)
-    source.write(0, rows)
-    embed_source(few_model, source.path, tmp_path / "out")
-    with pytest.raises(QueryError, match="no row has a vector of modality image; try --gallery text"):
-        search_embeddings(few_model, tmp_path / "out", text="cat")
 
 
 def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tmp_path: Path) -> None:
@@ -175,13 +215,6 @@ def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tm
         model.embed_images([b""])
 
 
-def test_a_search_over_many_shards_needs_one_in_memory(tmp_path: Path, few_model: Path) -> None:
-    trained = huse.load(few_model).trained
-    info = StoreInfo(EMBEDDINGS, trained.embedding_spec("image"), trained.embedding_spec("text"), 10)
-    store = Store.create(tmp_path / "e", info)
-    assert nearest(store, "image", np.ones(64), 3) == []
-
-
 def test_new_rows_in_a_manifest_are_found(few_emoji: Path, few_model: Path, tmp_path: Path) -> None:
     rows = read_csv(few_emoji)
     for row in rows:
@@ -192,5 +225,5 @@ def test_new_rows_in_a_manifest_are_found(few_emoji: Path, few_model: Path, tmp_
     summary = embed_source(few_model, manifest, tmp_path / "out", ExtractConfig(batch_size=8))
     assert summary.extract is not None
     assert summary.extract.encoded == 1
-    hits = search_embeddings(few_model, tmp_path / "out", text=rows[-1]["text"], gallery="text", k=1)
+    (hits,) = search_embeddings(few_model, tmp_path / "out", texts=[rows[-1]["text"]], gallery="text", k=1)
     assert hits[0].key == rows[-1]["key"]

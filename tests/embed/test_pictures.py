@@ -13,7 +13,7 @@ from huse.features.store import Store
 
 def test_the_map_shows_pictures_texts_and_groups(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:
     rows = Store.open(few_embeddings).load()
-    draw_map(rows, few_emoji.parent, tmp_path / "map.png")
+    draw_map(rows, few_emoji.parent, tmp_path / "map.png", method="tsne")
     with Image.open(tmp_path / "map.png") as picture:
         assert picture.size == (WIDTH, HEIGHT)
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)

@@ -17,7 +17,7 @@ from huse.features.extras import require
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
-from huse.train.tensorboard import write_projector
+from huse.train.projector import write_projector
 
 CONFIG = FitConfig(dimension=8, hidden_units=16, epochs=5, patience=0, batch_size=16)
 

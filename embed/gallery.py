@@ -1,0 +1,118 @@
+"""What is searched: the vectors of some rows, compared with queries exactly and block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.embed.files import fused_vectors
+from huse.features.errors import QueryError
+from huse.features.rows import Rows
+
+GALLERIES = ("image", "text", "fused")
+"""A row's picture, its text, or both as one vector."""
+
+BLOCK = 1 << 16
+"""Vectors compared at a time."""
+
+Vectors = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row found.
+
+    Attributes:
+        key: of the row.
+        score: cosine similarity to the query, -1 to 1.
+        label: its label path, or the predicted one when it has none.
+        caption: its text.
+        uri: its picture.
+    """
+
+    key: str
+    score: float
+    label: str
+    caption: str
+    uri: str
+
+
+def vectors_of(rows: Rows, gallery: str) -> tuple[Vectors, NDArray[np.bool_]]:
+    """(n, D) vectors of some rows, and which of them are there."""
+    if gallery == "fused":
+        return fused_vectors(rows), rows.has_image | rows.has_text
+    return getattr(rows, gallery), getattr(rows, f"has_{gallery}")
+
+
+def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
+    if not classes:
+        return np.ones(len(rows), bool)
+    roots = tuple(f"{name.rstrip('/')}/" for name in classes)
+    return np.array([f"{shown_label(rows, i)}/".startswith(roots) for i in range(len(rows))], bool)
+
+
+def shown_label(rows: Rows, i: int) -> str:
+    """The label path of a row, or the predicted one."""
+    return str(rows.label[i] or (rows.prediction[i] if rows.prediction is not None else ""))
+
+
+def hit_of(rows: Rows, i: int, score: float) -> Hit:
+    """Row i as a hit."""
+    return Hit(rows.key[i], score, shown_label(rows, i), rows.caption[i], rows.uri[i])
+
+
+def nearest(
+    parts: Iterable[Rows], gallery: str, queries: Vectors, k: int, classes: Sequence[str] = ()
+) -> list[list[Hit]]:
+    """For each query the k rows of highest cosine similarity, nearest first, equal ones in the order of the rows.
+
+    Args:
+        parts: the rows, such as the shards of a store; one part is in memory at a time.
+        gallery: of `GALLERIES`.
+        queries: (q, D) unit vectors.
+        k: most hits a query.
+        classes: label paths; other rows are left out, those of sub-classes are not.
+
+    Raises:
+        QueryError: no such gallery, or k below 1.
+    """
+    if gallery not in GALLERIES:
+        raise QueryError(f"no gallery {gallery!r}; use {', '.join(GALLERIES[:-1])} or {GALLERIES[-1]}")
+    if k < 1:
+        raise QueryError(f"k is {k}; it must be at least 1")
+    wanted = np.asarray(queries, np.float32)
+    best: list[list[Hit]] = [[] for _ in wanted]
+    for rows in parts:
+        vectors, there = vectors_of(rows, gallery)
+        for places in _blocks(np.flatnonzero(there & in_classes(rows, classes))):
+            scores = wanted @ vectors[places].astype(np.float32).T
+            for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
+                found = [hit_of(rows, places[c], float(v)) for c, v in zip(columns, values, strict=True)]
+                best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
+    return best
+
+
+def _blocks(places: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    return (places[start : start + BLOCK] for start in range(0, len(places), BLOCK))
+
+
+def _floors(best: list[list[Hit]], k: int) -> list[float]:
+    """What a score must be above to be among the k best of each query."""
+    return [hits[-1].score if len(hits) == k else -np.inf for hits in best]
+
+
+def _top(
+    scores: NDArray[np.float32], k: int, floors: list[float]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """For each query the places of its at most k highest scores above its floor, highest first, and these scores."""
+    for row, floor in zip(scores, floors, strict=True):
+        above = np.flatnonzero(row > floor)
+        if len(above) > k:
+            cut = np.partition(row[above], -k)[-k]
+            above = above[row[above] >= cut]
+        order = above[np.argsort(-row[above], kind="stable")][:k]
+        yield order, row[order]

@@ -1,0 +1,70 @@
+"""The space as a page: points to hover over, drag and zoom, with thumbnails, in one file that needs no network."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from huse.embed.gallery import shown_label
+from huse.embed.projection import Points, color_of, groups_of, lay_out
+from huse.embed.thumbnails import data_uri
+from huse.features.atomic import replacing
+from huse.features.rows import Rows
+
+MOST_THUMBNAILS = 5_000
+"""Pictures that the page carries, so that a browser can open it."""
+
+SIDE = 72
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>huse map</title><style>
+html, body, .map {{ height: 100%; margin: 0; font-family: system-ui, sans-serif }}
+{style}</style></head><body><div class="map" id="map"></div><script>
+{script}
+drawMap(document.getElementById("map"), {data});
+</script></body></html>
+"""
+
+
+def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, method: str = "auto") -> None:
+    """Writes the page.
+
+    Args:
+        rows: embeddings with labels or predictions.
+        folder: where the rows' relative `uri` start from.
+        out: the HTML file.
+        seed: of the projection.
+        method: of the projection, see `project`.
+
+    Raises:
+        QueryError: fewer than three vectors to draw.
+    """
+    data = map_data(rows, lay_out(rows, method, seed))
+    for i, entry in enumerate(data["rows"][:MOST_THUMBNAILS]):
+        entry["thumb"] = data_uri(rows.uri[i], folder, SIDE)
+    # a text with </script> in it must not end the script
+    safe = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    page = _PAGE.format(style=asset("map.css"), script=asset("map.js"), data=safe)
+    with replacing(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def map_data(rows: Rows, points: Points) -> dict[str, Any]:
+    """What `drawMap` of map.js takes, JSON-ready, without thumbnails."""
+    groups, legend = groups_of(rows)
+    entries = zip(points.places.tolist(), points.is_picture.tolist(), points.row.tolist(), strict=True)
+    return {
+        "points": [[round(x, 4), round(y, 4), int(picture), row] for (x, y), picture, row in entries],
+        "rows": [
+            {"key": rows.key[i], "label": shown_label(rows, i), "caption": rows.caption[i], "group": groups[i]}
+            for i in range(len(rows))
+        ],
+        "legend": list(color_of(legend).items()),
+    }
+
+
+def asset(name: str) -> str:
+    """A script or style that pages of the map are made of."""
+    return (files("huse.embed") / name).read_text(encoding="utf-8")

@@ -1,0 +1,98 @@
+"""What a model has learned, as plots: its semantic graph against its class distances, and its history."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.atomic import replacing
+from huse.features.errors import ModelError
+from huse.features.store import class_name
+from huse.train.model_folder import TrainedModel
+
+MOST_NAMED = 60
+"""Classes up to which the matrices carry names."""
+
+
+def class_distances(trained: TrainedModel) -> NDArray[np.float64]:
+    """(K, K) cosine distances of the learned class weights, which the embeddings are drawn to."""
+    kernel = next(np.asarray(w) for w in trained.network.weights if w.path.endswith("head/kernel"))
+    unit = kernel / np.maximum(np.linalg.norm(kernel, axis=1, keepdims=True), 1e-12)
+    return np.asarray(1.0 - unit @ unit.T, np.float64)
+
+
+def plot_graph(trained: TrainedModel, out: Path) -> float:
+    """Draws the semantic graph beside the learned class distances, and one against the other.
+
+    Returns:
+        Their rank correlation (Spearman) over pairs of classes.
+    """
+    from scipy.stats import spearmanr
+
+    learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
+    pairs = np.triu_indices(len(given), 1)
+    correlation = float(spearmanr(given[pairs], learned[pairs]).statistic) if len(given) > 2 else float("nan")
+    figure = _figure(16, 5.4)
+    axes = figure.subplots(1, 3)
+    names = [class_name(label) for label in trained.classes]
+    for axis, matrix, title in zip(axes, (given, learned), ("semantic graph A", "learned distances"), strict=False):
+        shown = axis.imshow(matrix, cmap="viridis")
+        axis.set_title(title)
+        if len(names) <= MOST_NAMED:
+            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=5)
+            axis.set_yticks(range(len(names)), names, fontsize=5)
+        figure.colorbar(shown, ax=axis, shrink=0.8)
+    axes[2].plot(given[pairs], learned[pairs], ".", markersize=3, alpha=0.4)
+    axes[2].set(xlabel="semantic distance A", ylabel="learned distance", title=f"rank correlation {correlation:.2f}")
+    _save(figure, out)
+    return correlation
+
+
+def plot_history(model: Path, out: Path) -> None:
+    """Draws the losses and the validation score of a model folder, epoch by epoch.
+
+    Raises:
+        ModelError: the folder has no history.
+    """
+    try:
+        with (model / "history.csv").open(encoding="utf-8", newline="") as file:
+            entries = list(csv.DictReader(file))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(f"{model}: no history.csv there; name a model that huse fit made") from error
+    if not entries:
+        raise ModelError(f"{model}: history.csv is empty")
+    figure = _figure(12, 4.6)
+    left, right = figure.subplots(1, 2)
+    losses = [n for n in entries[0] if n not in ("phase", "epoch") and not n.startswith("val_")]
+    searched = [entry for entry in entries if entry["phase"] == "search"]
+    for name in losses:
+        _line(left, searched, name)
+    left.set(xlabel="epoch", ylabel="weighted loss", yscale="log")
+    for name in (n for n in entries[0] if n.startswith("val_")):
+        _line(right, searched, name)
+    right.set(xlabel="epoch", ylabel="validation")
+    for axis in (left, right):
+        if axis.lines:
+            axis.legend(fontsize=8)
+    _save(figure, out)
+
+
+def _line(axis: Any, entries: list[dict[str, str]], name: str) -> None:
+    there = [(int(e["epoch"]), float(e[name])) for e in entries if e.get(name)]
+    if there:
+        axis.plot(*zip(*there, strict=True), label=name, linewidth=2.5 if name == "val_score" else 1.2)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, out: Path) -> None:
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=120, format=out.suffix.lstrip(".") or "png")

@@ -1,0 +1,1 @@
+"""The trained model as a local page and a JSON API."""

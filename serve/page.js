@@ -1,0 +1,130 @@
+"use strict";
+const by = id => document.getElementById(id);
+let last = null; // the query shown: {text}, {file} or {key, modality, caption, picture}
+
+function options() {
+  const name = by("class").value.trim();
+  return {gallery: document.querySelector("[name=gallery]:checked").value, classes: name ? [name] : []};
+}
+
+async function ask(path, request) {
+  const response = await fetch(path, request);
+  const body = await response.json();
+  if (!response.ok) throw new Error(typeof body.detail === "string" ? body.detail : "the server refused this");
+  return body;
+}
+
+async function search(query) {
+  last = query;
+  say("searching …");
+  try {
+    let reply;
+    if (query.file) {
+      const form = new FormData(), {gallery, classes} = options();
+      form.append("picture", query.file);
+      form.append("gallery", gallery);
+      classes.forEach(name => form.append("classes", name));
+      reply = await ask("/api/search/picture", {method: "POST", body: form});
+    } else {
+      const {text, key, modality} = query;
+      reply = await ask("/api/search", {
+        method: "POST",
+        headers: {"Content-Type": "application/json"},
+        body: JSON.stringify({text, key, modality, ...options()}),
+      });
+    }
+    if (last !== query) return; // a later search has begun
+    showQuery(query, reply.classes);
+    showHits(reply.hits);
+    say(reply.hits.length ? "" : "nothing found; try another class");
+  } catch (error) {
+    if (last === query) say(error.message, true);
+  }
+}
+
+function say(words, isError = false) {
+  by("status").textContent = words;
+  by("status").classList.toggle("error", isError);
+}
+
+function showQuery(query, classes) {
+  const box = by("query"), words = document.createElement("div"), list = document.createElement("ul");
+  box.replaceChildren();
+  const picture = query.file ? URL.createObjectURL(query.file) : query.modality === "image" && query.picture;
+  if (picture) box.append(Object.assign(new Image(), {src: picture, alt: "the query"}));
+  words.append(Object.assign(document.createElement("b"), {textContent: query.text ?? query.caption ?? "your picture"}));
+  for (const {label, probability} of classes) {
+    const line = document.createElement("li");
+    line.textContent = `${label} ${(100 * probability).toFixed(0)} %`;
+    list.append(line);
+  }
+  words.append(list);
+  box.append(words);
+  box.hidden = false;
+}
+
+function showHits(hits) {
+  by("hits").replaceChildren(...hits.map(hit => {
+    const item = by("hit").content.cloneNode(true), image = item.querySelector("img");
+    if (hit.picture) Object.assign(image, {src: hit.picture, alt: hit.key, hidden: false});
+    item.querySelector(".caption").textContent = hit.caption || hit.key;
+    item.querySelector(".label").textContent = hit.label;
+    item.querySelector(".score").textContent = hit.score.toFixed(3);
+    item.querySelector("button").onclick = () => searchFrom(hit, Boolean(hit.picture));
+    return item;
+  }));
+}
+
+function searchFrom(row, isPicture) {
+  const picture = row.picture ?? row.thumb;
+  search({key: row.key, modality: isPicture ? "image" : "text", caption: row.caption || row.key, picture});
+  scrollTo({top: 0, behavior: "smooth"});
+}
+
+by("form").onsubmit = event => {
+  event.preventDefault();
+  const text = by("text").value.trim();
+  if (text) search({text});
+};
+by("file").onchange = event => {
+  if (event.target.files.length) search({file: event.target.files[0]});
+  event.target.value = "";
+};
+by("gallery").onchange = () => last && search(last);
+by("class").onchange = () => last && search(last);
+
+addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("dropping"); });
+addEventListener("dragleave", event => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+addEventListener("drop", event => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  if (event.dataTransfer.files.length) search({file: event.dataTransfer.files[0]});
+});
+addEventListener("paste", event => {
+  if (event.clipboardData.files.length) search({file: event.clipboardData.files[0]});
+});
+
+by("show-map").onclick = async () => {
+  const box = by("map");
+  box.hidden = !box.hidden;
+  by("show-map").setAttribute("aria-pressed", String(!box.hidden));
+  if (box.hidden || box.childElementCount || box.dataset.loading) return;
+  box.dataset.loading = "yes";
+  say("drawing the map …");
+  try {
+    drawMap(box, await ask("/api/map"), searchFrom);
+    say("");
+  } catch (error) {
+    say(error.message, true);
+  }
+  delete box.dataset.loading;
+};
+
+ask("/api/info").then(info => {
+  by("status").textContent ||= `${info.rows.toLocaleString()} rows of ${info.classes.length} classes`;
+  const names = new Set();
+  for (const {label} of info.classes) {
+    label.split("/").forEach((_, i, parts) => names.add(parts.slice(0, i + 1).join("/")));
+  }
+  by("classes").replaceChildren(...[...names].sort().map(value => Object.assign(document.createElement("option"), {value})));
+});

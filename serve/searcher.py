@@ -1,0 +1,136 @@
+"""A model and its embeddings in memory, ready to answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.embed.gallery import Hit, nearest, shown_label, vectors_of
+from huse.embed.map_page import map_data
+from huse.embed.model import Model
+from huse.embed.projection import lay_out
+from huse.embed.search import OTHER, require_model
+from huse.embed.thumbnails import location
+from huse.features.errors import QueryError
+from huse.features.rows import Rows, concatenate
+from huse.features.store import EMBEDDINGS, Store
+from huse.train.forward import MODALITIES
+
+MOST_ON_MAP = 2_000
+"""Rows that the map shows, drawn at random when there are more."""
+
+GUESSES = 3
+"""Most probable classes told of a query."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class that a query may belong to."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is told of a query: its nearest rows, and its most probable classes."""
+
+    hits: list[Hit]
+    classes: list[Guess]
+
+
+class Searcher:
+    """Answers queries over one store of embeddings, which it keeps in memory.
+
+    Args:
+        model: the loaded model.
+        embeddings: a store that `huse embed` made with it.
+        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+
+    Raises:
+        FingerprintError: the embeddings are another model's.
+        StoreError: no such store, or an empty one.
+        ShardError: a shard is damaged.
+    """
+
+    def __init__(self, model: Model, embeddings: str | Path, folder: Path | None = None) -> None:
+        store = Store.open(embeddings, EMBEDDINGS)
+        for modality in MODALITIES:
+            require_model(model, store, modality)
+        store.require_shards()
+        self.model = model
+        self.folder = folder or store.path.parent
+        self.shards = list(store)
+        self._places = {
+            str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
+        }
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @cached_property
+    def class_counts(self) -> list[tuple[str, int]]:
+        """The label paths of the rows, and how many rows each has."""
+        counts = Counter(shown_label(rows, i) for rows in self.shards for i in range(len(rows)))
+        return sorted((label, n) for label, n in counts.items() if label)
+
+    def by_text(self, text: str, k: int, gallery: str | None, classes: list[str]) -> Answer:
+        """The rows nearest to words."""
+        vectors = self.model.embed_texts([text])
+        return self._answer(vectors, self.model.classify_texts([text])[0], gallery or OTHER["text"], k, classes)
+
+    def by_picture(self, data: bytes, k: int, gallery: str | None, classes: list[str]) -> Answer:
+        """The rows nearest to a picture, given by its file's bytes."""
+        vectors = self.model.embed_images([data])
+        return self._answer(vectors, self.model.classify_images([data])[0], gallery or OTHER["image"], k, classes)
+
+    def by_key(self, key: str, modality: str, k: int, gallery: str | None, classes: list[str]) -> Answer:
+        """The rows nearest to a row's own picture or text.
+
+        Raises:
+            KeyError: no such row.
+            QueryError: the row lacks that modality.
+        """
+        shard, i = self._places[key]
+        rows = self.shards[shard].take([i])
+        vectors, there = vectors_of(rows, modality)
+        if not there[0]:
+            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.get(modality, 'text')}")
+        hits = nearest(self.shards, gallery or modality, vectors.astype(np.float32), k, classes)[0]
+        probability = float(rows.probability[0]) if rows.probability is not None else 0.0
+        guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
+        return Answer(hits, guesses)
+
+    def picture(self, key: str) -> str | None:
+        """Where the picture of a row is, a path or a URL; None when there is no such row or it has no picture."""
+        if key not in self._places:
+            return None
+        shard, i = self._places[key]
+        rows = self.shards[shard]
+        return location(rows.uri[i], self.folder) if rows.uri[i] else None
+
+    @cached_property
+    def map(self) -> dict[str, Any]:
+        """Points of the space in two dimensions, see `map_data`."""
+        rows: Rows = concatenate(self.shards)
+        if len(rows) > MOST_ON_MAP:
+            rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), MOST_ON_MAP, replace=False)))
+        return map_data(rows, lay_out(rows))
+
+    def _answer(
+        self,
+        vectors: NDArray[np.float32],
+        probabilities: NDArray[np.float32],
+        gallery: str,
+        k: int,
+        classes: list[str],
+    ) -> Answer:
+        best = np.argsort(-probabilities, kind="stable")[:GUESSES]
+        guesses = [Guess(self.model.classes[i], float(probabilities[i])) for i in best]
+        return Answer(nearest(self.shards, gallery, vectors, k, classes)[0], guesses)
