@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -28,18 +29,20 @@ FORM_BYTES = 64 * 2**10
 
 PAGE_POLICY = "default-src 'self'; img-src 'self' data: blob: https: http:; style-src 'self' 'unsafe-inline'"
 
-Gallery = Literal["image", "text", "fused"]
+OPENAPI_VERSION = "3.0.3"
+"""What the bundled page of the API can show; so no value here may be null."""
+
+Gallery = Literal["other", "image", "text", "fused"]
+"""What to compare with: ``other`` is the other kind than the query."""
 
 
 class Query(BaseModel):
     """A search by words, or from a row; give one of `text` and `key`."""
 
-    text: str | None = Field(None, description="What to search for.", max_length=10_000)
-    key: str | None = Field(None, description="Search from the row of this key.")
+    text: str = Field("", description="What to search for.", max_length=10_000)
+    key: str = Field("", description="Search from the row of this key.")
     modality: Literal["image", "text"] = Field("image", description="With `key`: from its picture or from its text.")
-    gallery: Gallery | None = Field(
-        None, description="Compare with pictures, texts or both; by default the other kind."
-    )
+    gallery: Gallery = Field("other", description="Compare with pictures, texts, both, or the other kind.")
     classes: list[str] = Field([], description="Only rows of these label paths, or below them.")
     k: int = Field(24, ge=1, le=MOST_HITS, description="Most hits.")
 
@@ -51,7 +54,7 @@ class Found(BaseModel):
     score: float
     label: str
     caption: str
-    picture: str | None = Field(description="Path of its picture on this server.")
+    picture: str = Field(description="Path of its picture on this server; empty when it has none.")
 
 
 class Guessed(BaseModel):
@@ -94,6 +97,7 @@ def make_app(searcher: Searcher, most_upload: int = MOST_UPLOAD, hosts: tuple[st
             reach it under a name of theirs.
     """
     app = FastAPI(title="huse", version=__version__, docs_url=None, redoc_url=None)
+    app.openapi_version = OPENAPI_VERSION
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver", *hosts])
     app.mount("/swagger", StaticFiles(directory=swagger_ui_path))
     _limit_uploads(app, most_upload)
@@ -160,14 +164,14 @@ def _add_api(app: FastAPI, searcher: Searcher, most_upload: int) -> None:
     @app.post("/api/search")
     def search(query: Query) -> Reply:
         """The rows nearest to words, or to another row."""
-        if (query.text is None) == (query.key is None):
+        if bool(query.text) == bool(query.key):
             raise HTTPException(422, "give either text or key")
-        if query.text is not None:
+        if query.text:
             return _reply(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
-        if searcher.picture(str(query.key)) is None and query.modality == "image":
+        if searcher.picture(query.key) is None and query.modality == "image":
             raise HTTPException(404, f"no row {query.key!r} with a picture")
         try:
-            answer = searcher.by_key(str(query.key), query.modality, query.k, query.gallery, query.classes)
+            answer = searcher.by_key(query.key, query.modality, query.k, query.gallery, query.classes)
         except KeyError as error:
             raise HTTPException(404, f"no row {query.key!r}") from error
         return _reply(searcher, answer)
@@ -175,20 +179,20 @@ def _add_api(app: FastAPI, searcher: Searcher, most_upload: int) -> None:
     @app.post("/api/search/picture")
     def search_picture(
         picture: Annotated[UploadFile, File(description="A picture's file.")],
-        gallery: Annotated[Gallery | None, Form()] = None,
-        classes: Annotated[list[str] | None, Form()] = None,
+        gallery: Annotated[Gallery, Form()] = "other",
+        classes: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
         k: Annotated[int, Form(ge=1, le=MOST_HITS)] = 24,
     ) -> Reply:
         """The rows nearest to a picture."""
         data = picture.file.read(most_upload + 1)
         if len(data) > most_upload:
             raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller picture")
-        return _reply(searcher, searcher.by_picture(data, k, gallery, classes or []))
+        return _reply(searcher, searcher.by_picture(data, k, gallery, classes))
 
     @app.get("/api/map")
     def space() -> dict[str, Any]:
         """The space in two dimensions; the first call takes a while."""
-        rows = [{**row, "thumb": _path(searcher, row["key"]) or ""} for row in searcher.map["rows"]]
+        rows = [{**row, "thumb": _path(searcher, row["key"])} for row in searcher.map["rows"]]
         return {**searcher.map, "rows": rows}
 
     @app.get("/pictures/{key:path}", response_class=FileResponse)
@@ -210,7 +214,5 @@ def _reply(searcher: Searcher, answer: Answer) -> Reply:
     return Reply(hits=hits, classes=[Guessed(label=g.label, probability=g.probability) for g in answer.classes])
 
 
-def _path(searcher: Searcher, key: str) -> str | None:
-    from urllib.parse import quote
-
-    return f"/pictures/{quote(key, safe='')}" if searcher.picture(key) is not None else None
+def _path(searcher: Searcher, key: str) -> str:
+    return f"/pictures/{quote(key, safe='')}" if searcher.picture(key) is not None else ""

@@ -52,7 +52,7 @@ function showQuery(query, classes) {
   box.replaceChildren();
   const picture = query.file ? URL.createObjectURL(query.file) : query.modality === "image" && query.picture;
   if (picture) box.append(Object.assign(new Image(), {src: picture, alt: "the query"}));
-  words.append(Object.assign(document.createElement("b"), {textContent: query.text ?? query.caption ?? "your picture"}));
+  words.append(Object.assign(document.createElement("b"), {textContent: query.text || query.caption || "your picture"}));
   for (const {label, probability} of classes) {
     const line = document.createElement("li");
     line.textContent = `${label} ${(100 * probability).toFixed(0)} %`;
@@ -76,7 +76,7 @@ function showHits(hits) {
 }
 
 function searchFrom(row, isPicture) {
-  const picture = row.picture ?? row.thumb;
+  const picture = row.picture || row.thumb;
   search({key: row.key, modality: isPicture ? "image" : "text", caption: row.caption || row.key, picture});
   scrollTo({top: 0, behavior: "smooth"});
 }

@@ -45,6 +45,11 @@ class Answer:
     classes: list[Guess]
 
 
+def against(modality: str, gallery: str) -> str:
+    """The gallery that a query of a modality is compared with; ``other`` is the other kind than its own."""
+    return OTHER[modality] if gallery == "other" else gallery
+
+
 class Searcher:
     """Answers queries over one store of embeddings, which it keeps in memory.
 
@@ -80,17 +85,17 @@ class Searcher:
         counts = Counter(shown_label(rows, i) for rows in self.shards for i in range(len(rows)))
         return sorted((label, n) for label, n in counts.items() if label)
 
-    def by_text(self, text: str, k: int, gallery: str | None, classes: list[str]) -> Answer:
+    def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to words."""
         vectors = self.model.embed_texts([text])
-        return self._answer(vectors, self.model.classify_texts([text])[0], gallery or OTHER["text"], k, classes)
+        return self._answer(vectors, self.model.classify_texts([text])[0], against("text", gallery), k, classes)
 
-    def by_picture(self, data: bytes, k: int, gallery: str | None, classes: list[str]) -> Answer:
+    def by_picture(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a picture, given by its file's bytes."""
         vectors = self.model.embed_images([data])
-        return self._answer(vectors, self.model.classify_images([data])[0], gallery or OTHER["image"], k, classes)
+        return self._answer(vectors, self.model.classify_images([data])[0], against("image", gallery), k, classes)
 
-    def by_key(self, key: str, modality: str, k: int, gallery: str | None, classes: list[str]) -> Answer:
+    def by_key(self, key: str, modality: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a row's own picture or text.
 
         Raises:
@@ -101,8 +106,8 @@ class Searcher:
         rows = self.shards[shard].take([i])
         vectors, there = vectors_of(rows, modality)
         if not there[0]:
-            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.get(modality, 'text')}")
-        hits = nearest(self.shards, gallery or modality, vectors.astype(np.float32), k, classes)[0]
+            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER[modality]}")
+        hits = nearest(self.shards, against(modality, gallery), vectors.astype(np.float32), k, classes)[0]
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
         guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
         return Answer(hits, guesses)
