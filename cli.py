@@ -588,6 +588,20 @@ def savedmodel(
 
 
 @export.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@uses_tensorflow
+def onnx(model: Path, out: Path, as_json: bool) -> None:
+    """Write the towers of MODEL as an ONNX file OUT (extra [onnx])."""
+    from huse.embed.onnx_export import export_onnx
+    from huse.train.model_folder import load_model
+
+    outputs = export_onnx(load_model(model), out)
+    _print(as_json, {"outputs": outputs}, lambda: click.echo(f"wrote {out} with {', '.join(outputs)}"))
+
+
+@export.command()
 @click.argument("embeddings", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @images_option

@@ -27,6 +27,20 @@ class SignedSquareRoot(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="huse")
+class Standardize(keras.layers.Layer):
+    """(x - mean) / deviation, column by column; both are weights that are set once and not trained."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Makes mean 0 and deviation 1, to be set."""
+        self.mean = self.add_weight(name="mean", shape=input_shape[-1:], initializer="zeros", trainable=False)
+        self.deviation = self.add_weight(name="deviation", shape=input_shape[-1:], initializer="ones", trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        """Same shape as `inputs`."""
+        return (inputs - self.mean) / self.deviation
+
+
+@keras.saving.register_keras_serializable(package="huse")
 class SharedHead(keras.layers.Layer):
     """Tower outputs (n, D) become unit embeddings (n, D) and class logits (n, K), the same way for both modalities.
 
@@ -120,7 +134,9 @@ def _tower(
         mean, variance = moments
         overall = float(variance.mean() + mean.var())
         variance = np.maximum(variance, 1e-6 * max(overall, 1e-12))
-        x = keras.layers.Normalization(mean=mean.tolist(), variance=variance.tolist())(x)
+        standardize = Standardize()
+        x = standardize(x)
+        standardize.set_weights([mean.astype(np.float32), np.sqrt(variance).astype(np.float32)])
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
     for _ in range(depth):

@@ -20,6 +20,7 @@ import huse
 from huse.embed.card import export_card
 from huse.embed.export import export_savedmodel
 from huse.embed.graph_decoder import decode
+from huse.embed.onnx_export import export_onnx
 from huse.embed.projector import export_projector
 from huse.extract.images import decode_picture
 from huse.features.errors import ModelError
@@ -76,6 +77,23 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
     np.testing.assert_allclose(out["pictures"], model.embed_images(pictures), atol=1e-5)
     with pytest.raises(ModelError, match="is there already"):
         export_savedmodel(model, tmp_path / "saved")
+
+
+def test_an_onnx_file_gives_the_same(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    trained = load_model(few_model)
+    names = export_onnx(trained, tmp_path / "m.onnx")
+    assert set(names) == set(trained.network.output)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    rows = Store.open(few_store).load()
+    features = {m: getattr(rows, m).astype(np.float32) for m in ("image", "text")}
+    expected = trained.forward(features)
+    for name, values in zip(names, session.run(names, features), strict=True):
+        np.testing.assert_allclose(values, expected[name], atol=1e-5, rtol=1e-4)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == trained.classes
+    with pytest.raises(ModelError, match="is there already"):
+        export_onnx(trained, tmp_path / "m.onnx")
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,0 +1,134 @@
+"""`huse embed` against the towers' bare forward pass: `python -m benchmarks.embed [--rows 200000] [--json]`.
+
+Random 512-d features of both modalities in a store of float16 shards. In every round each contestant takes all
+rows once:
+
+- forward: the towers on one shard that is in memory, as often as there are shards;
+- huse: `embed_source`, from shards on disk to shards on disk, with classes, probabilities, checksums and sync.
+
+Peak memory is that of a process of its own that embeds a quarter of the rows, and all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+import numpy as np
+
+from huse.embed.batch import embed_source
+from huse.embed.model import Model
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.rows import Rows
+from huse.features.store import FEATURES, Store, StoreInfo
+from huse.train.batches import TrainingRows
+from huse.train.config import preset
+from huse.train.forward import features_of
+from huse.train.model_folder import TrainedModel, load_model
+from huse.train.towers import build_towers
+
+DIMENSION, CLASSES, SHARD = 512, 100, 10_000
+SPECS = [EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text")]
+
+
+def random_rows(rng: np.random.Generator, start: int) -> Rows:
+    """One shard of random rows."""
+    rows = Rows.empty(SHARD, DIMENSION, DIMENSION)
+    rows.key[:] = [f"row-{start + i}" for i in range(SHARD)]
+    rows.caption[:] = [f"a caption of some thirty letters {start + i}" for i in range(SHARD)]
+    rows.uri[:] = [f"images/{start + i}.jpg" for i in range(SHARD)]
+    rows.image, rows.text = rng.random((2, SHARD, DIMENSION), np.float32)
+    rows.has_image[:] = rows.has_text[:] = True
+    rows.image_digest[:], rows.text_digest[:] = rng.integers(1, 255, (2, SHARD, 16))
+    return rows
+
+
+def make_store(folder: Path, rows: int) -> Store:
+    """A store of random rows."""
+    rng = np.random.default_rng(0)
+    store = Store.create(folder, StoreInfo(FEATURES, *SPECS, SHARD, "float16"))
+    for index in range(rows // SHARD):
+        store.write(index, random_rows(rng, index * SHARD))
+    return store
+
+
+def make_model(folder: Path, shard: Rows) -> None:
+    """Untrained towers of the default preset, which are as fast as trained ones."""
+    classes = [f"class {i:03d}" for i in range(CLASSES)]
+    shard.label[:] = [classes[i % CLASSES] for i in range(SHARD)]
+    config = preset("default")
+    network = build_towers(TrainingRows.of(shard, classes), np.arange(SHARD), CLASSES, config)
+    TrainedModel(network, config, *SPECS, classes, np.zeros((CLASSES, CLASSES), np.float32), 0.5).save(folder)
+
+
+def peak_memory(model: Path, store: Path, out: Path) -> float:
+    """MiB at the peak of a process that embeds a store."""
+    command = [sys.executable, "-m", "benchmarks.embed", "--child", str(model), str(store), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def measure(rows: int, rounds: int) -> dict[str, float]:
+    """All figures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = make_store(folder / "all", rows)
+        quarter = make_store(folder / "quarter", max(rows // 4, SHARD))
+        shard = store.read(0)
+        make_model(folder / "model", shard)
+        trained = load_model(folder / "model")
+        inputs = features_of(shard, trained.network)
+        trained.forward(inputs)  # compiles
+        seconds: dict[str, list[float]] = {"forward": [], "huse": []}
+        for _ in range(rounds):
+            began = time.perf_counter()
+            for _ in store.shard_indices():
+                trained.forward(inputs)
+            seconds["forward"].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            embed_source(Model(trained), store.path, folder / "out")
+            seconds["huse"].append(time.perf_counter() - began)
+            shutil.rmtree(folder / "out")
+        few, many = (peak_memory(folder / "model", s.path, folder / f"{s.path.name}-out") for s in (quarter, store))
+    ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
+    return {
+        "rows": rows,
+        **{f"{name}_rows_per_s": rows / statistics.median(values) for name, values in seconds.items()},
+        "ratio_forward": ratio,
+        "mib_at_quarter": few,
+        "mib_at_all": many,
+    }
+
+
+@click.command()
+@click.option("--rows", default=200_000, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--child", nargs=3, type=click.Path(path_type=Path), hidden=True)
+def main(rows: int, rounds: int, as_json: bool, child: tuple[Path, Path, Path] | None) -> None:
+    """Prints the figures."""
+    if child:
+        embed_source(*child)
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        click.echo(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+        return
+    result = measure(rows, rounds)
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        click.echo(f"{name:<24}{value:12,.3f}")
+
+
+if __name__ == "__main__":
+    main()
