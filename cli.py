@@ -41,6 +41,12 @@ taxonomy_option = click.option(
     metavar="FILE",
     help="Tree of classes for HP@K, child,parent CSV or JSON.  [default: the label paths]",
 )
+image_weights_option = click.option(
+    "--image-weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keras weights file of the image encoder, in place of the bundled one.",
+)
 images_option = click.option(
     "--images",
     "images_folder",
@@ -124,6 +130,11 @@ def moved_encoder_options(command: Command) -> Command:
     return command
 
 
+def model_encoder_options(command: Command) -> Command:
+    """The options by which a model's encoders are made, named as the arguments of `huse.load`."""
+    return image_weights_option(moved_encoder_options(command))
+
+
 def column_options(command: Command) -> Command:
     """The options that name the manifest's columns."""
     for name in ("key", "split", "label", "text", "image"):
@@ -171,12 +182,7 @@ def stage_one_options(command: Command) -> Command:
             type=click.IntRange(1),
             help="Pictures a batch, over all GPUs.  [default: 256 a GPU, 32 without]",
         ),
-        click.option(
-            "--image-weights",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Keras weights file in place of the bundled one.",
-        ),
+        image_weights_option,
     ):
         command = option(command)
     return command
@@ -443,13 +449,7 @@ def embed(
 )
 @click.option("--open", "open_page", is_flag=True, help="Write a page with the pictures, and open it in a browser.")
 @images_option
-@click.option(
-    "--image-weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Weights of the image encoder, if not the bundled ones.",
-)
-@moved_encoder_options
+@model_encoder_options
 @json_option
 @uses_tensorflow
 def search(
@@ -459,11 +459,12 @@ def search(
     images: tuple[Path, ...],
     open_page: bool,
     images_folder: Path | None,
-    image_weights: Path | None,
-    image_encoder: str | None,
-    text_encoder: str | None,
+    k: int,
+    gallery: str | None,
+    classes: tuple[str, ...],
+    index: str,
     as_json: bool,
-    **options: Any,
+    **encoders: Any,
 ) -> None:
     """Find the rows of EMBEDDINGS nearest to texts and pictures."""
     if not texts and not images:
@@ -471,8 +472,16 @@ def search(
     from huse.embed.model import load
     from huse.embed.search import search_embeddings
 
-    loaded = load(model, image_weights, image_encoder=image_encoder, text_encoder=text_encoder)
-    found = search_embeddings(loaded, embeddings, texts=texts, images=images, **options)
+    found = search_embeddings(
+        load(model, **encoders),
+        embeddings,
+        texts=texts,
+        images=images,
+        k=k,
+        gallery=gallery,
+        classes=classes,
+        index=index,
+    )
     queries = [*texts, *map(str, images)]
     results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
     _print(as_json, {"results": results}, lambda: click.echo(results_table(results)))
@@ -481,7 +490,8 @@ def search(
 
         page = embeddings / "search.html"
         write_hits_page(page, queries, found, images_folder or embeddings.parent)
-        click.echo(f"wrote {page}", err=True)
+        if not as_json:
+            click.echo(f"wrote {page}")
         click.launch(str(page))
 
 
@@ -525,29 +535,17 @@ def plot(
 
         plot_history(source, out)
     else:
-        from huse.features.store import EMBEDDINGS, Store
+        from huse.embed.plot import plot_map
 
-        rows = Store.open(source, EMBEDDINGS).load((split,) if split else ())
-        folder = images_folder or source.parent
-        if out.suffix == ".html":
-            from huse.embed.map_page import write_map_page
-
-            write_map_page(rows, folder, out, seed, method)
-        elif out.suffix == ".png":
-            from huse.embed.pictures import draw_map
-
-            draw_map(rows, folder, out, seed, method, pictures)
-        else:
-            raise click.UsageError(f"{out}: name a file .png or .html")
+        plot_map(source, out, split=split, method=method, with_pictures=pictures, folder=images_folder, seed=seed)
     click.echo(f"wrote {out}")
 
 
 @uses_tensorflow
 def _plot_graph(model: Path, out: Path) -> None:
     from huse.embed.model_plots import plot_graph
-    from huse.train.model_folder import load_model
 
-    correlation = plot_graph(load_model(model), out)
+    correlation = plot_graph(model, out)
     click.echo(f"rank correlation of semantic and learned distances: {correlation:.3f}")
 
 
@@ -560,29 +558,21 @@ def export() -> None:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--with-encoders", is_flag=True, help="Also take pictures' bytes and texts, where TensorFlow can.")
-@click.option(
-    "--image-weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Weights of the image encoder, if not the bundled ones.",
-)
-@moved_encoder_options
+@model_encoder_options
 @json_option
 @uses_tensorflow
 def savedmodel(
     model: Path,
     out: Path,
     with_encoders: bool,
-    image_weights: Path | None,
-    image_encoder: str | None,
-    text_encoder: str | None,
     as_json: bool,
+    **encoders: Any,
 ) -> None:
     """Write MODEL as a TensorFlow SavedModel OUT, which needs no huse."""
-    from huse.embed.export import export_savedmodel
     from huse.embed.model import load
+    from huse.embed.saved_model import export_savedmodel
 
-    loaded = load(model, image_weights, "float32", image_encoder, text_encoder)
+    loaded = load(model, precision="float32", **encoders)
     endpoints = export_savedmodel(loaded, out, with_encoders)
     _print(as_json, {"endpoints": endpoints}, lambda: click.echo(f"wrote {out} with {', '.join(endpoints)}"))
 
@@ -594,10 +584,9 @@ def savedmodel(
 @uses_tensorflow
 def onnx(model: Path, out: Path, as_json: bool) -> None:
     """Write the towers of MODEL as an ONNX file OUT (extra [onnx])."""
-    from huse.embed.onnx_export import export_onnx
-    from huse.train.model_folder import load_model
+    from huse.embed.onnx import export_onnx
 
-    outputs = export_onnx(load_model(model), out)
+    outputs = export_onnx(model, out)
     _print(as_json, {"outputs": outputs}, lambda: click.echo(f"wrote {out} with {', '.join(outputs)}"))
 
 
@@ -636,13 +625,7 @@ def card(model: Path, out: Path, name: str | None, license_: str | None) -> None
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of a picture.")
 @images_option
-@click.option(
-    "--image-weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Weights of the image encoder, if not the bundled ones.",
-)
-@moved_encoder_options
+@model_encoder_options
 @uses_tensorflow
 def serve(
     model: Path,
@@ -651,9 +634,7 @@ def serve(
     port: int,
     max_upload: float,
     images_folder: Path | None,
-    image_weights: Path | None,
-    image_encoder: str | None,
-    text_encoder: str | None,
+    **encoders: Any,
 ) -> None:
     """Serve a page that searches EMBEDDINGS by words and pictures, and a JSON API, described under /docs.
 
@@ -668,7 +649,7 @@ def serve(
         require(module, "app", "huse serve")
     from huse.serve.run import run_server
 
-    loaded = load(model, image_weights, image_encoder=image_encoder, text_encoder=text_encoder)
+    loaded = load(model, **encoders)
     run_server(Searcher(loaded, embeddings, images_folder), host, port, int(max_upload * 2**20), click.echo)
 
 

@@ -23,8 +23,8 @@ from huse.train.task import prepare
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no prototypes in the embedding": {"blend": 0.0},
-    "blend 0.3": {"blend": 0.3},
-    "blend 0.7": {"blend": 0.7},
+    "blend 0.85": {"blend": 0.85},
+    "blend 0.5": {"blend": 0.5},
     "no contrastive loss": {"delta": 0.0},
     "contrastive temperature 0.1": {"temperature": 0.1},
     "no gap loss": {"gamma": 0.0},

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +156,7 @@ def refreshed(trained: TrainedModel, rows: Rows, previous: Rows | None) -> tuple
     at = _unchanged(rows, previous)
     new = np.flatnonzero(at < 0)
     fresh = embed_rows(trained, rows.take(new))
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in ("image", "text", "prediction", "probability"):
         old = getattr(previous, name)
         columns[name] = old[at] if len(old) else np.empty((len(rows), *old.shape[1:]), old.dtype)

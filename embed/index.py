@@ -186,8 +186,8 @@ def _recall(index: Any, store: Store, gallery: str) -> float:
     for numbers, hits in zip(found, truth, strict=True):
         keys = {places.hit(int(n), 0.0).key for n in numbers if n >= 0}
         others = [hit.key for hit in hits[1:]]
-        shares.append(np.mean([key in keys for key in others]) if others else 1.0)
-    return float(np.mean(shares))
+        shares.append(sum(key in keys for key in others) / len(others) if others else 1.0)
+    return sum(shares) / len(shares)
 
 
 class _Places:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from huse.features.atomic import replacing
 from huse.features.errors import ModelError
 from huse.features.store import class_name
-from huse.train.model_folder import TrainedModel
+from huse.train.model_folder import TrainedModel, load_model
 
 MOST_NAMED = 60
 """Classes up to which the matrices carry names."""
@@ -25,14 +25,19 @@ def class_distances(trained: TrainedModel) -> NDArray[np.float64]:
     return np.asarray(1.0 - unit @ unit.T, np.float64)
 
 
-def plot_graph(trained: TrainedModel, out: Path) -> float:
-    """Draws the semantic graph beside the learned class distances, and one against the other.
+def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
+    """Draws the semantic graph beside the learned class distances, and one against the other: `huse plot --graph`.
+
+    Args:
+        model: a model folder, or the model.
+        out: the picture.
 
     Returns:
         Their rank correlation (Spearman) over pairs of classes.
     """
     from scipy.stats import spearmanr
 
+    trained = model if isinstance(model, TrainedModel) else load_model(model)
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
     correlation = float(spearmanr(given[pairs], learned[pairs]).statistic) if len(given) > 2 else float("nan")
@@ -48,18 +53,18 @@ def plot_graph(trained: TrainedModel, out: Path) -> float:
         figure.colorbar(shown, ax=axis, shrink=0.8)
     axes[2].plot(given[pairs], learned[pairs], ".", markersize=3, alpha=0.4)
     axes[2].set(xlabel="semantic distance A", ylabel="learned distance", title=f"rank correlation {correlation:.2f}")
-    _save(figure, out)
+    _save(figure, Path(out))
     return correlation
 
 
-def plot_history(model: Path, out: Path) -> None:
-    """Draws the losses and the validation score of a model folder, epoch by epoch.
+def plot_history(model: str | Path, out: str | Path) -> None:
+    """Draws the losses and the validation score of a model folder, epoch by epoch: `huse plot --history`.
 
     Raises:
         ModelError: the folder has no history.
     """
     try:
-        with (model / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (Path(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{model}: no history.csv there; name a model that huse fit made") from error
@@ -78,7 +83,7 @@ def plot_history(model: Path, out: Path) -> None:
     for axis in (left, right):
         if axis.lines:
             axis.legend(fontsize=8)
-    _save(figure, out)
+    _save(figure, Path(out))
 
 
 def _line(axis: Any, entries: list[dict[str, str]], name: str) -> None:

@@ -24,6 +24,8 @@ MARGIN, LEGEND = 50, 96
 THUMBNAIL, DOT = 40, 13
 """Diameter of a picture and of a text, in pixels."""
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 OVERSAMPLE = 2
 NAMED_CLASSES = 14
 MOST_PICTURES, MOST_SPREAD = 1_500, 3_000
@@ -154,7 +156,7 @@ def _draw_legend(pen: ImageDraw.ImageDraw, legend: list[str], color: dict[str, s
         x = _write(pen, x + 14, y, name, font) + 30
 
 
-def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: ImageFont.FreeTypeFont) -> float:
+def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: Font) -> float:
     pen.text((x * OVERSAMPLE, y * OVERSAMPLE), words, "#222222", font, "lm")
     return x + font.getlength(words) / OVERSAMPLE
 

@@ -18,10 +18,10 @@ from samples import read_csv
 
 import huse
 from huse.embed.card import export_card
-from huse.embed.export import export_savedmodel
 from huse.embed.graph_decoder import decode
-from huse.embed.onnx_export import export_onnx
+from huse.embed.onnx import export_onnx
 from huse.embed.projector import export_projector
+from huse.embed.saved_model import export_savedmodel
 from huse.extract.images import decode_picture
 from huse.features.errors import ModelError
 from huse.features.store import Store

@@ -10,19 +10,19 @@ import tensorflow as tf
 from huse.features.atomic import replacing
 from huse.features.errors import ModelError
 from huse.features.extras import require
-from huse.train.model_folder import TrainedModel
+from huse.train.model_folder import TrainedModel, load_model
 
 OPSET = 17
 
 
-def export_onnx(trained: TrainedModel, out: str | Path) -> list[str]:
+def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
     """Writes the towers.
 
     Inputs are ``image`` and ``text`` features (n, Di); outputs, for each, ``*_embedding`` (n, D) unit vectors and
     ``*_logits`` (n, K). The label paths, in the order of the logits, stand in the metadata as JSON under ``labels``.
 
     Args:
-        trained: the model.
+        model: a model folder, or the model.
         out: the file.
 
     Returns:
@@ -36,6 +36,7 @@ def export_onnx(trained: TrainedModel, out: str | Path) -> list[str]:
     if path.exists():
         raise ModelError(f"{path}: is there already; name a new file")
     converter = require("tf2onnx", "onnx", "huse export onnx")
+    trained = model if isinstance(model, TrainedModel) else load_model(model)
     network = trained.network
     specs = [tf.TensorSpec(tensor.shape, tf.float32, name=name) for name, tensor in network.input.items()]
 

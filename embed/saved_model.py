@@ -11,14 +11,14 @@ import keras
 import tensorflow as tf
 
 from huse.embed.graph_decoder import decode
-from huse.embed.model import Model
+from huse.embed.model import Model, load
 from huse.extract.encoders.protocols import GraphEncoder
 from huse.features.errors import ModelError
 from huse.train.forward import MODALITIES
 from huse.train.model_folder import TrainedModel
 
 
-def export_savedmodel(model: Model, out: str | Path, with_encoders: bool = False) -> list[str]:
+def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders: bool = False) -> list[str]:
     """Writes a SavedModel.
 
     Its endpoints, each a function of the object that `tf.saved_model.load` gives:
@@ -29,7 +29,7 @@ def export_savedmodel(model: Model, out: str | Path, with_encoders: bool = False
     - with encoders, ``embed_images``: (n,) files' bytes to (n, D), and ``embed_texts``: (n,) strings to (n, D).
 
     Args:
-        model: the loaded model.
+        model: a model folder, or the loaded model.
         out: a new folder.
         with_encoders: take pictures and texts themselves, where TensorFlow runs the encoder; see `graph_decoder`.
 
@@ -42,11 +42,12 @@ def export_savedmodel(model: Model, out: str | Path, with_encoders: bool = False
     path = Path(out)
     if path.exists():
         raise ModelError(f"{path}: is there already; name a new folder")
+    loaded = model if isinstance(model, Model) else load(model, precision="float32")
     archive = keras.export.ExportArchive()
-    archive.track(model.trained.network)
-    names = _add_towers(archive, model.trained)
+    archive.track(loaded.trained.network)
+    names = _add_towers(archive, loaded.trained)
     if with_encoders:
-        names += _add_encoders(archive, model)
+        names += _add_encoders(archive, loaded)
     temporary = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     archive.write_out(str(temporary), verbose=False)
@@ -101,11 +102,8 @@ def _add_encoders(archive: Any, model: Model) -> list[str]:
         for resource in resources:
             archive.track(resource)
         tower = _tower(model.trained.network, modality)
-        if modality == "image":
-            size = encoder.input_size  # type: ignore[attr-defined]
-            endpoint = _of_bytes(encode, tower, size)
-        else:
-            endpoint = _chain(encode, tower)
+        size = getattr(encoder, "input_size", None)
+        endpoint = _of_bytes(encode, tower, size) if size else _chain(encode, tower)
         names.append(f"embed_{modality}s")
         archive.add_endpoint(names[-1], endpoint, [tf.TensorSpec((None,), tf.string)])
     if not names:

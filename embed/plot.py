@@ -1,0 +1,48 @@
+"""`huse plot`: embeddings as a map, as a picture or a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huse.embed.map_page import write_map_page
+from huse.embed.pictures import draw_map
+from huse.features.errors import QueryError
+from huse.features.store import EMBEDDINGS, Store
+
+
+def plot_map(
+    embeddings: str | Path,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    method: str = "auto",
+    with_pictures: bool | None = None,
+    folder: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Draws the rows of a store of embeddings in two dimensions.
+
+    Args:
+        embeddings: the store.
+        out: a file .png, or .html for a page that opens without a network.
+        split: only rows of this split.
+        method: of the projection, see `project`.
+        with_pictures: in a .png, draw pictures rather than rings; by default when they are few.
+        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+        seed: of the projection.
+
+    Raises:
+        QueryError: another suffix, or fewer than three vectors.
+        StoreError: no such store, or no row of this split.
+        ExtraError: UMAP was asked for and is not installed.
+    """
+    path = Path(out)
+    if path.suffix not in (".png", ".html"):
+        raise QueryError(f"{path}: name a file .png or .html")
+    store = Store.open(embeddings, EMBEDDINGS)
+    rows = store.load((split,) if split else ())
+    pictures = folder or store.path.parent
+    if path.suffix == ".html":
+        write_map_page(rows, pictures, path, seed, method)
+    else:
+        draw_map(rows, pictures, path, seed, method, with_pictures)

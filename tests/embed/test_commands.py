@@ -1,0 +1,88 @@
+"""The commands over embeddings and models, through click's runner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from samples import read_csv
+
+from huse.cli import main
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def test_several_queries_a_filter_and_a_page(
+    few_emoji: Path, few_model: Path, few_embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    query = [
+        "search",
+        few_model,
+        few_embeddings,
+        "--text",
+        "zebra",
+        "--text",
+        "apple",
+        "--class",
+        "food & drink",
+        "-k",
+        2,
+    ]
+    printed = run(*query, "--open", "--images", few_emoji.parent)
+    assert printed.startswith("zebra\n")
+    assert printed.count("food & drink/food fruit") == 4
+    page = few_embeddings / "search.html"
+    assert opened == [str(page)]
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 4
+    results = json.loads(run(*query, "--json"))["results"]
+    assert [result["query"] for result in results] == ["zebra", "apple"]
+    code, message = refused("search", few_model, few_embeddings, "--text", "a", "--class", "nothing")
+    assert (code, "no row in nothing" in message) == (1, True)
+    assert refused("search", few_model, few_embeddings)[0] == 2
+
+
+def test_files_of_vectors(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+    assert json.loads(run("embed", few_model, few_store, tmp_path / "v.npy", "--fuse", "--json"))["embedded"] == 42
+    assert len(read_csv(tmp_path / "v.csv")) == 42
+    code, message = refused("embed", few_model, few_store, tmp_path / "w.npy")
+    assert (code, "add --fuse" in message) == (1, True)
+
+
+def test_plots(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
+    for name in ("map.png", "map.html"):
+        out = tmp_path / name
+        printed = run("plot", few_embeddings, out, "--method", "pca", "--split", "test", "--images", few_emoji.parent)
+        assert printed == f"wrote {out}\n"
+        assert out.stat().st_size > 10_000
+    assert "rank correlation" in run("plot", few_model, tmp_path / "graph.png", "--graph")
+    run("plot", few_model, tmp_path / "history.png", "--history")
+    assert refused("plot", few_model, tmp_path / "x.png", "--graph", "--history")[0] == 2
+    assert "name a file .png or .html" in refused("plot", few_embeddings, tmp_path / "map.gif")[1]
+
+
+def test_exports(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
+    assert json.loads(run("export", "savedmodel", few_model, tmp_path / "s", "--json"))["endpoints"][-1] == "classify"
+    assert "image_embedding" in run("export", "onnx", few_model, tmp_path / "m.onnx")
+    printed = run("export", "projector", few_embeddings, tmp_path / "p", "--images", few_emoji.parent)
+    assert printed.startswith("84 vectors")
+    run("export", "card", few_model, tmp_path / "card", "--license", "apache-2.0")
+    assert 'license: "apache-2.0"' in (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_server_of_another_model_is_refused_before_it_listens(few_model: Path, few_store: Path) -> None:
+    code, message = refused("serve", few_model, few_store)
+    assert (code, "holds features, this command needs embeddings" in message) == (1, True)
