@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no standardizing": {"standardize": False},
     "dense logits": {"logits": "dense"},
     "dropout 0.3, none on inputs": {"dropout": 0.3, "input_dropout": 0.0},
+    "no linear shortcut": {"shortcut": False},
     "two hidden layers": {"image_layers": 2, "text_layers": 2},
 }
 COLUMNS = ("image", "text", "fused", "R@1 i2t", "R@1 t2i", "mAP i2t", "mAP t2i")

@@ -67,6 +67,7 @@ def flops_a_step(config: FitConfig) -> float:
     """Multiplications and additions that a step can not do without: towers, head and pairwise products."""
     h, d, items = config.hidden_units, config.dimension, 2 * BATCH
     towers = items * (3 * 2 * (DIMENSION * h + h * d) - 2 * DIMENSION * h)  # no gradient by the features
+    towers += items * 2 * 2 * DIMENSION * d if config.shortcut else 0
     head = items * 3 * 2 * (d * CLASSES) * 2  # logits, and prototypes by posterior
     pairwise = (3 + 4) * 2 * BATCH * BATCH * d  # three blocks forward, four products backward
     return float(towers + head + pairwise)

@@ -36,6 +36,7 @@ class FitConfig:
     image_layers: int = _option(1, "Hidden layers of the image tower.")
     text_layers: int = _option(1, "Hidden layers of the text tower.")
     hidden_units: int = _option(1024, "Width of the hidden layers.")
+    shortcut: bool = _option(True, "Add a linear map of the features to what the hidden layers give; not in the paper.")
     dropout: float = _option(0.5, "Rate after every hidden layer.")
     input_dropout: float = _option(0.2, "Rate on the features.")
     standardize: bool = _option(True, "Bring every feature to mean 0 and variance 1 over the training rows.")
@@ -93,6 +94,7 @@ PRESETS = {
         image_layers=5,
         text_layers=2,
         hidden_units=512,
+        shortcut=False,
         dropout=0.15,
         input_dropout=0.0,
         class_names=False,

@@ -139,10 +139,14 @@ def _tower(
         standardize.set_weights([mean.astype(np.float32), np.sqrt(variance).astype(np.float32)])
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
+    features = x
     for _ in range(depth):
         x = keras.layers.Dense(config.hidden_units, activation="relu", kernel_initializer=_glorot(seeds))(x)
         x = keras.layers.Dropout(config.dropout, seed=next(seeds))(x)
     x = keras.layers.Dense(config.dimension, kernel_initializer=_glorot(seeds))(x)
+    if config.shortcut and depth:
+        linear = keras.layers.Dense(config.dimension, use_bias=False, kernel_initializer=_glorot(seeds))
+        x = keras.layers.Add()([x, linear(features)])
     return keras.Model(inputs, x, name=f"{name}_tower")
 
 

@@ -43,6 +43,17 @@ def test_paper_preset_has_the_published_shape() -> None:
     assert (paper.batch_size, paper.steps, paper.margin, paper.blend, paper.delta) == (1024, 250_000, "paper", 0, 0)
 
 
+def test_a_shortcut_adds_a_linear_map_to_the_hidden_layers() -> None:
+    rows = data(IMAGE, TEXT)
+    tower = towers(rows, replace(SMALL, square_root=False)).get_layer("image_tower")
+    hidden, out, linear = (layer for layer in tower.layers if isinstance(layer, keras.layers.Dense))
+    hidden.set_weights([np.zeros_like(w) for w in hidden.get_weights()])
+    standardized = (rows.image - rows.image.mean(axis=0)) / rows.image.std(axis=0)
+    expected = standardized @ linear.get_weights()[0] + out.get_weights()[1]
+    np.testing.assert_allclose(tower(rows.image).numpy(), expected, atol=1e-5)
+    assert dense_layers(towers(rows, replace(SMALL, shortcut=False)), "image") == [16, 8]
+
+
 def test_outputs_are_unit_vectors_and_shared_logits() -> None:
     out = make_forward(towers(data(IMAGE, TEXT), SMALL))({"image": IMAGE, "text": TEXT})
     for modality in ("image", "text"):
