@@ -180,7 +180,8 @@ def stage_one_options(command: Command) -> Command:
         click.option(
             "--batch-size",
             type=click.IntRange(1),
-            help="Pictures a batch, over all GPUs.  [default: 256 a GPU, 32 without]",
+            help="Pictures a batch, over all GPUs; VGG16 on a processor takes multiples of 16.  "
+            "[default: 256 a GPU, 32 without]",
         ),
         image_weights_option,
     ):
@@ -645,7 +646,7 @@ def serve(
     from huse.features.extras import require
     from huse.serve.searcher import Searcher
 
-    for module in ("fastapi", "multipart", "swagger_ui_bundle", "uvicorn"):
+    for module in ("fastapi", "python_multipart", "swagger_ui_bundle", "uvicorn"):
         require(module, "app", "huse serve")
     from huse.serve.run import run_server
 

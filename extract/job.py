@@ -41,7 +41,8 @@ class ExtractConfig:
         shard_size: most rows a shard.
         dtype: stored type of the vectors, ``float16`` or ``float32``.
         compression: of the shards: none, ``lzf`` or ``gzip``, for sparse vectors.
-        batch_size: pictures a forward pass, over all GPUs together; 0 chooses by device.
+        batch_size: pictures a forward pass, over all GPUs together, rounded up to the encoder's blocks; 0 chooses by
+            device.
         precision: arithmetic of the picture encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         workers: threads that read and decode; 0 takes two a core.
         class_text: CSV file with columns label and text: descriptions to embed in place of class names.

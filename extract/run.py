@@ -104,7 +104,7 @@ def _run_shards(
     manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
 ) -> None:
     plan = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
-    config = replace(config, batch_size=config.batch_size or _batch_size(encoders))
+    config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
         ThreadPoolExecutor(workers, "huse-read") as readers,
@@ -131,8 +131,12 @@ def _run_shards(
             summary.seconds_write += time.perf_counter() - began
 
 
-def _batch_size(encoders: Encoders) -> int:
-    return batch_size_here() if encoders.image else CPU_BATCH  # texts alone load no TensorFlow
+def _batch_size(encoders: Encoders, wanted: int) -> int:
+    """Pictures a batch: as wanted, or as the devices like, and a multiple of what the encoder takes at a time."""
+    if encoders.image is None:
+        return wanted or CPU_BATCH  # texts alone load no TensorFlow
+    block: int = getattr(encoders.image, "block", 1)
+    return -(-(wanted or batch_size_here()) // block) * block
 
 
 def _write_classes(store: Store, texts: dict[str, str], encoder: TextEncoder) -> None:

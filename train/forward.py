@@ -30,8 +30,12 @@ def make_forward(network: keras.Model) -> Forward:
 
     def forward(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         n = len(next(iter(inputs.values())))
+        if not n:  # Keras cannot add tensors without rows
+            return {
+                name: a[:0] for name, a in forward({m: np.zeros((1, a.shape[1])) for m, a in inputs.items()}).items()
+            }
         parts = []
-        for start in range(0, max(n, 1), BATCH):
+        for start in range(0, n, BATCH):
             batch = {name: tf.constant(a[start : start + BATCH], tf.float32) for name, a in inputs.items()}
             parts.append({name: value.numpy() for name, value in step(batch).items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -19,7 +19,10 @@ State = Any
 
 
 class ImageEncoder(Protocol):
-    """Pictures to vectors."""
+    """Pictures to vectors.
+
+    One that takes blocks of pictures may have an integer `block`; the batches of a run are multiples of it.
+    """
 
     @property
     def spec(self) -> EncoderSpec:

@@ -47,6 +47,15 @@ class VGG16Encoder:
         return EncoderSpec("vgg16", "image", DIMENSION, preprocessing, digest_arrays(self._arrays))
 
     @cached_property
+    def block(self) -> int:
+        """Pictures taken at a time; the batches of a run are multiples of it, so that all go the same way."""
+        import tensorflow as tf
+
+        if arithmetic(self._precision) == "float16" or tf.config.list_logical_devices("GPU"):
+            return 1  # sums of half floats could overflow, and a GPU's library chooses its own algorithm
+        return BLOCK
+
+    @cached_property
     def _replicas(self) -> Replicas:
         return Replicas(self._build)
 
@@ -56,8 +65,8 @@ class VGG16Encoder:
 
         dtype = tf.as_dtype(arithmetic(self._precision))
         small = self._network(dtype, convolution.direct, None)
-        if dtype == tf.float16 or tf.config.list_logical_devices("GPU"):
-            return small  # sums of half floats could overflow, and a GPU's library chooses its own algorithm
+        if self.block == 1:
+            return small
         large = self._network(dtype, convolution.winograd, BLOCK)
 
         def forward(pixels: NDArray[np.uint8]) -> Any:

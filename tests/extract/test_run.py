@@ -356,6 +356,14 @@ def test_batch_size_and_workers_change_nothing(
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "other")
 
 
+def test_batches_are_multiples_of_the_encoders_block(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ColorEncoder, "block", 4, raising=False)
+    extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+    assert encoders[0].shapes == {(4, 8, 8, 3)}
+
+
 def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     path = make_manifest(tmp_path, 10)
     shuffled = [read_csv(path)[i] for i in np.random.default_rng(0).permutation(10)]
