@@ -37,7 +37,7 @@ def test_learns_and_saves_what_the_design_names(small_store: Store, tmp_path: Pa
     assert float(history[11]["loss"]) < float(history[0]["loss"])
     card = (tmp_path / "m" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: huse")
-    assert f"| accuracy, fused | {summary.metrics['accuracy']['fused']:.3f} |" in card
+    assert f"| accuracy fused | {summary.metrics['accuracy']['fused']:.3f} |" in card
 
 
 def test_same_seed_same_model_other_seed_another(small_store: Store, tmp_path: Path) -> None:
