@@ -93,5 +93,5 @@ def _names(hits: list[dict[str, Any]]) -> str:
 
 def _draw(embeddings: Path, out: Path) -> float:
     began = time.perf_counter()
-    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png")
+    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png", method="tsne")
     return time.perf_counter() - began
