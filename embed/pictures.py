@@ -117,7 +117,7 @@ def _draw_thumbnail(
     pen.ellipse(_box(place, THUMBNAIL), fill="white", outline=color, width=OVERSAMPLE * 2)
     if small is None:
         return
-    side = int(THUMBNAIL * OVERSAMPLE * 0.7)
+    side = int(THUMBNAIL * OVERSAMPLE * 0.64)  # its corners stay inside the ring
     small = ImageOps.contain(small, (side, side), Image.Resampling.LANCZOS)
     center = place * OVERSAMPLE
     canvas.paste(small, (int(center[0] - small.width / 2), int(center[1] - small.height / 2)))
