@@ -15,7 +15,7 @@ from huse.extract.images import PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import require_same
 from huse.features.errors import ModelError, QueryError
-from huse.train.forward import softmax
+from huse.train.forward import Arrays, softmax
 from huse.train.model_folder import TrainedModel, load_model
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Model:
             QueryError: a text is empty.
             ModelError: the model has no text tower.
         """
-        return self._texts(texts, "embedding")
+        return self._texts(texts)["text_embedding"]
 
     def embed_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Unit vectors (n, D) of n pictures, given as files or as the bytes of files.
@@ -76,15 +76,25 @@ class Model:
             QueryError: a file is missing or not a picture.
             ModelError: the model has no image tower.
         """
-        return self._images(images, "embedding")
+        return self._images(images)["image_embedding"]
 
     def classify_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n texts; errors as `embed_texts`."""
-        return softmax(self._texts(texts, "logits"))
+        return softmax(self._texts(texts)["text_logits"])
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n pictures; errors as `embed_images`."""
-        return softmax(self._images(images, "logits"))
+        return softmax(self._images(images)["image_logits"])
+
+    def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Unit vector (D,) and class probabilities (K,) of a text, encoded once; errors as `embed_texts`."""
+        outputs = self._texts([text])
+        return outputs["text_embedding"][0], softmax(outputs["text_logits"])[0]
+
+    def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Unit vector (D,) and class probabilities (K,) of a picture, encoded once; errors as `embed_images`."""
+        outputs = self._images([image])
+        return outputs["image_embedding"][0], softmax(outputs["image_logits"])[0]
 
     def search(
         self,
@@ -142,25 +152,25 @@ class Model:
         require_same(self.trained.image, encoder.spec, "image: the model and this installation")
         return encoder
 
-    def _texts(self, texts: Sequence[str], output: str) -> NDArray[np.float32]:
+    def _texts(self, texts: Sequence[str]) -> Arrays:
         encoder = self._text_encoder
         cleaned = [clean_text(text) for text in texts]
         if "" in cleaned:
             raise QueryError(f"text {cleaned.index('')} of {len(cleaned)} is empty; give it words")
-        return self._towers("text", encoder.encode(cleaned), output)
+        return self._towers("text", encoder.encode(cleaned))
 
-    def _images(self, images: Sequence[str | Path | bytes], output: str) -> NDArray[np.float32]:
+    def _images(self, images: Sequence[str | Path | bytes]) -> Arrays:
         encoder = self._image_encoder
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
             pixels = [_pixels(image, encoder.input_size) for image in images[start : start + BATCH]]
             vectors.append(encoder.encode(np.stack(pixels)))
-        return self._towers("image", np.concatenate(vectors), output)
+        return self._towers("image", np.concatenate(vectors))
 
-    def _towers(self, modality: str, vectors: NDArray[np.float32], output: str) -> NDArray[np.float32]:
+    def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Arrays:
         inputs = {name: np.zeros((len(vectors), shape[-1]), np.float32) for name, shape in self._input_shapes.items()}
         inputs[modality] = vectors
-        return self.trained.forward(inputs)[f"{modality}_{output}"]
+        return self.trained.forward(inputs)
 
     @cached_property
     def _input_shapes(self) -> dict[str, tuple[int, ...]]:

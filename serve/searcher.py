@@ -87,13 +87,13 @@ class Searcher:
 
     def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to words."""
-        vectors = self.model.embed_texts([text])
-        return self._answer(vectors, self.model.classify_texts([text])[0], against("text", gallery), k, classes)
+        vector, probabilities = self.model.embed_and_classify_text(text)
+        return self._answer(vector, probabilities, against("text", gallery), k, classes)
 
     def by_picture(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a picture, given by its file's bytes."""
-        vectors = self.model.embed_images([data])
-        return self._answer(vectors, self.model.classify_images([data])[0], against("image", gallery), k, classes)
+        vector, probabilities = self.model.embed_and_classify_image(data)
+        return self._answer(vector, probabilities, against("image", gallery), k, classes)
 
     def by_key(self, key: str, modality: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a row's own picture or text.
@@ -130,7 +130,7 @@ class Searcher:
 
     def _answer(
         self,
-        vectors: NDArray[np.float32],
+        vector: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         gallery: str,
         k: int,
@@ -138,4 +138,4 @@ class Searcher:
     ) -> Answer:
         best = np.argsort(-probabilities, kind="stable")[:GUESSES]
         guesses = [Guess(self.model.classes[i], float(probabilities[i])) for i in best]
-        return Answer(nearest(self.shards, gallery, vectors, k, classes)[0], guesses)
+        return Answer(nearest(self.shards, gallery, vector[None], k, classes)[0], guesses)
