@@ -17,7 +17,6 @@ from huse.embed.model import Model, load
 from huse.extract.job import ExtractConfig, ExtractSummary, ordered
 from huse.extract.manifest import Columns
 from huse.extract.run import extract_features
-from huse.features.errors import ShardError
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
 from huse.train.forward import class_probabilities, features_of
@@ -126,7 +125,7 @@ def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tupl
         ThreadPoolExecutor(1, "huse-write") as writer,
         tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar,
     ):
-        pairs = ordered(reader, lambda i: (features.read(i), _read_or_none(target, i)), indices, READ_AHEAD)
+        pairs = ordered(reader, lambda i: (features.read(i), target.read_or_none(i)), indices, READ_AHEAD)
         pending: Future[None] | None = None
         for index, (rows, previous) in zip(indices, pairs, strict=True):
             out, new = refreshed(trained, rows, previous)
@@ -174,17 +173,6 @@ def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
         at[known[~same.reshape(len(known), -1).all(axis=1)]] = -1
         known = np.flatnonzero(at >= 0)
     return at
-
-
-def _read_or_none(target: Store, index: int) -> Rows | None:
-    """What an earlier run wrote; a damaged shard counts as none. The store's fingerprints tell the model."""
-    if not target.shard_path(index).exists():
-        return None
-    try:
-        return target.read(index)
-    except ShardError:
-        tqdm.write(f"{target.shard_path(index)}: damaged; embedding its rows anew")
-        return None
 
 
 def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:

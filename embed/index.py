@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,14 @@ class Index:
     def nearest(self, queries: NDArray[np.floating], k: int) -> list[list[Hit]]:
         """For each of (q, D) unit vectors about the k nearest rows, nearest first."""
         scores, numbers = self.faiss.search(np.ascontiguousarray(queries, np.float32), k)
-        rows = _Places(self.store, self.gallery)
         return [
-            [rows.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
+            [self._places.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
             for pair in zip(scores, numbers, strict=True)
         ]
+
+    @cached_property
+    def _places(self) -> _Places:
+        return _Places(self.store, self.gallery)
 
 
 def choose_kind(store: Store, index: str) -> str:

@@ -20,7 +20,6 @@ from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
 from huse.extract.manifest import Columns, Manifest, class_texts, key_digests, read_manifest
 from huse.extract.plan import plan_shards
 from huse.features.errors import ExtractionError, ShardError
-from huse.features.rows import Rows
 from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, read_encoder_state, remove_store
 
 FEW_FAILURES = 10
@@ -113,7 +112,7 @@ def _run_shards(
     ):
         pending: Future[None] | None = None
         for index, positions in plan.items():
-            previous = _read_or_none(store, index)
+            previous = store.read_or_none(index)
             shard = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary)
             rows = shard.run(readers, bar)
             summary.add_failures(rows.failures)
@@ -156,14 +155,6 @@ def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
         except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
             continue
     return keys
-
-
-def _read_or_none(store: Store, index: int) -> Rows | None:
-    try:
-        return store.read(index) if store.shard_path(index).exists() else None
-    except ShardError as error:
-        tqdm.write(f"{error}; rebuilding it now")
-        return None
 
 
 def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:

@@ -238,6 +238,14 @@ class Store:
         self._require_attributes(path, index, attributes)
         return rows
 
+    def read_or_none(self, index: int) -> Rows | None:
+        """Shard `index`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
+        try:
+            return self.read(index) if self.shard_path(index).exists() else None
+        except ShardError as error:
+            tqdm.write(f"{error}; rebuilding it now")
+            return None
+
     def _attributes(self, index: int) -> dict[str, str | int]:
         fingerprints = {
             f"{modality}_fingerprint": spec.fingerprint if spec else ""
