@@ -407,7 +407,7 @@ def embed(
 
     def show() -> None:
         if summary.extract:
-            _show_extract(summary.extract, out / "features")
+            _show_extract(summary.extract, summary.store / "features")
         click.echo(
             f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, "
             f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"

@@ -11,7 +11,6 @@ Peak memory is that of a process of its own that embeds a quarter of the rows, a
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
@@ -26,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
+from benchmarks.figures import peak_mib, show
 from huse.embed.batch import embed_source
 from huse.embed.model import Model
 from huse.features.encoder_spec import EncoderSpec
@@ -119,15 +119,10 @@ def main(rows: int, rounds: int, as_json: bool, child: tuple[Path, Path, Path] |
     """Prints the figures."""
     if child:
         embed_source(*child)
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        click.echo(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+        click.echo(peak_mib())
         return
     result = measure(rows, rounds)
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    for name, value in result.items():
-        click.echo(f"{name:<24}{value:12,.3f}")
+    show(result, as_json)
 
 
 if __name__ == "__main__":

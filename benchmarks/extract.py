@@ -32,6 +32,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from benchmarks.figures import peak_mib, show
 from huse.demo.emoji import unpack_emoji
 from huse.extract import run
 from huse.extract.devices import batch_size_here
@@ -143,8 +144,7 @@ def child(manifest: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = ExtractConfig(image_encoder=SMALL, image_weights=Path(weights))
         extract_features(manifest, Path(folder) / "store", config)
-    status = Path("/proc/self/status").read_text()  # the peak that `resource` tells counts the parent's, before exec
-    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+    print(peak_mib())
 
 
 def measure(count: int, rounds: int, memory: bool) -> dict[str, Any]:
@@ -225,11 +225,7 @@ def main() -> None:
         child(*options.child)
         return
     result = measure(options.pictures, options.rounds, not options.no_memory)
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:<24} {value:.3f}" if isinstance(value, float) else f"{name:<24} {value}")
+    show(result, options.json)
 
 
 if __name__ == "__main__":

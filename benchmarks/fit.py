@@ -9,7 +9,6 @@ the whole pooled batch. Rounds alternate; medians are printed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.figures import show
 from huse.train.batches import TrainingRows, in_batches
 from huse.train.config import FitConfig, preset
 from huse.train.loop import Training, make_optimizer
@@ -121,11 +121,7 @@ def main(rounds: int, as_json: bool) -> None:
         "peak_gflops": peak / 1e9,
         "share_of_peak": flops_a_step(config) * STEPS / our_s / peak,
     }
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    for name, value in result.items():
-        click.echo(f"{name:<20}{value:10.2f}")
+    show(result, as_json)
 
 
 if __name__ == "__main__":

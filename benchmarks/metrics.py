@@ -8,13 +8,13 @@ bare blocked products, which no exact ranking can do without, and the process's 
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 
 import click
 import numpy as np
 
+from benchmarks.figures import show
 from huse.train.metrics import BLOCK_ELEMENTS, retrieval_metrics
 
 DIMENSION, CLASSES = 512, 100
@@ -40,11 +40,7 @@ def main(rows: int, as_json: bool) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     result = {**metrics, "seconds": whole, "seconds_products": products, "peak_gib": peak}
     result["full_matrix_gib"] = 4 * rows**2 / 2**30
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    for name, value in result.items():
-        click.echo(f"{name:<20}{value:10.3f}")
+    show(result, as_json)
 
 
 if __name__ == "__main__":

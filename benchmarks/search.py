@@ -9,7 +9,6 @@ its recall is that of the true 10 nearest.
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ import click
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks.figures import show
 from huse.embed.gallery import nearest
 from huse.embed.index import HNSW, open_index
 from huse.features.encoder_spec import EncoderSpec
@@ -101,11 +101,7 @@ def measure(rows: int, rounds: int, with_index: bool) -> dict[str, Any]:
 def main(rows: int, rounds: int, index: bool, as_json: bool) -> None:
     """Prints the figures."""
     result = measure(rows, rounds, index)
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    for name, value in result.items():
-        click.echo(f"{name:<30}{value:14,.3f}")
+    show(result, as_json)
 
 
 if __name__ == "__main__":

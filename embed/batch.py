@@ -34,12 +34,14 @@ class EmbedSummary:
     """What a run did.
 
     Attributes:
+        store: folder of the embeddings, also when a file was asked for.
         rows: rows of the source, all of them in the output now.
         embedded: rows that went through the towers in this run.
         seconds: wall time, stage 1 included.
         extract: what stage 1 did, when the source was a manifest.
     """
 
+    store: Path
     rows: int
     embedded: int
     seconds: float
@@ -94,7 +96,7 @@ def embed_source(
     rows, embedded = _embed_shards(trained, features, target)
     if file.suffix in SUFFIXES:
         write_file(target, file, fuse)
-    return EmbedSummary(rows, embedded, time.perf_counter() - start, extracted)
+    return EmbedSummary(target.path, rows, embedded, time.perf_counter() - start, extracted)
 
 
 def _create(trained: TrainedModel, out: str | Path, shard_size: int, dtype: str) -> Store:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from huse.features.errors import ModelError
+from huse.features.folders import require_empty
 from huse.train.model_folder import load_model
 
 LARGE = ("*.keras", "*.npy")
@@ -26,8 +27,7 @@ def export_card(model: str | Path, out: str | Path, name: str | None = None, lic
     """
     source, target = Path(model), Path(out)
     trained = load_model(source)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(f"{target}: is there already; name a new or empty folder")
+    require_empty(target, ModelError)
     shutil.copytree(source, target, dirs_exist_ok=True)
     (target / "README.md").write_text(trained.card(name or source.resolve().name, license_id), encoding="utf-8")
     attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)

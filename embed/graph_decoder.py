@@ -1,7 +1,7 @@
 """`decode_picture` of stage 1 as TensorFlow operations, pixel for pixel, for models that take the bytes of a picture.
 
-It reads what TensorFlow reads (JPEG, PNG, GIF, BMP). It does not turn pictures by their EXIF orientation, and knows no
-16-bit PNG; stage 1 does both.
+It reads what TensorFlow reads (JPEG, PNG, GIF, BMP). It does not turn pictures by their EXIF orientation, and reads
+16-bit PNG and CMYK JPEG in TensorFlow's way; stage 1 has its own.
 """
 
 from __future__ import annotations

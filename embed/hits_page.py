@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huse.embed.gallery import Hit
 from huse.embed.thumbnails import data_uri
+from huse.features.atomic import replacing
 
 SIDE = 160
 
@@ -37,7 +38,8 @@ def write_hits_page(path: Path, queries: Sequence[str], results: Sequence[Sequen
         f"<h2>{html.escape(query)}</h2>\n<ol>{''.join(_item(hit, folder) for hit in hits)}</ol>"
         for query, hits in zip(queries, results, strict=True)
     ]
-    path.write_text(_PAGE.format(side=SIDE, results="\n".join(parts)), encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(_PAGE.format(side=SIDE, results="\n".join(parts)), encoding="utf-8")
 
 
 def _item(hit: Hit, folder: Path) -> str:

@@ -18,6 +18,7 @@ from huse.features.atomic import replacing
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import StoreError
 from huse.features.extras import require
+from huse.features.folders import require_empty
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
 from huse.features.store import FEATURES, Store, StoreInfo
 
@@ -77,8 +78,7 @@ def import_store(
     specs = {m: _spec(m, names[m], vectors.get(m)) for m in names}
     info = StoreInfo(FEATURES, specs["image"], specs["text"], shard_size, dtype)
     path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StoreError(f"{path}: is there already; name a new or empty folder")
+    require_empty(path, StoreError)
     return Store.create(path, info).write_all(_rows(vectors, strings, n, shard_size, np.dtype(dtype)))
 
 
@@ -285,8 +285,7 @@ def _export_parquet(store: Store, target: Path) -> None:
 
 
 def _export_folder(store: Store, target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StoreError(f"{target}: is there already; name a new or empty folder")
+    require_empty(target, StoreError)
     target.mkdir(parents=True, exist_ok=True)
     modalities = [m for m in ("image", "text") if getattr(store.info, m)]
     shapes = {m: (len(store), getattr(store.info, m).dimension) for m in modalities}

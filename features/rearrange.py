@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
+from huse.features.folders import require_empty
 from huse.features.rows import Rows
 from huse.features.store import ClassVectors, Store, read_encoder_state
 
@@ -84,8 +85,7 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
 
 def _new(out: str | Path, like: Store) -> Store:
     path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StoreError(f"{path}: is there already; name a new or empty folder")
+    require_empty(path, StoreError)
     target = Store.create(path, like.info)
     state = read_encoder_state(like.path)
     if state is not None:
