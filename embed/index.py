@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +89,11 @@ def choose_kind(store: Store, index: str) -> str:
     return EXACT if rows <= EXACT_ROWS else HNSW if rows <= HNSW_ROWS else IVFPQ
 
 
-def open_index(store: Store, gallery: str, kind: str, say: Callable[[str], None] = tqdm.write) -> Index:
+def _tell(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)  # standard output is for results, which may be JSON
+
+
+def open_index(store: Store, gallery: str, kind: str, say: Callable[[str], None] = _tell) -> Index:
     """The index of a store as it is now; made, and its recall told, when there is none.
 
     Args:

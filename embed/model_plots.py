@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.atomic import replacing
-from huse.features.errors import ModelError
+from huse.features.errors import ModelError, QueryError
 from huse.features.store import class_name
 from huse.train.model_folder import TrainedModel, load_model
+
+FORMATS = (".png", ".svg", ".pdf")
 
 MOST_NAMED = 60
 """Classes up to which the matrices carry names."""
@@ -32,11 +34,15 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
         model: a model folder, or the model.
         out: the picture.
 
+    Raises:
+        QueryError: `out` is of another format than `FORMATS`.
+
     Returns:
         Their rank correlation (Spearman) over pairs of classes.
     """
     from scipy.stats import spearmanr
 
+    _require_format(Path(out))
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
@@ -62,7 +68,9 @@ def plot_history(model: str | Path, out: str | Path) -> None:
 
     Raises:
         ModelError: the folder has no history.
+        QueryError: `out` is of another format than `FORMATS`.
     """
+    _require_format(Path(out))
     try:
         with (Path(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
@@ -98,6 +106,11 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _require_format(out: Path) -> None:
+    if out.suffix not in FORMATS:
+        raise QueryError(f"{out}: name a file {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+
+
 def _save(figure: Any, out: Path) -> None:
     with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=120, format=out.suffix.lstrip(".") or "png")
+        figure.savefig(temporary, dpi=120, format=out.suffix.removeprefix("."))

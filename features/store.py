@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -243,7 +244,7 @@ class Store:
         try:
             return self.read(index) if self.shard_path(index).exists() else None
         except ShardError as error:
-            tqdm.write(f"{error}; rebuilding it now")
+            tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None
 
     def _attributes(self, index: int) -> dict[str, str | int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -25,14 +26,15 @@ def refused(*arguments: object) -> tuple[int, str]:
 
 
 def test_several_queries_a_filter_and_a_page(
-    few_emoji: Path, few_model: Path, few_embeddings: Path, monkeypatch: pytest.MonkeyPatch
+    few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    embeddings = shutil.copytree(few_embeddings, tmp_path / "e")
     opened: list[str] = []
     monkeypatch.setattr(click, "launch", opened.append)
     query = [
         "search",
         few_model,
-        few_embeddings,
+        embeddings,
         "--text",
         "zebra",
         "--text",
@@ -45,14 +47,17 @@ def test_several_queries_a_filter_and_a_page(
     printed = run(*query, "--open", "--images", few_emoji.parent)
     assert printed.startswith("zebra\n")
     assert printed.count("food & drink/food fruit") == 4
-    page = few_embeddings / "search.html"
+    page = embeddings / "search.html"
     assert opened == [str(page)]
     assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 4
     results = json.loads(run(*query, "--json"))["results"]
     assert [result["query"] for result in results] == ["zebra", "apple"]
-    code, message = refused("search", few_model, few_embeddings, "--text", "a", "--class", "nothing")
+    indexed = CliRunner().invoke(main, [*map(str, query[:5]), "--index", "hnsw", "--json"])
+    assert len(json.loads(indexed.stdout)["results"][0]["hits"]) == 10
+    assert "made an index (hnsw)" in indexed.stderr
+    code, message = refused("search", few_model, embeddings, "--text", "a", "--class", "nothing")
     assert (code, "no row in nothing" in message) == (1, True)
-    assert refused("search", few_model, few_embeddings)[0] == 2
+    assert refused("search", few_model, embeddings)[0] == 2
 
 
 def test_files_of_vectors(few_store: Path, few_model: Path, tmp_path: Path) -> None:
@@ -69,7 +74,10 @@ def test_plots(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path:
         assert printed == f"wrote {out}\n"
         assert out.stat().st_size > 10_000
     assert "rank correlation" in run("plot", few_model, tmp_path / "graph.png", "--graph")
-    run("plot", few_model, tmp_path / "history.png", "--history")
+    run("plot", few_model, tmp_path / "new folder" / "history.svg", "--history")
+    assert (tmp_path / "new folder" / "history.svg").read_text(encoding="utf-8").startswith("<?xml")
+    code, message = refused("plot", few_model, tmp_path / "history.xyz", "--history")
+    assert (code, "name a file .png, .svg or .pdf" in message) == (1, True)
     assert refused("plot", few_model, tmp_path / "x.png", "--graph", "--history")[0] == 2
     assert "name a file .png or .html" in refused("plot", few_embeddings, tmp_path / "map.gif")[1]
 
