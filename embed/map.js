@@ -13,7 +13,10 @@ function drawMap(box, data, onClick) {
   let scale = 1, left = 0, top = 0, width = 0, height = 0, dragged = null, moved = false, current = null;
   const shows = [true, true];
 
-  const place = ([x, y]) => [(0.03 + 0.94 * x) * width * scale + left, (0.03 + 0.94 * y) * height * scale + top];
+  const place = ([x, y]) => [
+    (0.03 + 0.94 * x) * width * scale + left,
+    (0.03 + 0.94 * y) * (height - legend.offsetHeight) * scale + top,
+  ];
   const visible = point => shows[point[2]] && !hidden.has(data.rows[point[3]].group);
 
   function paint() {
