@@ -230,6 +230,13 @@ def _shown(value: Any) -> str:
     metavar="FILE",
     help="Table with columns label and text: descriptions to embed in place of the class names.",
 )
+@click.option(
+    "--part",
+    callback=lambda _, __, value: _part(value),
+    default="1/1",
+    metavar="I/N",
+    help="One of N runs that fill STORE together, at once or one after the other.  [default: all of it]",
+)
 @click.option("--overwrite", is_flag=True, help="Delete the store that is there, and begin anew.")
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 @stage_one_options
@@ -674,12 +681,12 @@ def inspect(store: Path, as_json: bool) -> None:
 @click.argument("store", type=click.Path(path_type=Path))
 @json_option
 def verify(store: Path, as_json: bool) -> None:
-    """Read every byte of STORE and check it; exit 1 when a shard is damaged."""
+    """Read every byte of STORE and check it; exit 1 when a shard is damaged or missing."""
     from huse.features.store import Store
 
     opened = Store.open(store)
     problems = opened.verify()
-    shards = len(opened.shard_indices())
+    shards = len(opened.shard_indices()) + len(opened.missing_shards())
     lines = [*problems.values(), f"{shards - len(problems)} of {shards} shards are whole"]
     _print(as_json, {"shards": shards, "problems": problems}, lambda: click.echo("\n".join(lines)))
     if problems:
@@ -833,6 +840,13 @@ def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
     columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
     given = {name: value for name, value in options.items() if value is not None}
     return ExtractConfig(**given), Columns(**columns)
+
+
+def _part(value: str) -> tuple[int, int]:
+    part, _, parts = value.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise click.BadParameter(f"{value!r} is not I/N with I from 1 to N, such as 1/4")
+    return int(part), int(parts)
 
 
 def _extract_json(summary: ExtractSummary) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from huse.extract.manifest import Columns
 from huse.extract.run import extract_features
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
+from huse.features.write_behind import WriteBehind
 from huse.train.forward import class_probabilities, features_of
 from huse.train.model_folder import TrainedModel, check_store
 
@@ -77,6 +78,7 @@ def embed_source(
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
+        StoreError: shards of the store are missing.
         QueryError: `out` cannot hold what is asked for, see `require_writable`.
         ManifestError: `source` is neither a store nor a manifest.
     """
@@ -88,6 +90,7 @@ def embed_source(
     out = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if (Path(source) / STORE_FILE).exists():
         features = Store.open(source, FEATURES)
+        features.require_whole()
         check_store(trained, features)
         target = _create(trained, out, features.info.shard_size, features.info.dtype)
     else:
@@ -124,21 +127,16 @@ def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tupl
     indices = features.shard_indices()
     with (
         ThreadPoolExecutor(1, "huse-read") as reader,
-        ThreadPoolExecutor(1, "huse-write") as writer,
+        WriteBehind(target) as behind,
         tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar,
     ):
         pairs = ordered(reader, lambda i: (features.read(i), target.read_or_none(i)), indices, READ_AHEAD)
-        pending: Future[None] | None = None
         for index, (rows, previous) in zip(indices, pairs, strict=True):
             out, new = refreshed(trained, rows, previous)
-            if pending is not None:
-                pending.result()
             if previous is None or not out.holds_the_same_as(previous):
-                pending = writer.submit(target.write, index, out)
+                behind.write(index, out)
             total, embedded = total + len(rows), embedded + new
             bar.update(len(rows))
-        if pending is not None:
-            pending.result()
     for stale in set(target.shard_indices()) - set(indices):
         target.shard_path(stale).unlink()
     return total, embedded

@@ -52,6 +52,7 @@ def search_embeddings(
     Raises:
         QueryError: no query, a bad one, k below 1, or no row of the gallery's modality.
         FingerprintError: the embeddings are another model's.
+        StoreError: shards are missing.
         ExtraError: an index is needed, and FAISS is not installed.
     """
     from huse.embed.model import Model, load
@@ -60,6 +61,7 @@ def search_embeddings(
         raise QueryError("give a text or a picture to search for")
     loaded = model if isinstance(model, Model) else load(model)
     store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
+    store.require_whole()
     results: list[list[Hit]] = []
     for modality, queries in (("text", texts), ("image", images)):
         if queries:

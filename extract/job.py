@@ -51,6 +51,8 @@ class ExtractConfig:
         recover_truncated: decode what there is of a JPEG that was cut off.
         retry_failed: trust stored rows unread, and take only failed and new ones.
         on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
+        part: which of how many runs that fill the store together this is, from (1, n) to (n, n); each takes every n-th
+            shard.
         max_failure_rate: largest share of failed rows; None means 0.1, not judged below `FEW_FAILURES` failures.
     """
 
@@ -69,6 +71,7 @@ class ExtractConfig:
     recover_truncated: bool = False
     retry_failed: bool = False
     on_error: str = "skip"
+    part: tuple[int, int] = (1, 1)
     max_failure_rate: float | None = None
 
 
@@ -77,7 +80,7 @@ class ExtractSummary:
     """What a run did.
 
     Attributes:
-        rows: rows of the manifest, all of them in the store now.
+        rows: rows of the manifest, or of this part of it, all of them in the store now.
         encoded: rows of which a picture or a text went through an encoder in this run.
         reused: rows whose stored vectors were still right.
         shards_written: shard files written in this run.

@@ -17,7 +17,8 @@ def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict
     """Assigns every manifest row to one shard.
 
     A stored row stays in its shard, in its order. Rows not stored yet fill the free places, lowest shard first; so a
-    run that was interrupted, or a manifest that grew at its end, leads to the shards of one uninterrupted run.
+    run that was interrupted, or a manifest that grew at its end, leads to the shards of one uninterrupted run; and
+    whichever planned shards are written, the plan stays the same.
 
     Args:
         keys: unique keys of the manifest, in order.
@@ -41,6 +42,14 @@ def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict
         plan[index], waiting = np.concatenate([there, waiting[:room]]), waiting[room:]
         index += 1
     return dict(sorted(plan.items()))
+
+
+def part_of(plan: Mapping[int, Positions], part: int, parts: int) -> dict[int, Positions]:
+    """The shards that run `part` of `parts` fills, counted from 1: every `parts`-th of the plan.
+
+    Runs beside each other need no agreement: what others have written changes nobody's plan, see `plan_shards`.
+    """
+    return {index: rows for index, rows in plan.items() if index % parts == part - 1}
 
 
 def _find(wanted: Keys, keys: Keys, order: Positions) -> Positions:

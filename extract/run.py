@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from huse.extract.encoders.registry import with_salient_tokens
 from huse.extract.images import allow_pixels
 from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
 from huse.extract.manifest import Columns, Manifest, class_texts, key_digests, read_manifest
-from huse.extract.plan import plan_shards
-from huse.features.errors import ExtractionError, ShardError
+from huse.extract.plan import part_of, plan_shards
+from huse.features.errors import ExtractionError, ShardError, StoreError
 from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, read_encoder_state, remove_store
+from huse.features.write_behind import WriteBehind
 
 FEW_FAILURES = 10
 """The default failure rate is not judged below this many failures: a handful is never a rate."""
@@ -44,7 +45,7 @@ def extract_features(
         store: folder of the store, made if it is not there.
         config: encoders, shards and arithmetic.
         columns: names of the manifest's columns.
-        overwrite: remove a store that is there, and begin anew.
+        overwrite: remove a store that is there, and begin anew; not for one part of several.
         text_state: what a fitted text encoder has learned; by default what the store has, else it learns now.
 
     Returns:
@@ -55,9 +56,10 @@ def extract_features(
         FingerprintError: the store there was made by other encoders.
         ExtractionError: every row failed, or more than the allowed share; the store is complete all the same. Or one
             row failed, where that stops the run.
-        StoreError: the folder is not a store, or has other values than `config`.
+        StoreError: the folder is not a store, or has other values than `config`; or there is no such part.
     """
     start = time.perf_counter()
+    _require_part(*config.part, overwrite)
     rows = read_manifest(manifest, columns)
     texts_of_classes = class_texts(rows.labels, config.class_text)
     allow_pixels(config.max_pixels)
@@ -76,14 +78,23 @@ def extract_features(
             compression=config.compression,
         ),
     )
-    if isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
+    first = config.part[0] == 1  # what belongs to the store as a whole has one writer
+    if first and isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
         target.write_encoder_state(encoders.text.state())
-    summary = ExtractSummary(rows=len(rows))
-    _write_classes(target, texts_of_classes, encoders.text or text_encoder(_text_name(config)))
+    if first:
+        _write_classes(target, texts_of_classes, encoders.text or text_encoder(_text_name(config)))
+    summary = ExtractSummary()
     _run_shards(rows, target, encoders, config, summary)
     summary.seconds = time.perf_counter() - start
     _judge_failures(summary, target, config)
     return summary
+
+
+def _require_part(part: int, parts: int, overwrite: bool) -> None:
+    if not 1 <= part <= parts:
+        raise StoreError(f"there is no part {part}/{parts}; parts are 1/{parts} to {parts}/{parts}")
+    if overwrite and parts > 1:
+        raise StoreError("--overwrite would delete what the other parts have written; delete the store, then run all")
 
 
 def _text_name(config: ExtractConfig) -> str:
@@ -102,15 +113,15 @@ def _encoders(manifest: Manifest, config: ExtractConfig, state: State) -> Encode
 def _run_shards(
     manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
 ) -> None:
-    plan = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
+    plan = part_of(plan_shards(manifest.digests, _stored_keys(store), config.shard_size), *config.part)
+    summary.rows = sum(map(len, plan.values()))
     config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
         ThreadPoolExecutor(workers, "huse-read") as readers,
-        ThreadPoolExecutor(1, "huse-write") as writer,
+        WriteBehind(store) as behind,
         tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
     ):
-        pending: Future[None] | None = None
         for index, positions in plan.items():
             previous = store.read_or_none(index)
             shard = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary)
@@ -118,16 +129,9 @@ def _run_shards(
             summary.add_failures(rows.failures)
             if previous is not None and rows.holds_the_same_as(previous):
                 continue
-            began = time.perf_counter()
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(store.write, index, rows)
+            behind.write(index, rows)
             summary.shards_written += 1
-            summary.seconds_write += time.perf_counter() - began
-        if pending is not None:
-            began = time.perf_counter()
-            pending.result()
-            summary.seconds_write += time.perf_counter() - began
+    summary.seconds_write = behind.seconds
 
 
 def _batch_size(encoders: Encoders, wanted: int) -> int:
@@ -153,7 +157,7 @@ def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
         try:
             keys[index] = key_digests(store.keys(index))
         except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
-            continue
+            keys[index] = key_digests([])
     return keys
 
 

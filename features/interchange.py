@@ -99,7 +99,7 @@ def export_store(source: str | Path, out: str | Path) -> int:
         ExtraError: Parquet, and no package to write it.
     """
     store, target = Store.open(source), Path(out)
-    store.require_shards()
+    store.require_whole()
     if target.suffix == ".parquet":
         _export_parquet(store, target)
     elif target.suffix in (".npz", ".mat"):

@@ -31,12 +31,12 @@ def find_leaks(store: Store) -> list[Leak]:
     Rows without a split count as ``train``, as `huse fit` takes them.
 
     Raises:
+        StoreError: shards are missing.
         ShardError: a shard is damaged.
     """
+    store.require_whole()
     names = ("key", "split", "image_digest", "text_digest")
     parts = [read_columns(store.shard_path(index), names) for index in store.shard_indices()]
-    if not parts:
-        return []
     key, split = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("key", "split"))
     split = np.where(split == "", "train", split)
     leaks = []

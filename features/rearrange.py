@@ -30,10 +30,13 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
 
     Raises:
         FingerprintError: two of them were made by different encoders.
-        StoreError: a key stands in two of them, a class is described in two ways, or `out` is not empty.
+        StoreError: a key stands in two of them, a class is described in two ways, shards are missing, or `out` is not
+            empty.
         ShardError: a shard is damaged.
     """
     stores = [Store.open(source) for source in sources]
+    for store in stores:
+        store.require_whole()
     first = stores[0]
     for store in stores[1:]:
         for modality in ("image", "text"):
@@ -62,11 +65,11 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         Rows by name of the new store.
 
     Raises:
-        StoreError: the store has no rows, fewer than parts, or a folder is not empty.
+        StoreError: the store has no rows or fewer than parts, shards are missing, or a folder is not empty.
         ShardError: a shard is damaged.
     """
     store = Store.open(source)
-    store.require_shards()
+    store.require_whole()
     total = len(store)
     if parts > total:
         raise StoreError(f"{store.path}: has {total} rows, not enough for {parts} parts")

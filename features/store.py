@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ ENCODER_STATE_FILE = "text_encoder.json"
 STORE_VERSION = 1
 FEATURES = "features"
 EMBEDDINGS = "embeddings"
+MISSING = "run the command that made the store again, all its parts, or copy the files anew"
+"""What to do about missing shards."""
+
 _SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
 
 
@@ -150,12 +154,14 @@ class Store:
             StoreError: the folder is something else, or the store has another shard size, type or compression.
         """
         path = Path(path)
-        if (path / STORE_FILE).exists():
-            return cls._reopen(path, info)
-        unfinished = set(path.glob(f".{STORE_FILE}.*.tmp"))  # of a run that was killed at its very start
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - unfinished):
-            raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path}: is a file; name an empty or new folder")
         path.mkdir(parents=True, exist_ok=True)
+        there = [entry.name for entry in path.iterdir()]
+        if STORE_FILE in there:
+            return cls._reopen(path, info)
+        if not all(fnmatch(name, f".{STORE_FILE}.*.tmp") for name in there):  # of a run killed at its very start
+            raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         with replacing(path / STORE_FILE) as temporary:
             temporary.write_text(json.dumps(info.to_dict(), indent=2) + "\n", encoding="utf-8")
         return cls(path, info)
@@ -271,23 +277,34 @@ class Store:
         """The keys of shard `index`, in order, without reading its vectors."""
         return list(read_columns(self.shard_path(index), ("key",))["key"])
 
-    def require_shards(self) -> None:
-        """Refuses a store that was created and never written to.
+    def missing_shards(self) -> list[int]:
+        """The numbers that are absent below the highest one there: lost files, or parts of a run not done yet."""
+        there = self.shard_indices()
+        return sorted(set(range(there[-1])) - set(there)) if there else []
+
+    def require_whole(self) -> None:
+        """Refuses a store that was never written to, or whose shards are not numbered without a gap.
 
         Raises:
-            StoreError: it has no shard.
+            StoreError: it has no shard, or some are missing.
         """
         if not self.shard_indices():
             raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
+        missing = self.missing_shards()
+        if missing:
+            of, first = self.shard_indices()[-1] + 1, self.shard_path(missing[0]).name
+            raise StoreError(
+                f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {MISSING}"
+            )
 
     def load(self, splits: tuple[str, ...] = ()) -> Rows:
         """All rows in memory, of the given splits or of all.
 
         Raises:
-            StoreError: the store has no shard yet, or no row of these splits.
+            StoreError: shards are missing, or no row is of these splits.
             ShardError: a shard is damaged.
         """
-        self.require_shards()
+        self.require_whole()
         rows = concatenate(list(self))
         if not splits:
             return rows
@@ -303,7 +320,8 @@ class Store:
 
     def verify(self) -> dict[str, str]:
         """Reads every byte; returns what is wrong by file name, empty when all is well."""
-        problems: dict[str, str] = {}
+        missing = [self.shard_path(index) for index in self.missing_shards()]
+        problems = {path.name: f"{path}: missing; {MISSING}" for path in missing}
         for index in tqdm(self.shard_indices(), desc="verify", unit="shard", disable=None):
             try:
                 self.read(index)

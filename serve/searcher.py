@@ -68,7 +68,7 @@ class Searcher:
         store = Store.open(embeddings, EMBEDDINGS)
         for modality in MODALITIES:
             require_model(model, store, modality)
-        store.require_shards()
+        store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent
         self.shards = list(store)

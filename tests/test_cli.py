@@ -176,6 +176,17 @@ def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
     result = invoke("store", "verify", store.path, "--json")
     assert result.exit_code == 1
     assert list(json.loads(result.output)["problems"]) == ["shard-00001.h5"]
+    store.shard_path(0).unlink()
+    result = invoke("store", "verify", store.path)
+    assert result.exit_code == 1
+    assert "1 of 3 shards are whole" in result.output
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "2", "1/0", "a/b", "-1/2"])
+def test_a_part_that_is_none_is_wrong_usage(tmp_path: Path, part: str) -> None:
+    result = invoke("extract", tmp_path / "m.csv", tmp_path / "s", "--part", part)
+    assert result.exit_code == 2
+    assert "is not I/N with I from 1 to N, such as 1/4" in result.output
 
 
 @pytest.mark.slow

@@ -136,12 +136,12 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "names")
 
     Raises:
         FitError: fewer than two classes, no such graph, or a memory budget that is too small.
-        StoreError: the store has no shard yet.
+        StoreError: the store has no shard yet, or some are missing.
         ShardError: a shard is damaged.
     """
     if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
-    store.require_shards()
+    store.require_whole()
     catalog = Catalog.of(store)
     catalog = catalog.take(~catalog.of_split("test"))
     _require_classes(catalog.label[catalog.of_split("train", "")], str(store.path))

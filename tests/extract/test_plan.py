@@ -32,6 +32,30 @@ def test_any_interruption_leads_to_the_same_plan(n: int, size: int, data: st.Dat
     assert plan_shards(keys, stored, size) == whole
 
 
+stores = st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=5)
+manifests = st.lists(st.integers(0, 50), unique=True, max_size=50)
+
+
+@given(stored=stores, keys=manifests, size=st.integers(6, 8), data=st.data())
+def test_what_others_have_written_changes_nobodys_plan(
+    stored: list[list[int]], keys: list[int], size: int, data: st.DataObject
+) -> None:
+    names = [str(key) for key in keys]
+    there = {index: [str(key) for key in shard] for index, shard in enumerate(stored)}
+    whole = plan_shards(names, there, size)
+    done = data.draw(st.sets(st.sampled_from(sorted(whole)))) if whole else set()
+    written = {index: [names[row] for row in whole[index]] for index in done}
+    assert plan_shards(names, {**there, **written}, size) == whole
+
+
+@given(n=st.integers(0, 60), size=sizes, parts=st.integers(1, 5))
+def test_parts_share_the_plan(n: int, size: int, parts: int) -> None:
+    plan = planner.plan_shards(np.array([str(i) for i in range(n)], "S2"), {}, size)
+    shares = [planner.part_of(plan, part, parts) for part in range(1, parts + 1)]
+    assert sorted(index for share in shares for index in share) == list(plan)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 @given(n=st.integers(1, 40), more=st.integers(0, 20), size=sizes)
 def test_a_grown_manifest_ends_as_a_new_one(n: int, more: int, size: int) -> None:
     keys = [str(i) for i in range(n + more)]
@@ -41,8 +65,8 @@ def test_a_grown_manifest_ends_as_a_new_one(n: int, more: int, size: int) -> Non
 
 
 @given(
-    stored=st.lists(st.lists(st.integers(0, 50), max_size=6), max_size=5),
-    keys=st.lists(st.integers(0, 50), unique=True, max_size=50),
+    stored=stores,
+    keys=manifests,
     size=sizes,
 )
 def test_every_row_stands_exactly_once_and_stored_rows_stay(

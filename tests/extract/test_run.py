@@ -408,10 +408,10 @@ def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
         extract_features(path, tmp_path / "s", replace(config, text_encoder="tfidf:11"))
 
 
-KILLED = """
+SLOW_RUN = """
 import sys, time
-from pathlib import Path
-sys.path[:0] = sys.argv[3:]
+from dataclasses import replace
+sys.path[:0] = sys.argv[5:]
 import test_run
 from huse.extract import images, job, run
 from huse.extract.run import extract_features
@@ -423,9 +423,15 @@ class Slow(test_run.ColorEncoder):
 
 image, text = Slow(), test_run.LengthEncoder()
 run.image_encoder, run.text_encoder = (lambda *_: image), (lambda *_: text)
+config = replace(test_run.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
 print("ready", flush=True)
-extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
+extract_features(sys.argv[1], sys.argv[2], config)
 """
+
+
+def slow_run(manifest: Path, store: Path, part: int = 1, parts: int = 1) -> list[str]:
+    arguments = [str(manifest), str(store), str(part), str(parts), str(Path(__file__).parent)]
+    return [sys.executable, "-c", SLOW_RUN, *arguments, *sys.path]
 
 
 def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
@@ -433,7 +439,7 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[Colo
     path = make_manifest(tmp_path, 120)
     extract_features(path, tmp_path / "whole", CONFIG)
     rng = np.random.default_rng(0)
-    command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "s"), str(Path(__file__).parent), *sys.path]
+    command = slow_run(path, tmp_path / "s")
     done: list[int] = []
     for _ in range(20):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -447,3 +453,49 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[Colo
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
     assert not Store.open(tmp_path / "s").verify()
     assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
+
+
+def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 50)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    running = [
+        subprocess.Popen(slow_run(path, tmp_path / "s", part, 3), stdout=subprocess.DEVNULL) for part in (1, 2, 3)
+    ]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert not list((tmp_path / "s").glob(".*"))
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (0, 50)
+
+
+def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, part=(2, 2)))
+    assert (summary.rows, summary.encoded) == (4, 4)
+    store = Store.open(tmp_path / "s")
+    assert store.read_classes() is None
+    assert "missing; run the command" in store.verify()["shard-00000.h5"]
+    with pytest.raises(StoreError, match=r"shards are missing, 1 of 2, the first is shard-00000\.h5"):
+        store.load()
+    assert extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2))).rows == 6
+    assert list(store.load().key) == [f"k{i}" for i in range(10)]
+    assert store.read_classes() is not None
+
+
+def test_wrong_parts_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 2)
+    for part in ((0, 2), (3, 2)):
+        with pytest.raises(StoreError, match="parts are 1/2 to 2/2"):
+            extract_features(path, tmp_path / "s", replace(CONFIG, part=part))
+    with pytest.raises(StoreError, match="what the other parts have written"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2)), overwrite=True)
+
+
+def test_a_damaged_shard_whose_rows_have_left_the_manifest(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    extract_features(make_manifest(tmp_path, 12), tmp_path / "s", CONFIG)
+    Store.open(tmp_path / "s").shard_path(2).write_bytes(b"no longer a shard")
+    extract_features(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").verify() == {}
+    assert set(vectors(tmp_path / "s")) == {f"k{i}" for i in range(8)}
