@@ -78,6 +78,24 @@ class Counted(BaseModel):
     rows: int
 
 
+class Refusal(BaseModel):
+    """Why a request was not answered."""
+
+    detail: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": description}
+    for status, description in (
+        (400, "The query cannot be used."),
+        (404, "There is no such row."),
+        (411, "The length of the body was not announced."),
+        (413, "The picture is too large."),
+    )
+}
+NO_PICTURE = {404: {"model": Refusal, "description": "There is no picture of such a row."}}
+
+
 class Info(BaseModel):
     """What is served."""
 
@@ -122,7 +140,7 @@ def _limit_uploads(app: FastAPI, most: int) -> None:
 
     @app.exception_handler(QueryError)
     async def refused(_: Request, error: QueryError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
+        return JSONResponse({"detail": str(error)}, 400)
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -161,11 +179,11 @@ def _add_api(app: FastAPI, searcher: Searcher, most_upload: int) -> None:
         fingerprint = searcher.model.trained.fingerprint
         return Info(rows=len(searcher), classes=classes, fingerprint=fingerprint, most_upload=most_upload)
 
-    @app.post("/api/search")
+    @app.post("/api/search", responses=REFUSALS)
     def search(query: Query) -> Reply:
         """The rows nearest to words, or to another row."""
         if bool(query.text) == bool(query.key):
-            raise HTTPException(422, "give either text or key")
+            raise HTTPException(400, "give either text or key")
         if query.text:
             return _reply(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
         if searcher.picture(query.key) is None and query.modality == "image":
@@ -176,7 +194,7 @@ def _add_api(app: FastAPI, searcher: Searcher, most_upload: int) -> None:
             raise HTTPException(404, f"no row {query.key!r}") from error
         return _reply(searcher, answer)
 
-    @app.post("/api/search/picture")
+    @app.post("/api/search/picture", responses=REFUSALS)
     def search_picture(
         picture: Annotated[UploadFile, File(description="A picture's file.")],
         gallery: Annotated[Gallery, Form()] = "other",
@@ -195,7 +213,7 @@ def _add_api(app: FastAPI, searcher: Searcher, most_upload: int) -> None:
         rows = [{**row, "thumb": _path(searcher, row["key"])} for row in searcher.map["rows"]]
         return {**searcher.map, "rows": rows}
 
-    @app.get("/pictures/{key:path}", response_class=FileResponse)
+    @app.get("/pictures/{key:path}", response_class=FileResponse, responses=NO_PICTURE)
     def picture(key: str) -> Response:
         """The picture of a row; nothing that no row names is served."""
         found = searcher.picture(key)

@@ -71,9 +71,9 @@ def test_what_no_row_names_is_not_served(client: TestClient, few_emoji: Path) ->
 
 def test_bad_requests_are_told_why(client: TestClient) -> None:
     for body, status, message in (
-        ({}, 422, "give either text or key"),
-        ({"text": "a", "key": "b"}, 422, "give either text or key"),
-        ({"text": "  "}, 422, "text 0 of 1 is empty"),
+        ({}, 400, "give either text or key"),
+        ({"text": "a", "key": "b"}, 400, "give either text or key"),
+        ({"text": "  "}, 400, "text 0 of 1 is empty"),
         ({"key": "nobody"}, 404, "no row 'nobody'"),
         ({"key": "nobody", "modality": "text"}, 404, "no row 'nobody'"),
     ):
@@ -81,7 +81,18 @@ def test_bad_requests_are_told_why(client: TestClient) -> None:
         assert (response.status_code, message in response.json()["detail"]) == (status, True)
     assert client.post("/api/search", json={"text": "a", "k": 10**6}).status_code == 422
     response = client.post("/api/search/picture", files={"picture": b"no picture"})
-    assert (response.status_code, "not a picture" in response.json()["detail"]) == (422, True)
+    assert (response.status_code, "not a picture" in response.json()["detail"]) == (400, True)
+
+
+def test_every_refusal_is_described(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    for path in ("/api/search", "/api/search/picture"):
+        described = paths[path]["post"]["responses"]
+        assert set(described) == {"200", "400", "404", "411", "413", "422"}
+        for status in ("400", "404", "411", "413"):
+            schema = described[status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Refusal"}
+    assert set(paths["/pictures/{key}"]["get"]["responses"]) == {"200", "404", "422"}
 
 
 def test_uploads_are_limited_before_they_are_read(client: TestClient) -> None:
