@@ -54,6 +54,13 @@ images_option = click.option(
     metavar="DIR",
     help="Where relative picture paths start from.  [default: the folder that EMBEDDINGS lies in]",
 )
+index_option = click.option(
+    "--index",
+    type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),
+    default="auto",
+    show_default=True,
+    help="Compare with all rows, or by an index (extra [search]); auto is exact up to a million rows.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 
 
@@ -448,13 +455,7 @@ def embed(
     metavar="LABEL",
     help="Only rows of this class, or below it; may be given several times.",
 )
-@click.option(
-    "--index",
-    type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),
-    default="auto",
-    show_default=True,
-    help="Compare with all rows, or by an index (extra [search]); auto is exact up to a million rows.",
-)
+@index_option
 @click.option("--open", "open_page", is_flag=True, help="Write a page with the pictures, and open it in a browser.")
 @images_option
 @model_encoder_options
@@ -632,6 +633,7 @@ def card(model: Path, out: Path, name: str | None, license_: str | None) -> None
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of a picture.")
+@index_option
 @images_option
 @model_encoder_options
 @uses_tensorflow
@@ -641,6 +643,7 @@ def serve(
     host: str,
     port: int,
     max_upload: float,
+    index: str,
     images_folder: Path | None,
     **encoders: Any,
 ) -> None:
@@ -658,7 +661,7 @@ def serve(
     from huse.serve.run import run_server
 
     loaded = load(model, **encoders)
-    run_server(Searcher(loaded, embeddings, images_folder), host, port, int(max_upload * 2**20), click.echo)
+    run_server(Searcher(loaded, embeddings, images_folder, index), host, port, int(max_upload * 2**20), click.echo)
 
 
 @main.group()

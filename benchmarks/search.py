@@ -2,9 +2,9 @@
 
 Random 512-d unit vectors, stored as float16, and 100 random queries: the hardest case for an index, as nothing lies
 near anything. `--intrinsic 32` puts them all into a random subspace of 32 dimensions, nearer to what towers give.
-`huse_exact` reads its shards from disk, verified, in every run; `huse_in_memory` has them loaded, as `huse serve`
-does; scikit-learn has float32 vectors in memory (`NearestNeighbors`, brute force, cosine). HNSW is built once;
-its recall is that of the true 10 nearest.
+`huse_exact` reads its shards from disk, verified, in every run; `huse_in_memory` has them in memory in float32, as
+`huse serve` does, and so has scikit-learn (`NearestNeighbors`, brute force, cosine); `_one` is a single query. HNSW is
+built once; its recall is that of the true 10 nearest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.figures import show
-from huse.embed.gallery import nearest
+from huse.embed.gallery import Gallery, nearest
 from huse.embed.index import HNSW, open_index
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
@@ -69,14 +69,18 @@ def measure(rows: int, intrinsic: int, rounds: int, with_index: bool) -> dict[st
     result: dict[str, Any] = {"rows": rows, "intrinsic": intrinsic, "queries": QUERIES}
     with tempfile.TemporaryDirectory() as folder:
         store = make_store(Path(folder) / "e", rows, intrinsic)
-        result["huse_exact"] = median_seconds(lambda: nearest(store, "text", queries, K), rounds)
-        shards = list(store)
-        result["huse_in_memory"] = median_seconds(lambda: nearest(shards, "text", queries, K), rounds)
-        truth = [{hit.key for hit in hits} for hits in nearest(shards, "text", queries, K)]
-        matrix = np.concatenate([shard.text for shard in shards]).astype(np.float32)
-        shards = []
+        result["huse_exact"] = median_seconds(
+            lambda: nearest((Gallery.of(part, "text") for part in store), queries, K), rounds
+        )
+        galleries = [Gallery.of(part, "text").in_float32() for part in store]
+        result["huse_in_memory"] = median_seconds(lambda: nearest(galleries, queries, K), rounds)
+        result["huse_in_memory_one"] = median_seconds(lambda: nearest(galleries, queries[:1], K), rounds)
+        truth = [{hit.key for hit in hits} for hits in nearest(galleries, queries, K)]
+        matrix = np.concatenate([gallery.vectors for gallery in galleries])
+        galleries = []
         brute = NearestNeighbors(n_neighbors=K, metric="cosine", algorithm="brute").fit(matrix)
         result["scikit_learn"] = median_seconds(lambda: brute.kneighbors(queries), rounds)
+        result["scikit_learn_one"] = median_seconds(lambda: brute.kneighbors(queries[:1]), rounds)
         found = brute.kneighbors(queries, return_distance=False)
         shared = [len({f"row-{i}" for i in row} & keys) for row, keys in zip(found, truth, strict=True)]
         result["agreement_with_scikit_learn"] = float(np.mean(shared) / K)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +40,40 @@ class Hit:
     uri: str
 
 
-def vectors_of(rows: Rows, gallery: str) -> tuple[Vectors, NDArray[np.bool_]]:
-    """(n, D) vectors of some rows, and which of them are there."""
-    if gallery == "fused":
-        return fused_vectors(rows), rows.has_image | rows.has_text
-    return getattr(rows, gallery), getattr(rows, f"has_{gallery}")
+@dataclass(frozen=True)
+class Gallery:
+    """Rows that queries are compared with, by one of their vectors.
+
+    Attributes:
+        rows: n rows.
+        vectors: (n, D) unit vectors, zeros where there is none.
+        there: (n,) which rows have one.
+    """
+
+    rows: Rows
+    vectors: Vectors
+    there: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Rows, gallery: str) -> Gallery:
+        """The rows with their vectors of a gallery, of `GALLERIES`."""
+        if gallery == "fused":
+            return cls(rows, fused_vectors(rows), rows.has_image | rows.has_text)
+        return cls(rows, getattr(rows, gallery), getattr(rows, f"has_{gallery}"))
+
+    def in_float32(self) -> Gallery:
+        """The same, ready to be compared many times: the queries' own type, in twice the memory of float16."""
+        return replace(self, vectors=self.vectors.astype(np.float32, copy=False))
 
 
-def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
-    """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
-    if not classes:
-        return np.ones(len(rows), bool)
-    roots = tuple(f"{name.rstrip('/')}/" for name in classes)
-    return np.array([f"{shown_label(rows, i)}/".startswith(roots) for i in range(len(rows))], bool)
+def require_gallery(gallery: str) -> None:
+    """Refuses a name that is not of `GALLERIES`.
+
+    Raises:
+        QueryError: the message names them.
+    """
+    if gallery not in GALLERIES:
+        raise QueryError(f"no gallery {gallery!r}; use {', '.join(GALLERIES[:-1])} or {GALLERIES[-1]}")
 
 
 def shown_label(rows: Rows, i: int) -> str:
@@ -60,44 +81,59 @@ def shown_label(rows: Rows, i: int) -> str:
     return str(rows.label[i] or (rows.prediction[i] if rows.prediction is not None else ""))
 
 
+def shown_labels(rows: Rows) -> NDArray[np.object_]:
+    """(n,) the label path of each row, or the predicted one."""
+    return rows.label if rows.prediction is None else np.where(rows.label == "", rows.prediction, rows.label)
+
+
+def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
+    if not classes:
+        return np.ones(len(rows), bool)
+    roots = tuple(f"{name.rstrip('/')}/" for name in classes)
+    labels = shown_labels(rows)
+    chosen = {label: f"{label}/".startswith(roots) for label in set(labels)}
+    return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
+
+
 def hit_of(rows: Rows, i: int, score: float) -> Hit:
     """Row i as a hit."""
     return Hit(rows.key[i], score, shown_label(rows, i), rows.caption[i], rows.uri[i])
 
 
-def nearest(
-    parts: Iterable[Rows], gallery: str, queries: Vectors, k: int, classes: Sequence[str] = ()
-) -> list[list[Hit]]:
+def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Sequence[str] = ()) -> list[list[Hit]]:
     """For each query the k rows of highest cosine similarity, nearest first, equal ones in the order of the rows.
 
     Args:
-        parts: the rows, such as the shards of a store; one part is in memory at a time.
-        gallery: of `GALLERIES`.
+        galleries: the rows, such as a gallery for each shard of a store; one is in memory at a time.
         queries: (q, D) unit vectors.
         k: most hits a query.
         classes: label paths; other rows are left out, those of sub-classes are not.
 
     Raises:
-        QueryError: no such gallery, or k below 1.
+        QueryError: k below 1.
     """
-    if gallery not in GALLERIES:
-        raise QueryError(f"no gallery {gallery!r}; use {', '.join(GALLERIES[:-1])} or {GALLERIES[-1]}")
     if k < 1:
         raise QueryError(f"k is {k}; it must be at least 1")
     wanted = np.asarray(queries, np.float32)
     best: list[list[Hit]] = [[] for _ in wanted]
-    for rows in parts:
-        vectors, there = vectors_of(rows, gallery)
-        for places in _blocks(np.flatnonzero(there & in_classes(rows, classes))):
-            scores = wanted @ vectors[places].astype(np.float32).T
+    for gallery in galleries:
+        for places in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes))):
+            scores = wanted @ _taken(gallery.vectors, places).astype(np.float32, copy=False).T
             for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
-                found = [hit_of(rows, places[c], float(v)) for c, v in zip(columns, values, strict=True)]
+                found = [hit_of(gallery.rows, places[c], float(v)) for c, v in zip(columns, values, strict=True)]
                 best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
     return best
 
 
 def _blocks(places: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     return (places[start : start + BLOCK] for start in range(0, len(places), BLOCK))
+
+
+def _taken(vectors: Vectors, places: NDArray[np.intp]) -> Vectors:
+    """The vectors at ascending places; not copied where these follow each other."""
+    first, end = places[0], places[-1] + 1
+    return vectors[first:end] if end - first == len(places) else vectors[places]
 
 
 def _floors(best: list[list[Hit]], k: int) -> list[float]:

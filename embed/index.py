@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.embed.gallery import Hit, hit_of, nearest, vectors_of
+from huse.embed.gallery import Gallery, Hit, hit_of, nearest
 from huse.features.atomic import replacing
 from huse.features.errors import QueryError
 from huse.features.extras import require
@@ -154,9 +154,9 @@ def _build(faiss: Any, store: Store, gallery: str, kind: str) -> Any:
         index = _trained_ivfpq(faiss, store, gallery, dimension, total)
     with tqdm(total=total, desc=f"index ({kind})", unit="row", disable=None) as bar:
         for rows in store:
-            vectors, there = vectors_of(rows, gallery)
-            index.add(np.ascontiguousarray(vectors[there], np.float32))
-            bar.update(int(there.sum()))
+            part = Gallery.of(rows, gallery)
+            index.add(np.ascontiguousarray(part.vectors[part.there], np.float32))
+            bar.update(int(part.there.sum()))
     return index
 
 
@@ -184,9 +184,9 @@ def _sample(store: Store, gallery: str, size: int) -> NDArray[np.float32]:
     share = min(1.0, size / max(len(store), 1))
     parts = []
     for rows in store:
-        vectors, there = vectors_of(rows, gallery)
-        chosen = np.flatnonzero(there & (rng.random(len(rows)) < share))
-        parts.append(vectors[chosen].astype(np.float32))
+        part = Gallery.of(rows, gallery)
+        chosen = np.flatnonzero(part.there & (rng.random(len(rows)) < share))
+        parts.append(part.vectors[chosen].astype(np.float32))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
@@ -197,7 +197,7 @@ def _recall(index: Any, store: Store, gallery: str) -> float:
         queries = _sample(store, gallery, len(store))[:1]
     places = _Places(store, gallery)
     _, found = index.search(queries, SAMPLE_K + 1)
-    truth = nearest(store, gallery, queries, SAMPLE_K + 1)
+    truth = nearest((Gallery.of(rows, gallery) for rows in store), queries, SAMPLE_K + 1)
     shares = []
     for numbers, hits in zip(found, truth, strict=True):
         keys = {places.hit(int(n), 0.0).key for n in numbers if n >= 0}

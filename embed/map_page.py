@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from huse.embed.gallery import shown_label
+from huse.embed.gallery import shown_labels
 from huse.embed.projection import Points, color_of, groups_of, lay_out
 from huse.embed.thumbnails import data_uri
 from huse.features.atomic import replacing
@@ -58,8 +58,8 @@ def map_data(rows: Rows, points: Points) -> dict[str, Any]:
     return {
         "points": [[round(x, 4), round(y, 4), int(picture), row] for (x, y), picture, row in entries],
         "rows": [
-            {"key": rows.key[i], "label": shown_label(rows, i), "caption": rows.caption[i], "group": groups[i]}
-            for i in range(len(rows))
+            {"key": key, "label": label, "caption": caption, "group": group}
+            for key, label, caption, group in zip(rows.key, shown_labels(rows), rows.caption, groups, strict=True)
         ],
         "legend": list(color_of(legend).items()),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from huse.embed.gallery import shown_label
+from huse.embed.gallery import shown_labels
 from huse.embed.projection import COLORS, Points, color_of, groups_of, lay_out
 from huse.embed.thumbnails import thumbnail
 from huse.features.atomic import replacing
@@ -126,7 +126,7 @@ def _draw_thumbnail(
 def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> None:
     """Names the most frequent classes, each at the middle of its items, where no other name stands."""
     font = ImageFont.load_default(24 * OVERSAMPLE)
-    labels = np.array([shown_label(rows, i) for i in range(len(rows))], dtype=object)[points.row]
+    labels = shown_labels(rows)[points.row]
     taken: list[tuple[float, float, float, float]] = []
     for label, _ in Counter(labels).most_common():
         middle = np.median(points.places[labels == label], axis=0) * OVERSAMPLE

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.embed.gallery import shown_label
+from huse.embed.gallery import shown_labels
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
 
@@ -104,7 +104,7 @@ def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
 
 def groups_of(rows: Rows) -> tuple[list[str], list[str]]:
     """The top level of each row's label path, and all of them, the most frequent first."""
-    groups = [shown_label(rows, i).split("/")[0] or "(no label)" for i in range(len(rows))]
+    groups = [label.split("/")[0] or "(no label)" for label in shown_labels(rows)]
     return groups, [name for name, _ in Counter(groups).most_common()]
 
 

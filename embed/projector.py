@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from huse.embed.gallery import shown_label
+from huse.embed.gallery import shown_labels
 from huse.embed.thumbnails import thumbnail
 from huse.features.atomic import replacing
 from huse.features.errors import QueryError
@@ -49,7 +49,7 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
         vectors,
         {
             "key": [str(rows.key[i]) for i in order],
-            "class": [shown_label(rows, i) for i in order],
+            "class": shown_labels(rows)[order].tolist(),
             "modality": [m for m, index in there.items() for _ in index],
             "text": [str(rows.caption[i]) for i in order],
         },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.embed.gallery import GALLERIES, Hit, nearest
+from huse.embed.gallery import Gallery, Hit, nearest, require_gallery
 from huse.embed.index import AUTO, EXACT, choose_kind, open_index
 from huse.features.encoder_spec import require_same
 from huse.features.errors import QueryError
@@ -93,9 +93,10 @@ def find(
     index: str = AUTO,
 ) -> list[list[Hit]]:
     """For each of (q, D) unit vectors the k nearest rows of a store; arguments and errors as `search_embeddings`."""
-    kind = EXACT if classes else choose_kind(store, index)
-    if kind == EXACT or gallery not in GALLERIES or k < 1:
-        hits = nearest(store, gallery, vectors, k, classes)
+    require_gallery(gallery)
+    kind = EXACT if classes or k < 1 else choose_kind(store, index)
+    if kind == EXACT:
+        hits = nearest((Gallery.of(rows, gallery) for rows in store), vectors, k, classes)
     else:
         hits = open_index(store, gallery, kind).nearest(vectors, k)
     if not any(hits):

@@ -93,7 +93,9 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         (413, "The picture is too large."),
     )
 }
-NO_PICTURE = {404: {"model": Refusal, "description": "There is no picture of such a row."}}
+NO_PICTURE: dict[int | str, dict[str, Any]] = {
+    404: {"model": Refusal, "description": "There is no picture of such a row."}
+}
 
 
 class Info(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from samples import read_csv
 
 import huse
@@ -18,7 +20,7 @@ import huse.embed.gallery
 import huse.embed.index
 from huse.embed.batch import embed_source
 from huse.embed.files import fused_vectors
-from huse.embed.gallery import nearest
+from huse.embed.gallery import Gallery, Hit, nearest
 from huse.embed.hits_page import write_hits_page
 from huse.embed.index import choose_kind, open_index
 from huse.embed.search import search_embeddings
@@ -39,6 +41,10 @@ def test_search_finds_what_the_words_mean(few_emoji: Path, few_model: Path, few_
     assert hits[0].caption == fruit["text"]
 
 
+def found(parts: Iterable[Rows], gallery: str, queries: NDArray[np.floating], k: int) -> list[list[Hit]]:
+    return nearest((Gallery.of(rows, gallery) for rows in parts), queries, k)
+
+
 def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path) -> None:
     queries = np.random.default_rng(0).normal(size=(3, 64))
     store = Store.open(few_embeddings)
@@ -46,8 +52,8 @@ def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path)
     for gallery in ("image", "text", "fused"):
         vectors = fused_vectors(rows) if gallery == "fused" else getattr(rows, gallery).astype(np.float32)
         expected = [list(rows.key[np.argsort(-(vectors @ query))][:12]) for query in queries.astype(np.float32)]
-        assert [[hit.key for hit in hits] for hits in nearest(store, gallery, queries, 12)] == expected
-    assert [len(hits) for hits in nearest(store, "text", queries, 1000)] == [42] * 3
+        assert [[hit.key for hit in hits] for hits in found(store, gallery, queries, 12)] == expected
+    assert [len(hits) for hits in found(store, "text", queries, 1000)] == [42] * 3
 
 
 @given(
@@ -69,8 +75,8 @@ def test_blocks_and_ties_lose_nothing(sizes: list[int], k: int, block: int, valu
     entries = [(r.key[i], float(r.text[i] @ query)) for r in parts for i in range(len(r)) if r.has_text[i]]
     expected = sorted(entries, key=lambda entry: -entry[1])[:k]
     with patch.object(huse.embed.gallery, "BLOCK", block):
-        (found,) = nearest(parts, "text", query[None], k)
-    assert [(hit.key, hit.score) for hit in found] == expected
+        (hits,) = found(parts, "text", query[None], k)
+    assert [(hit.key, hit.score) for hit in hits] == expected
 
 
 def test_a_filter_leaves_its_classes_and_those_below(few_model: Path, few_embeddings: Path) -> None:
@@ -108,12 +114,12 @@ def test_an_index_is_kept_measured_and_made_anew(
     assert len(said) == 1
     assert f"made an index ({kind}) of 42 text vectors: finds" in said[0]
     assert 0 <= index.recall <= 1
-    found, exact = index.nearest(queries, 5), nearest(store, "text", queries, 5)
+    approximate, exact = index.nearest(queries, 5), found(store, "text", queries, 5)
     if kind == "hnsw":
         assert index.recall == 1
-        assert [[hit.key for hit in hits] for hits in found] == [[hit.key for hit in hits] for hits in exact]
-        assert found[0][0].caption == exact[0][0].caption
-        assert found[0][0].score == pytest.approx(exact[0][0].score, abs=1e-5)
+        assert [[hit.key for hit in hits] for hits in approximate] == [[hit.key for hit in hits] for hits in exact]
+        assert approximate[0][0].caption == exact[0][0].caption
+        assert approximate[0][0].score == pytest.approx(exact[0][0].score, abs=1e-5)
     assert open_index(store, "text", kind, said.append).recall == index.recall
     assert len(said) == 1, "the kept index was taken"
     rows = store.read(0)

@@ -12,9 +12,15 @@ from huse.train.fit import fit_model
 
 
 @pytest.fixture(scope="session")
-def searcher(few_emoji: Path, few_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    """A model of the 42 emoji and their embeddings."""
+def served_embeddings(few_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Embeddings of the 42 emoji, beside their `model`."""
     folder = tmp_path_factory.mktemp("serve")
     fit_model(few_store, folder / "model", FitConfig(dimension=64, hidden_units=128, epochs=20, patience=0))
     embed_source(folder / "model", few_store, folder / "embeddings")
-    return Searcher(huse.load(folder / "model"), folder / "embeddings", few_emoji.parent)
+    return folder / "embeddings"
+
+
+@pytest.fixture(scope="session")
+def searcher(few_emoji: Path, served_embeddings: Path) -> Searcher:
+    """A model of the 42 emoji and their embeddings."""
+    return Searcher(huse.load(served_embeddings.parent / "model"), served_embeddings, few_emoji.parent)
