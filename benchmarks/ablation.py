@@ -17,14 +17,17 @@ import numpy as np
 
 from huse.features.store import FEATURES, Store
 from huse.train.config import preset
+from huse.train.evaluate import hierarchical_figures
 from huse.train.fit import search_best
+from huse.train.forward import features_of, make_forward
 from huse.train.task import prepare
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no prototypes in the embedding": {"blend": 0.0},
-    "blend 0.85": {"blend": 0.85},
-    "blend 0.5": {"blend": 0.5},
+    "blend 0.3": {"blend": 0.3},
+    "blend 0.6": {"blend": 0.6},
+    "blend 0.7": {"blend": 0.7},
     "no contrastive loss": {"delta": 0.0},
     "contrastive temperature 0.1": {"temperature": 0.1},
     "no gap loss": {"gamma": 0.0},
@@ -39,16 +42,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no linear shortcut": {"shortcut": False},
     "two hidden layers": {"image_layers": 2, "text_layers": 2},
 }
-COLUMNS = ("image", "text", "fused", "R@1 i2t", "R@1 t2i", "mAP i2t", "mAP t2i")
+WAYS = ("image_to_text", "text_to_image")
+COLUMNS = ("image", "text", "fused", "R@1 i2t", "R@1 t2i", "mAP i2t", "mAP t2i", "HP@5 i2t", "HP@5 t2i")
 
 
 def measure(store: Store, seed: int, changes: dict[str, Any]) -> list[float]:
     """Validation figures of one configuration, in the order of `COLUMNS`."""
     config = preset("default", seed=seed, **changes)
-    metrics = search_best(prepare(store, config), config).metrics
-    retrieval = [metrics["retrieval"][way] for way in ("image_to_text", "text_to_image")]
-    figures = [metrics["accuracy"][name] for name in ("image", "text", "fused")]
-    return figures + [way[name] for name in ("r_at_1", "map") for way in retrieval]
+    task = prepare(store, config)
+    best = search_best(task, config)
+    outputs = make_forward(best.network)(features_of(task.val, best.network))
+    hierarchical = hierarchical_figures(outputs, task.val, task.val_labels)
+    figures = [best.metrics["accuracy"][name] for name in ("image", "text", "fused")]
+    figures += [best.metrics["retrieval"][way][name] for name in ("r_at_1", "map") for way in WAYS]
+    return figures + [hierarchical[way]["hp_at_5"] or 0.0 for way in WAYS]
 
 
 @click.command()

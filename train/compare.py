@@ -128,7 +128,7 @@ class _Towers:
     def validate(self, config: Any) -> float:
         """The validation score of a configuration."""
         metrics = search_best(self.data.split(config), config).metrics
-        return validation_score(blanked(self.method, metrics))
+        return validation_score(metrics, config.objective)
 
     def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
         """The outputs for the test rows of a configuration trained on everything else."""

@@ -43,7 +43,7 @@ class FitConfig:
     square_root: bool = _option(True, "Take the signed square root of image features first; it evens out ReLU outputs.")
     class_names: bool = _option(True, "Train on the class names too, as texts of their classes; not in the paper.")
     logits: str = _option("cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", LOGITS)
-    blend: float = _option(0.7, "Share of the class prototypes in the embedding; 0 as in the paper.")
+    blend: float = _option(0.5, "Share of the class prototypes in the embedding; 0 as in the paper.")
     alpha: float = _option(1.0, "Weight of the classification loss (eq. 8).")
     beta: float = _option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
     gamma: float = _option(0.5, "Weight of the cross-modal gap loss (eq. 12).")

@@ -16,6 +16,7 @@ from huse.train.batches import TrainingRows
 from huse.train.forward import Arrays, class_probabilities, features_of, softmax
 from huse.train.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.model_folder import TrainedModel, check_store, load_model
+from huse.train.objectives import WITHOUT_SPACE
 from huse.train.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
 
 DIRECTIONS = (("image", "image"), ("image", "text"), ("text", "image"), ("text", "text"))
@@ -146,10 +147,13 @@ def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
     return float(weights[order[0]])
 
 
-def validation_score(metrics: dict[str, Any]) -> float:
-    """What early stopping maximizes: mean cross-modal mAP, or mean accuracy when a modality is missing."""
+def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
+    """What early stopping maximizes.
+
+    Mean cross-modal mAP; or mean accuracy, when a modality is missing or the objective does not tie them.
+    """
     cross = [metrics["retrieval"][direction]["map"] for direction in ("image_to_text", "text_to_image")]
-    if None not in cross:
+    if None not in cross and objective not in WITHOUT_SPACE:
         return float(np.mean(cross))
     return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
 

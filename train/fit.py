@@ -188,7 +188,7 @@ def search_best(
         for epoch in range(start, training.epochs + 1):
             best.history.append({"phase": "search", **training.epoch(epoch)})
             if len(task.val) and (epoch % every == 0 or epoch == training.epochs):
-                _validate(best, epoch, forward, task.val.take(sample), task.val_labels[sample])
+                _validate(best, epoch, forward, task.val.take(sample), task.val_labels[sample], config.objective)
             if board:
                 board.epoch(best.history[-1])
             bar.update()
@@ -214,10 +214,12 @@ def _sample(n: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(seed).permutation(n)[:VALIDATION_ROWS])
 
 
-def _validate(best: Best, epoch: int, forward: Forward, rows: TrainingRows, labels: NDArray[np.object_]) -> None:
+def _validate(
+    best: Best, epoch: int, forward: Forward, rows: TrainingRows, labels: NDArray[np.object_], objective: str
+) -> None:
     """Measures an epoch on validation rows and remembers it if it is the best so far."""
     metrics = figures(forward(features_of(rows, best.network)), rows, labels, 0.5)
-    best.history[-1]["val_score"] = score = validation_score(metrics)
+    best.history[-1]["val_score"] = score = validation_score(metrics, objective)
     best.history[-1] |= {f"val_{way}_r_at_1": values["r_at_1"] for way, values in metrics["retrieval"].items()}
     if score > best.score:
         best.score, best.weights, best.epoch = score, best.network.get_weights(), epoch

@@ -201,6 +201,15 @@ def test_the_paper_counts_in_steps() -> None:
                              "accuracy": {"image": None, "text": 0.5, "fused": 0.7}}) == pytest.approx(0.6)  # fmt: skip
 
 
+def test_modalities_that_nothing_ties_are_judged_by_their_classes() -> None:
+    metrics = {
+        "retrieval": {way: {"map": 0.3} for way in ("image_to_text", "text_to_image")},
+        "accuracy": {"image": 0.5, "text": 0.6, "fused": 0.7},
+    }
+    assert validation_score(metrics) == pytest.approx(0.3)
+    assert validation_score(metrics, "separate") == pytest.approx(0.6)
+
+
 def test_a_full_device_names_the_way_out(small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")

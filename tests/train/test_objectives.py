@@ -164,7 +164,7 @@ def test_every_objective_trains_and_saves(name: str, small_store: Store, tmp_pat
     labels = sorted(set(small_store.load().label))
     vectors = np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32)
     small_store.write_classes(ClassVectors(labels, labels, vectors, "another encoder"))
-    config = FitConfig(objective=name, dimension=16, hidden_units=32, learning_rate=0.01, epochs=8, refit=False)
+    config = FitConfig(objective=name, dimension=16, hidden_units=32, learning_rate=0.01, epochs=16, refit=False)
     fit_model(small_store.path, tmp_path / "m", config)
     result = evaluate_model(tmp_path / "m", small_store.path)
     if name not in objectives.WITHOUT_SPACE:
