@@ -161,7 +161,7 @@ def _build(faiss: Any, store: Store, gallery: str, kind: str) -> Any:
 
 
 def _empty_hnsw(faiss: Any, dimension: int, dtype: str) -> Any:
-    """HNSW that keeps vectors as the store has them; float16 is 1.4 times faster than float32, in half the memory."""
+    """HNSW that keeps vectors as the store has them; float16 is faster than float32, in half the memory."""
     storage = "SQfp16" if dtype == "float16" else "Flat"
     index = faiss.index_factory(dimension, f"HNSW{NEIGHBORS},{storage}", faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_EFFORT, SEARCH_EFFORT
