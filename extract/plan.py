@@ -26,7 +26,8 @@ def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict
         shard_size: most rows a shard.
 
     Returns:
-        For each shard number the positions in `keys` of its rows. Every position stands exactly once.
+        For each shard number, from 0 on without a gap, the positions in `keys` of its rows. Every position stands
+        exactly once.
     """
     order = np.argsort(keys)
     free = np.ones(len(keys), bool)
@@ -35,13 +36,13 @@ def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict
         rows = _find(shard_keys, keys, order)
         plan[index] = rows[free[rows]]
         free[rows] = False
-    waiting, index = np.flatnonzero(free), 0
+    waiting, index, none = np.flatnonzero(free), 0, order[:0]
     while len(waiting):
-        there = plan.get(index, waiting[:0])
+        there = plan.get(index, none)
         room = max(shard_size - len(there), 0)
         plan[index], waiting = np.concatenate([there, waiting[:room]]), waiting[room:]
         index += 1
-    return dict(sorted(plan.items()))
+    return {index: plan.get(index, none) for index in range(max(plan, default=-1) + 1)}
 
 
 def part_of(plan: Mapping[int, Positions], part: int, parts: int) -> dict[int, Positions]:

@@ -48,6 +48,16 @@ def test_what_others_have_written_changes_nobodys_plan(
     assert plan_shards(names, {**there, **written}, size) == whole
 
 
+@given(stored=stores, keys=manifests, size=sizes, lost=st.sets(st.integers(0, 4)))
+def test_a_lost_shard_leaves_no_gap(stored: list[list[int]], keys: list[int], size: int, lost: set[int]) -> None:
+    names = [str(key) for key in keys]
+    there = {index: [str(key) for key in shard] for index, shard in enumerate(stored) if index not in lost}
+    plan = plan_shards(names, there, size)
+    assert list(plan) == list(range(len(plan)))
+    assert set(there) <= set(plan)
+    assert sorted(row for rows in plan.values() for row in rows) == list(range(len(names)))
+
+
 @given(n=st.integers(0, 60), size=sizes, parts=st.integers(1, 5))
 def test_parts_share_the_plan(n: int, size: int, parts: int) -> None:
     plan = planner.plan_shards(np.array([str(i) for i in range(n)], "S2"), {}, size)

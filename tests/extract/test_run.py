@@ -499,3 +499,16 @@ def test_a_damaged_shard_whose_rows_have_left_the_manifest(
     extract_features(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
     assert Store.open(tmp_path / "s").verify() == {}
     assert set(vectors(tmp_path / "s")) == {f"k{i}" for i in range(8)}
+
+
+def test_a_lost_shard_whose_rows_find_room_elsewhere(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    extract_features(path, tmp_path / "s", CONFIG)
+    write_csv(path, [row for row in read_csv(path) if row["key"] not in ("k0", "k5", "k6", "k7")])
+    Store.open(tmp_path / "s").shard_path(1).unlink()
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").verify() == {}
+    assert set(vectors(tmp_path / "s")) == {"k1", "k2", "k3", "k4", "k8", "k9", "k10", "k11"}
+    assert len(Store.open(tmp_path / "s").read(1)) == 0
