@@ -125,6 +125,7 @@ def _extract(
 def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
     total = embedded = 0
     indices = features.shard_indices()
+    target.write_plan(len(indices))
     with (
         ThreadPoolExecutor(1, "huse-read") as reader,
         WriteBehind(target) as behind,

@@ -113,7 +113,9 @@ def _encoders(manifest: Manifest, config: ExtractConfig, state: State) -> Encode
 def _run_shards(
     manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
 ) -> None:
-    plan = part_of(plan_shards(manifest.digests, _stored_keys(store), config.shard_size), *config.part)
+    whole = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
+    store.write_plan(len(whole))
+    plan = part_of(whole, *config.part)
     summary.rows = sum(map(len, plan.values()))
     config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)

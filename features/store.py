@@ -25,6 +25,7 @@ from huse.features.shard import Attributes, read_attributes, read_columns, read_
 STORE_FILE = "store.json"
 CLASSES_FILE = "classes.h5"
 ENCODER_STATE_FILE = "text_encoder.json"
+PLAN_FILE = "plan.json"
 STORE_VERSION = 1
 FEATURES = "features"
 EMBEDDINGS = "embeddings"
@@ -128,7 +129,12 @@ def remove_store(path: str | Path) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     store = Store.open(path)
-    files = [path / CLASSES_FILE, path / ENCODER_STATE_FILE, *map(store.shard_path, store.shard_indices())]
+    files = [
+        path / CLASSES_FILE,
+        path / ENCODER_STATE_FILE,
+        path / PLAN_FILE,
+        *map(store.shard_path, store.shard_indices()),
+    ]
     files += path.glob(".*.tmp")
     others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
     if others:
@@ -277,13 +283,32 @@ class Store:
         """The keys of shard `index`, in order, without reading its vectors."""
         return list(read_columns(self.shard_path(index), ("key",))["key"])
 
+    def write_plan(self, shards: int) -> None:
+        """Keeps how many shards the store has when the run that fills it is done; all parts of a run say the same."""
+        if shards != self.planned_shards():
+            with replacing(self.path / PLAN_FILE) as temporary:
+                temporary.write_text(json.dumps({"shards": shards}) + "\n", encoding="utf-8")
+
+    def planned_shards(self) -> int:
+        """How many shards there ought to be; 0 when nothing tells.
+
+        Raises:
+            StoreError: the file that tells is damaged.
+        """
+        try:
+            return int(json.loads((self.path / PLAN_FILE).read_text(encoding="utf-8"))["shards"])
+        except FileNotFoundError:
+            return 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.path / PLAN_FILE}: damaged ({error}); delete it, and {MISSING}") from error
+
     def missing_shards(self) -> list[int]:
-        """The numbers that are absent below the highest one there: lost files, or parts of a run not done yet."""
+        """The numbers that are absent: of lost files, or of what an interrupted run or a part has not done yet."""
         there = self.shard_indices()
-        return sorted(set(range(there[-1])) - set(there)) if there else []
+        return sorted(set(range(max([self.planned_shards(), *there]))) - set(there))
 
     def require_whole(self) -> None:
-        """Refuses a store that was never written to, or whose shards are not numbered without a gap.
+        """Refuses a store that was never written to, or that lacks shards.
 
         Raises:
             StoreError: it has no shard, or some are missing.
@@ -292,7 +317,7 @@ class Store:
             raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
         missing = self.missing_shards()
         if missing:
-            of, first = self.shard_indices()[-1] + 1, self.shard_path(missing[0]).name
+            of, first = len(missing) + len(self.shard_indices()), self.shard_path(missing[0]).name
             raise StoreError(
                 f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {MISSING}"
             )

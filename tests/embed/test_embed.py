@@ -15,7 +15,7 @@ from huse.embed.batch import embed_source
 from huse.embed.files import fused_vectors
 from huse.embed.search import search_embeddings
 from huse.extract.job import ExtractConfig
-from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError
+from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.config import FitConfig
@@ -65,6 +65,9 @@ def test_changed_rows_and_removed_shards_follow_the_source(few_store: Path, few_
     embed_source(few_model, source, tmp_path / "out")
     store = Store.open(source)
     store.shard_path(4).unlink()
+    with pytest.raises(StoreError, match="shards are missing, 1 of 5"):
+        embed_source(few_model, source, tmp_path / "out")
+    store.write_plan(4)
     rows = store.read(1)
     rows.text_digest[3] += 1
     rows.text[3] = rows.text[4]

@@ -168,6 +168,8 @@ def test_an_interrupted_run_loses_the_shard_in_flight_only(
     with pytest.raises(KeyboardInterrupt):
         extract_features(path, tmp_path / "s", CONFIG)
     assert Store.open(tmp_path / "s").shard_indices() == [0, 1]
+    with pytest.raises(StoreError, match=r"shards are missing, 1 of 3, the first is shard-00002\.h5"):
+        Store.open(tmp_path / "s").load()
     monkeypatch.setattr(ColorEncoder, "encode", encode)
     summary = extract_features(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (4, 8)
@@ -474,8 +476,10 @@ def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: tuple[
     assert (summary.rows, summary.encoded) == (4, 4)
     store = Store.open(tmp_path / "s")
     assert store.read_classes() is None
-    assert "missing; run the command" in store.verify()["shard-00000.h5"]
-    with pytest.raises(StoreError, match=r"shards are missing, 1 of 2, the first is shard-00000\.h5"):
+    problems = store.verify()
+    assert list(problems) == ["shard-00000.h5", "shard-00002.h5"]
+    assert "missing; run the command" in problems["shard-00000.h5"]
+    with pytest.raises(StoreError, match=r"shards are missing, 2 of 3, the first is shard-00000\.h5"):
         store.load()
     assert extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2))).rows == 6
     assert list(store.load().key) == [f"k{i}" for i in range(10)]

@@ -104,3 +104,14 @@ def test_zero_rows_are_legal(tmp_path: Path) -> None:
     store.write(0, random_rows(5).take(np.zeros(5, bool)))
     assert len(store.load()) == 0
     assert store.inspect()["rows"] == 0
+
+
+def test_the_plan_tells_what_is_missing_at_the_end(small_store: Store) -> None:
+    assert (small_store.planned_shards(), small_store.missing_shards()) == (0, [])
+    small_store.write_plan(3)
+    assert small_store.missing_shards() == []
+    small_store.shard_path(2).unlink()
+    assert list(small_store.verify()) == ["shard-00002.h5"]
+    (small_store.path / "plan.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"plan\.json: damaged .* delete it"):
+        small_store.load()
