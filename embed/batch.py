@@ -89,9 +89,7 @@ def embed_source(
     require_writable(file, fuse, len(trained.network.input))
     out = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if (Path(source) / STORE_FILE).exists():
-        features = Store.open(source, FEATURES)
-        features.require_whole()
-        check_store(trained, features)
+        features = _open_features(trained, source)
         target = _create(trained, out, features.info.shard_size, features.info.dtype)
     else:
         target = _create(trained, out, config.shard_size, config.dtype)
@@ -117,9 +115,14 @@ def _extract(
     )
     folder = target.path / FEATURES_FOLDER
     summary = extract_features(manifest, folder, own, columns, text_state=model.trained.text_state)
-    features = Store.open(folder, FEATURES)
-    check_store(model.trained, features)
-    return features, summary
+    return _open_features(model.trained, folder), summary
+
+
+def _open_features(trained: TrainedModel, path: str | Path) -> Store:
+    features = Store.open(path, FEATURES)
+    features.require_whole()
+    check_store(trained, features)
+    return features
 
 
 def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:

@@ -78,10 +78,9 @@ def extract_features(
             compression=config.compression,
         ),
     )
-    first = config.part[0] == 1  # what belongs to the store as a whole has one writer
-    if first and isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
-        target.write_encoder_state(encoders.text.state())
-    if first:
+    if config.part[0] == 1:  # what belongs to the store as a whole has one writer
+        if isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
+            target.write_encoder_state(encoders.text.state())
         _write_classes(target, texts_of_classes, encoders.text or text_encoder(_text_name(config)))
     summary = ExtractSummary()
     _run_shards(rows, target, encoders, config, summary)

@@ -313,11 +313,11 @@ class Store:
         Raises:
             StoreError: it has no shard, or some are missing.
         """
-        if not self.shard_indices():
+        there, missing = self.shard_indices(), self.missing_shards()
+        if not there:
             raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
-        missing = self.missing_shards()
         if missing:
-            of, first = len(missing) + len(self.shard_indices()), self.shard_path(missing[0]).name
+            of, first = len(missing) + len(there), self.shard_path(missing[0]).name
             raise StoreError(
                 f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {MISSING}"
             )
