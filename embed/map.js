@@ -10,12 +10,12 @@ function drawMap(box, data, onClick) {
   legend.className = "map-legend";
   box.append(canvas, tip, legend);
   const pen = canvas.getContext("2d"), color = new Map(data.legend), hidden = new Set();
-  let scale = 1, left = 0, top = 0, width = 0, height = 0, dragged = null, moved = false, current = null;
+  let scale = 1, left = 0, top = 0, width = 0, height = 0, plot = 0, dragged = null, moved = false, current = null;
   const shows = [true, true];
 
   const place = ([x, y]) => [
     (0.03 + 0.94 * x) * width * scale + left,
-    (0.03 + 0.94 * y) * (height - legend.offsetHeight) * scale + top,
+    (0.03 + 0.94 * y) * plot * scale + top,
   ];
   const visible = point => shows[point[2]] && !hidden.has(data.rows[point[3]].group);
 
@@ -36,6 +36,7 @@ function drawMap(box, data, onClick) {
   function resize() {
     const ratio = window.devicePixelRatio || 1;
     [width, height] = [box.clientWidth, box.clientHeight];
+    plot = height - legend.offsetHeight;
     [canvas.width, canvas.height] = [width * ratio, height * ratio];
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     paint();
