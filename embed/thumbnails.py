@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from huse.extract.images import PictureError, read_picture, to_rgb
+from huse.extract.images import PictureError, read_picture, small_picture
 
 SIDE = 96
 
@@ -21,13 +21,9 @@ def location(uri: str, folder: Path) -> str:
 def thumbnail(uri: str, folder: Path, side: int = SIDE) -> Image.Image | None:
     """A picture within a square of so many pixels, RGB over white; None when it cannot be read."""
     try:
-        with Image.open(io.BytesIO(read_picture(location(uri, folder)))) as picture:
-            picture.draft("RGB", (side, side))
-            small = to_rgb(picture)
-    except (PictureError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return small_picture(read_picture(location(uri, folder)), side)
+    except PictureError:
         return None
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return small
 
 
 def data_uri(uri: str, folder: Path, side: int = SIDE) -> str:
