@@ -19,7 +19,7 @@ def location(uri: str, folder: Path) -> str:
 
 
 def thumbnail(uri: str, folder: Path, side: int = SIDE) -> Image.Image | None:
-    """A picture within a square of so many pixels, RGB over white; None when it cannot be read."""
+    """A picture within a square of so many pixels, turned and over white as encoders see it; None without pixels."""
     try:
         return small_picture(read_picture(location(uri, folder)), side)
     except PictureError:

@@ -2,23 +2,29 @@
 
 One decoder (Pillow) reads every format, so a picture gives the same pixels in whatever file type and on whatever
 machine it comes. Pillow releases the interpreter lock while it decodes and resizes, so a few threads keep an encoder
-busy. A decoded picture is in memory once: what comes after goes band by band.
+busy.
+
+A decoded picture is turned, converted and made small band by band, so that memory follows its pixels once.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import struct
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from huse.extract.modes import to_rgb
+from huse.extract.orientation import Turn, load_as_stored, stored_box, upright_size
 from huse.features.extras import require
 
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
@@ -30,33 +36,35 @@ MAX_PIXELS = 178_956_970
 ENOUGH = 3
 """JPEGs are decoded at the smallest scale that is at least this many times the encoder's size; docs/scaling.md."""
 
+BAND_PIXELS = 1 << 22
+"""Pixels that are turned and converted at a time."""
+
+LONGEST = 1 << 15
+"""Longer sides are averaged first, to no less than `ENOUGH` times the encoder's size."""
+
+MANY = 1 << 25
+"""Pictures of more pixels are decoded one at a time, whatever the number of threads."""
+
 END_OF_JPEG = b"\xff\xd9"
-
-BAND_PIXELS = 1 << 20
-"""Pixels that are flattened and resized at a time."""
-
-TALL = 1 << 14
-"""Rows above which a picture is first averaged over whole numbers of rows, so that memory follows its pixels."""
-
+PNG, PNG_SIZE = b"\x89PNG\r\n\x1a\n", struct.Struct(">16xII")
+JPEG_2000, JPEG_2000_SIZE = b"\xff\x4f\xff\x51", struct.Struct(">8xII")
 NOT_PICTURES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 """What Pillow knows and is no raster, or runs another program."""
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF's orientations and what makes them upright; 5 to 8 exchange height and width."""
+CONTAINERS = ("ICO", "CUR", "ICNS")
+"""Formats that hold whole files of PNG or JPEG 2000, whose size may be another than the outer header tells."""
 
-FROM_THE_END = (3, 4, 7, 8)
-"""Orientations whose first upright row is the last row or column of the file."""
+PNG_SHADES = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies the grays of a PNG of 2 or 4 bits by."""
+
+QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+"""The filter of Python's warnings that leaves out Pillow's."""
+
+Resampling = Image.Resampling
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of damage that Pillow gets over, once for every picture
+
+_alone = threading.Lock()
 
 
 class PictureError(Exception):
@@ -64,9 +72,9 @@ class PictureError(Exception):
 
 
 def allow_pixels(most: int) -> None:
-    """Lets Pillow open pictures of up to this many pixels, in the whole process; `decode_picture` has the limit."""
-    Image.MAX_IMAGE_PIXELS = max(most, MAX_PIXELS)
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    """Lets Pillow open pictures of up to this many pixels, in the whole process; `opened_picture` has the limit."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, most)
 
 
 def read_picture(location: str | Path) -> bytes:
@@ -76,16 +84,24 @@ def read_picture(location: str | Path) -> bytes:
         location: a path, or a URL of any scheme that fsspec knows.
 
     Raises:
-        PictureError: the picture is missing, unreadable or empty.
+        PictureError: the picture is missing, unreadable, empty, or no regular file.
         ExtraError: a URL, and fsspec is not installed.
     """
     try:
-        data = _fetch(str(location)) if "://" in str(location) else Path(location).read_bytes()
+        data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
     except OSError as error:
         raise PictureError(f"{error.strerror or error}: {location}") from error
+    except (ValueError, MemoryError) as error:
+        raise PictureError(f"cannot be read ({_reason(error)}): {str(location)!a}") from error
     if not data:
         raise PictureError(f"empty file: {location}")
     return data
+
+
+def _read(path: Path) -> bytes:
+    if path.is_fifo() or path.is_socket() or path.is_char_device():
+        raise PictureError(f"not a regular file: {path}")  # reading it might never end
+    return path.read_bytes()
 
 
 def _fetch(url: str) -> bytes:
@@ -100,51 +116,87 @@ def _fetch(url: str) -> bytes:
     return data
 
 
+@contextmanager
+def opened_picture(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> Iterator[Image.Image]:
+    """A picture of which the header alone was read: the one place where whatever goes wrong is the picture's fault.
+
+    Pillow's format readers raise almost anything on damaged files: `struct.error`, RuntimeError, MemoryError, ... All
+    that is raised in the block of this context is a PictureError, and Pillow's warnings, which are of damage that it
+    gets over, are not told.
+
+    Args:
+        data: the file's bytes, any format that Pillow reads and decodes itself.
+        max_pixels: a picture of more pixels is refused here, before it is decoded.
+        option: what the message names as that limit.
+
+    Raises:
+        PictureError: not a picture, too large, or anything that happened in the block.
+    """
+    _ignore_warnings()
+    allow_pixels(max_pixels)
+    try:
+        with _open(data) as picture:
+            _require_size(picture.size, max_pixels, option)
+            if picture.format in CONTAINERS:
+                for size in _sizes_within(data):
+                    _require_size(size, max_pixels, option)
+            _mend_transparent_color(picture)
+            yield picture
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError("not a picture in a known format") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(f"too many pixels: {_reason(error)}; allow them by {option}") from error
+    except MemoryError as error:
+        raise PictureError(f"needs more memory than there is; a smaller {option} refuses it at once") from error
+    except Exception as error:
+        raise PictureError(f"cannot be decoded: {_reason(error)}") from error
+
+
 def decode_picture(
-    data: bytes, size: tuple[int, int], max_pixels: int = MAX_PIXELS, recover_truncated: bool = False
+    data: bytes,
+    size: tuple[int, int],
+    max_pixels: int = MAX_PIXELS,
+    recover_truncated: bool = False,
+    option: str = "--max-pixels",
 ) -> NDArray[np.uint8]:
     """Decodes, orients, flattens and resizes one picture.
 
     Args:
-        data: the file's bytes, any raster format that Pillow reads.
+        data: the file's bytes, any format that Pillow reads.
         size: (height, width) in pixels.
         max_pixels: most pixels that are decoded.
         recover_truncated: of a JPEG that was cut off, take what is there; the rest is gray.
+        option: how the caller names `max_pixels`, for the message.
 
     Returns:
         (height, width, 3) uint8 RGB.
 
     Raises:
-        PictureError: not a picture, truncated, damaged, too large, or too much for the memory.
+        PictureError: not a picture, truncated, or too large.
     """
     height, width = size
-    with _opened(data + END_OF_JPEG if recover_truncated else data, max_pixels) as picture:
+    with opened_picture(data + END_OF_JPEG if recover_truncated else data, max_pixels, option) as picture:
         side = ENOUGH * max(size)
         picture.draft(None, (side, side))  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
-        # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
-        across = [band.resize((width, band.height), Image.Resampling.BILINEAR) for band in _upright_bands(picture)]
-        return np.asarray(_joined(across).resize((width, height), Image.Resampling.BILINEAR))
+        return np.asarray(_upright(picture, lambda _: (width, height), Resampling.BILINEAR))
 
 
 def small_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A picture to be shown, turned and flattened as encoders see it.
-
-    Args:
-        data: the file's bytes.
-        side: most pixels of height and width; a smaller picture keeps its size.
-        max_pixels: most pixels that are decoded.
+    """A picture within a square of `side` pixels, as an encoder sees it: turned, in RGB over white.
 
     Raises:
         PictureError: as `decode_picture`.
     """
-    with _opened(data, max_pixels) as picture:
+
+    def within(size: tuple[int, int]) -> tuple[int, int]:
+        scale = min(side / max(size), 1.0)
+        return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+    with opened_picture(data, max_pixels) as picture:
         picture.draft(None, (2 * side, 2 * side))
-        turned = _orientation(picture) in range(5, 9)
-        width, height = picture.size[::-1] if turned else picture.size
-        scale = min(1.0, side / max(width, height))
-        wide = max(1, round(width * scale))
-        across = [band.resize((wide, band.height), Image.Resampling.LANCZOS) for band in _upright_bands(picture)]
-        return _joined(across).resize((wide, max(1, round(height * scale))), Image.Resampling.LANCZOS)
+        return _upright(picture, within, Resampling.LANCZOS)
 
 
 def picture_type(data: bytes, max_pixels: int = MAX_PIXELS) -> str:
@@ -153,30 +205,61 @@ def picture_type(data: bytes, max_pixels: int = MAX_PIXELS) -> str:
     Raises:
         PictureError: as `decode_picture`.
     """
-    with _opened(data, max_pixels) as picture:
+    with opened_picture(data, max_pixels) as picture:
         return Image.MIME.get(picture.format or "", "application/octet-stream")
 
 
-@contextmanager
-def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """The picture in some bytes; whatever is raised while it is used is that picture's fault, and a `PictureError`."""
+def _upright(
+    picture: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, int]], how: Resampling
+) -> Image.Image:
+    """Decodes a picture and makes it upright, RGB and as large as `wanted` says of its upright (width, height)."""
+    with _alone if picture.width * picture.height > MANY else nullcontext():
+        turn = load_as_stored(picture)
+        size = upright_size(picture.im.size, turn)
+        width, height = wanted(size)
+        steps = _step(size[0], width), _step(size[1], height)
+        rows = max(BAND_PIXELS // size[0] // steps[1], 1) * steps[1]
+        # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
+        across = Image.new("RGB", (width, -(-size[1] // steps[1])))
+        for top in range(0, size[1], rows):
+            box = 0, top, size[0], min(top + rows, size[1])
+            band = _band(picture, box, size, turn, steps)
+            across.paste(band.resize((width, band.height), how), (0, top // steps[1]))
+    return across.resize((width, height), how)
+
+
+def _step(length: int, wanted: int) -> int:
+    """How many pixels of a side are averaged to one first; 1 for all but very long ones."""
+    return max(min(-(-length // LONGEST), length // (ENOUGH * wanted)), 1)
+
+
+def _band(
+    picture: Image.Image,
+    box: tuple[int, int, int, int],
+    size: tuple[int, int],
+    turn: Turn | None,
+    steps: tuple[int, int],
+) -> Image.Image:
+    """The rows of a box over the whole width of the upright picture in RGB, averaged over `steps`."""
+    left, top, right, bottom = box
+    columns = max(BAND_PIXELS // (bottom - top) // steps[0], 1) * steps[0]
+    band = Image.new("RGB", (-(-right // steps[0]), -(-(bottom - top) // steps[1])))
+    for left in range(0, right, columns):
+        piece = picture.crop(stored_box((left, top, min(left + columns, right), bottom), size, turn))
+        piece = piece if turn is None else piece.transpose(turn)
+        flat = to_rgb(piece, picture)
+        band.paste(flat if steps == (1, 1) else flat.reduce(steps), (left // steps[0], 0))
+    return band
+
+
+def _open(data: bytes) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
-            if picture.width * picture.height > max_pixels:
-                there = f"{picture.width} x {picture.height}, --max-pixels allows {max_pixels} in all"
-                raise PictureError(f"too many pixels: {there}")
-            yield picture
-    except PictureError:
-        raise
-    except UnidentifiedImageError as error:
-        raise PictureError("not a picture in a known format") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(f"too many pixels: {error}; allow them by --max-pixels") from error
-    except MemoryError as error:
-        raise PictureError("needs more memory than there is; a smaller --max-pixels refuses it at once") from error
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise PictureError(f"cannot be decoded: {reason}") from error
+        return Image.open(io.BytesIO(data), formats=_formats())
+    except Exception:
+        if data[4:8] != b"ftyp" or b"Exif" not in data:
+            raise
+        # no AVIF with broken EXIF is opened: without any, then
+        return Image.open(io.BytesIO(data.replace(b"Exif", b"none")))
 
 
 @cache
@@ -185,38 +268,36 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in NOT_PICTURES)
 
 
-def _orientation(picture: Image.Image) -> int:
-    """The orientation that a picture's EXIF tells, 1 to 8; 1 when it tells none that can be read."""
-    try:
-        value = picture.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # noqa: BLE001 - a damaged EXIF raises anything, and costs no pixel
-        return 1
-    return value if isinstance(value, int) and value in TURNS else 1
+def _ignore_warnings() -> None:
+    """In the whole process: a context for it would hold for all threads, and end in one while another needs it."""
+    if warnings.filters[:1] != [QUIET]:
+        warnings.filterwarnings("ignore", module=QUIET[3].pattern)
 
 
-def _upright_bands(picture: Image.Image) -> Iterator[Image.Image]:
-    """The upright picture in RGB, cut into bands of whole rows, top to bottom."""
-    picture.load()  # before the orientation is asked for: some readers turn the picture themselves, and say so then
-    orientation = _orientation(picture)
-    columns = orientation >= 5
-    height, width = picture.size if columns else picture.size[::-1]
-    average = max(1, height // TALL)
-    step = -(-max(1, BAND_PIXELS // width) // average) * average
-    for top in range(0, height, step):
-        bottom = min(top + step, height)
-        first, last = (height - bottom, height - top) if orientation in FROM_THE_END else (top, bottom)
-        box = (first, 0, last, width) if columns else (0, first, width, last)
-        part = picture if (first, last) == (0, height) else picture.crop(box)
-        band = to_rgb(part.transpose(TURNS[orientation]) if orientation in TURNS else part, picture)
-        yield band.reduce((1, average)) if average > 1 else band
+def _require_size(size: tuple[int, int], limit: int, option: str) -> None:
+    if size[0] * size[1] > limit:
+        raise PictureError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
 
 
-def _joined(bands: list[Image.Image]) -> Image.Image:
-    if len(bands) == 1:
-        return bands[0]
-    whole = Image.new("RGB", (bands[0].width, sum(band.height for band in bands)))
-    top = 0
-    for band in bands:
-        whole.paste(band, (0, top))
-        top += band.height
-    return whole
+def _sizes_within(data: bytes) -> Iterator[tuple[int, int]]:
+    """(width, height) of the PNG and JPEG 2000 files inside another, by their headers."""
+    for mark, layout in ((PNG, PNG_SIZE), (JPEG_2000, JPEG_2000_SIZE)):
+        at = data.find(mark)
+        while 0 <= at <= len(data) - layout.size:
+            yield layout.unpack_from(data, at)
+            at = data.find(mark, at + 1)
+
+
+def _mend_transparent_color(picture: Image.Image) -> None:
+    """A PNG names its transparent color in the bits of the file, where Pillow's pixels have 8."""
+    key = picture.info.get("transparency")
+    kind = picture.tile[0].args if picture.format == "PNG" and isinstance(picture, ImageFile.ImageFile) else ""
+    if isinstance(key, int) and kind in PNG_SHADES:
+        picture.info["transparency"] = key * PNG_SHADES[kind]
+    if isinstance(key, tuple) and kind == "RGB;16B":
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
+
+
+def _reason(error: BaseException) -> str:
+    """The message of any exception in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

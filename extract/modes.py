@@ -1,15 +1,41 @@
-"""A picture of any mode as 8-bit RGB over white."""
+"""A picture of any mode as 8-bit RGB over white.
+
+Which values are black and white in a gray picture of more than 8 bits is told by mode and file, never by its pixels.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
-"""Tags of TIFF."""
+BITS, SAMPLE_FORMAT, PHOTOMETRIC = 258, 339, 262
+"""TIFF tags: bits a sample; 1 unsigned, 2 signed, 3 float; 0 when the lowest value is white."""
+
+FORMATS_OF_16_BITS = ("PNG", "PPM")
+"""Their deep grays may come in Pillow's 32-bit mode."""
+
+
+@dataclass(frozen=True)
+class GrayScale:
+    """The values that are black and white, and whether Pillow's signed integers stand for unsigned ones."""
+
+    black: float
+    white: float
+    unsigned: bool = False
+
+    def to_8_bit(self, picture: Image.Image) -> Image.Image:
+        """Values outside the scale are cut to it, what is no number is black, and a transparent value is white."""
+        values = np.asarray(picture)
+        if self.unsigned:
+            values = values.view(np.uint32)
+        share = (values.astype(np.float64) - self.black) * (255.0 / (self.white - self.black))
+        gray = np.clip(np.rint(np.nan_to_num(share)), 0, 255).astype(np.uint8)
+        key = picture.info.get("transparency")
+        if isinstance(key, int):
+            gray[values == key] = 255
+        return Image.fromarray(gray)
 
 
 def to_rgb(picture: Image.Image, file: Image.Image | None = None) -> Image.Image:
@@ -17,45 +43,39 @@ def to_rgb(picture: Image.Image, file: Image.Image | None = None) -> Image.Image
 
     Args:
         picture: the picture, or a part of one.
-        file: the opened file that it is a part of, which tells what its numbers mean.
+        file: the opened file that it is a part of, which tells what its values mean.
     """
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _deep_to_rgb(picture, white_of(file or picture))
+    scale = gray_scale(file or picture)
+    if scale is not None:
+        picture = scale.to_8_bit(picture)
+    if picture.mode == "La":
+        picture = picture.convert("LA")
     if picture.has_transparency_data:
-        clear = picture.info.get("transparency")
-        if isinstance(clear, tuple) and max(clear) > 255:  # of 16-bit samples, of which Pillow keeps the high bytes
-            picture.info["transparency"] = tuple(value >> 8 for value in clear)
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return picture.convert("RGB")
 
 
-def white_of(file: Image.Image) -> float:
-    """The value that is white in a deep gray picture, by its mode and file format and never by its values.
+def gray_scale(picture: Image.Image) -> GrayScale | None:
+    """The scale of a gray picture of more than 8 bits, None of all others.
 
-    It is 1 for floats, the largest number of a TIFF's samples, and 65535 elsewhere.
+    Floats go from 0 to 1, integers from 0 to the largest that the file's type can hold.
     """
-    if file.mode == "F":
-        return 1.0
-    tags = getattr(file, "tag_v2", None)
-    if tags is None:
-        return 65535.0
-    bits, kind = (_first(tags.get(tag), default) for tag, default in ((BITS_PER_SAMPLE, 16), (SAMPLE_FORMAT, 1)))
-    signed = file.mode == "I" and (kind == 2 or bits >= 32)  # Pillow keeps 32 bits as signed ones
-    return float(2 ** (bits - signed) - 1)
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return None
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return _of_tiff(picture)
+    if picture.mode == "F":
+        return GrayScale(0.0, 1.0)
+    deep = picture.mode == "I" and picture.format not in FORMATS_OF_16_BITS
+    return GrayScale(0.0, 2.0**31 - 1 if deep else 65535.0)
 
 
-def _first(value: Any, default: int) -> int:
-    if isinstance(value, tuple):
-        value = value[0] if value else None
-    return value if isinstance(value, int) and 1 <= value <= 32 else default
-
-
-def _deep_to_rgb(picture: Image.Image, white: float) -> Image.Image:
-    values: NDArray[np.float64] = np.asarray(picture, dtype=np.float64)
-    gray = np.rint(np.clip(np.nan_to_num(values) * (255.0 / white), 0, 255)).astype(np.uint8)
-    clear = picture.info.get("transparency")
-    if isinstance(clear, int):
-        gray = np.where(values == clear, np.uint8(255), gray)
-    return Image.fromarray(gray).convert("RGB")
+def _of_tiff(picture: TiffImagePlugin.TiffImageFile) -> GrayScale:
+    bits, kind = (picture.tag_v2.get(tag, (default,))[0] for tag, default in ((BITS, 16), (SAMPLE_FORMAT, 1)))
+    white = 1.0 if picture.mode == "F" else 2.0 ** (bits - (kind == 2)) - 1
+    unsigned = picture.mode == "I" and kind == 1
+    if picture.tag_v2.get(PHOTOMETRIC) == 0:
+        return GrayScale(white, 0.0, unsigned)
+    return GrayScale(0.0, white, unsigned)

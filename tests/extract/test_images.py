@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import io
-import struct
 import subprocess
 import sys
 import warnings
@@ -11,7 +9,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image
 
 from huse.extract import images
 from huse.extract.images import (
@@ -21,12 +19,10 @@ from huse.extract.images import (
     decode_picture,
     picture_type,
     read_picture,
-    small_picture,
 )
 from huse.extract.modes import to_rgb
 
 SIZE = (16, 24)
-PICTURES = Path(__file__).with_name("pictures")
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -165,105 +161,10 @@ def test_urls_are_read_through_fsspec() -> None:
         read_picture("nonsense://a.png")
 
 
-def written_formats() -> dict[str, bytes]:
-    """A small picture in every raster format that Pillow writes here."""
-    Image.init()
-    written = {}
-    for kind in sorted(set(Image.SAVE) - images.NOT_PICTURES - {"PDF"}):
-        for mode in ("RGB", "RGBA", "P", "L", "I;16", "1"):
-            with contextlib.suppress(Exception), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                data = encoded(gradient().convert("L" if mode == "I;16" else mode).convert(mode), kind)
-                decode_picture(data, SIZE)
-                written[f"{kind} {mode}"] = data
-    return written
-
-
-def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes, of the head more often than of the rest, changed, cut out or doubled."""
-    broken = bytearray(whole)
-    for _ in range(int(rng.integers(1, 9))):
-        at = int(rng.integers(0, min(len(broken), 200) if rng.random() < 0.7 else len(broken)))
-        how = rng.random()
-        if how < 0.8:
-            broken[at] = int(rng.integers(256))
-        elif how < 0.9 and len(broken) > 40:
-            del broken[at : at + int(rng.integers(1, 20))]
-        else:
-            broken[at:at] = broken[at : at + 20]
-    return bytes(broken)
-
-
-@pytest.mark.filterwarnings("ignore")  # Pillow warns of some damage that it gets over
-def test_damage_in_any_format_gives_pixels_or_a_reason() -> None:
-    rng = np.random.default_rng(0)
-    formats = written_formats()
-    assert {"JPEG RGB", "PNG RGBA", "TIFF I;16", "WEBP RGB", "GIF P", "BMP RGB", "PPM L"} <= set(formats)
-    pixels, reasons = 0, []
-    for whole in formats.values():
-        for _ in range(8):
-            try:
-                assert decode_picture(damaged(whole, rng), SIZE, max_pixels=1_000_000).shape == (16, 24, 3)
-                pixels += 1
-            except PictureError as error:
-                reasons.append(str(error))
-    assert pixels > 50
-    assert len(reasons) > 50
-    assert all(reasons)
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("name", "turned"),
-    [("rational_srational_as_long", True), ("orientation_string", False), ("cut_ifd", False)],
-)
-def test_damaged_exif_costs_no_pixel(name: str, turned: bool) -> None:
-    good, data = ((PICTURES / f"{n}.jpg").read_bytes() for n in ("good", name))
-    expected = decode_picture(good, (40, 30))
-    if not turned:
-        expected = np.rot90(expected, 1)
-    np.testing.assert_array_equal(decode_picture(data, expected.shape[:2]), expected)
-
-
-def test_an_avif_with_a_damaged_byte_is_no_picture() -> None:
-    with pytest.raises(PictureError):
-        decode_picture((PICTURES / "damaged.avif").read_bytes(), SIZE)
-
-
-@pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("x"), struct.error("x"), AttributeError("x"), KeyError(1)]
-)
-def test_whatever_a_reader_raises_is_the_pictures_fault(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Image.Image) -> None:
-        raise error
-
-    data = encoded(gradient(), "PNG")
-    monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
-    for use in (lambda: decode_picture(data, SIZE), lambda: small_picture(data, 32)):
-        with pytest.raises(PictureError):
-            use()
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_applied_as_pillow_does_in_bands_too(
-    orientation: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(gradient(), "PNG", exif=exif)
-    with Image.open(io.BytesIO(data)) as picture:
-        upright = ImageOps.exif_transpose(picture)
-    whole = decode_picture(data, (upright.height, upright.width))
-    np.testing.assert_array_equal(whole, np.asarray(upright))
-    assert small_picture(data, 36).size == (36, 24) if orientation < 5 else (24, 36)
-    monkeypatch.setattr(images, "BAND_PIXELS", 500)
-    np.testing.assert_array_equal(decode_picture(data, (upright.height, upright.width)), whole)
-
-
 def test_a_thin_picture_takes_memory_by_its_pixels() -> None:
     script = """
 import io, resource
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image
 from huse.extract.images import decode_picture
 data = io.BytesIO()
 Image.new("L", (1, 1_000_000), 77).save(data, "PNG")
@@ -274,32 +175,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     grown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert int(grown) < 100 * 1024, "KiB"
-
-
-DEEP = {
-    "16-bit PNG": ("PNG", np.uint16, 65535),
-    "16-bit TIFF": ("TIFF", np.uint16, 65535),
-    "32-bit TIFF": ("TIFF", np.int32, 2**31 - 1),
-    "float TIFF": ("TIFF", np.float32, 1.0),
-}
-
-
-@pytest.mark.parametrize("name", DEEP)
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.003])
-def test_brightness_follows_the_values_by_mode_alone(name: str, share: float) -> None:
-    kind, dtype, white = DEEP[name]
-    values = np.linspace(0, share * white, 64).reshape(8, 8).astype(dtype)
-    gray = decode_picture(encoded(Image.fromarray(values), kind), (8, 8))[:, :, 0].ravel().astype(int)
-    np.testing.assert_allclose(gray, np.linspace(0, share * 255, 64), atol=1.01)
-    assert (np.diff(gray) >= 0).all()
-
-
-def test_transparency_of_16_bit_pictures_is_kept() -> None:
-    values = np.full((8, 8), 300, np.uint16)
-    values[4:] = 0
-    gray = decode_picture(encoded(Image.fromarray(values), "PNG", transparency=300), (8, 8))
-    assert (gray[:4] == 255).all()
-    assert (gray[4:] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["script.eps", "drawing.svg", "page.html"])
