@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from huse.embed.projector import export_projector as export_projector
     from huse.embed.saved_model import export_savedmodel as export_savedmodel
     from huse.embed.search import search_embeddings as search_embeddings
-    from huse.extract.job import ExtractConfig as ExtractConfig
+    from huse.extract.config import ExtractConfig as ExtractConfig
     from huse.extract.manifest import Columns as Columns
     from huse.extract.run import extract_features as extract_features
     from huse.features.errors import HuseError as HuseError
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Columns": "huse.extract.manifest",
-    "ExtractConfig": "huse.extract.job",
+    "ExtractConfig": "huse.extract.config",
     "FitConfig": "huse.train.config",
     "HUSE": "huse.train.estimator",
     "HuseError": "huse.features.errors",

@@ -20,7 +20,7 @@ from huse.train.config import FitConfig
 from huse.train.config import preset as preset_of
 
 if TYPE_CHECKING:
-    from huse.extract.job import ExtractConfig, ExtractSummary
+    from huse.extract.config import ExtractConfig, ExtractSummary
     from huse.extract.manifest import Columns
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -132,7 +132,7 @@ def moved_encoder_options(command: Command) -> Command:
         command = click.option(
             f"--{modality}-encoder",
             metavar="NAME",
-            help=f"The model's {modality} encoder, such as hub:FOLDER, if it has moved.",
+            help=f"The model's {modality} encoder, if it has moved, or runs code from outside huse, as hub:FOLDER.",
         )(command)
     return command
 
@@ -219,6 +219,13 @@ def _shown(value: Any) -> str:
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--image-encoder", default="vgg16", show_default=True, metavar="NAME", help="One of huse encoders.")
 @click.option("--text-encoder", default="use", show_default=True, metavar="NAME", help="One of huse encoders.")
+@click.option(
+    "--class-encoder",
+    default="use",
+    show_default=True,
+    metavar="NAME",
+    help="Text encoder of the class names, for the semantic graph.",
+)
 @click.option(
     "--salient-tokens",
     type=click.IntRange(0),
@@ -389,6 +396,7 @@ def compare(
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--fuse", is_flag=True, help="One vector a row, along the sum of its two; OUT is then a file.")
+@click.option("--overwrite", is_flag=True, help="Embed all rows anew, also over another model's; keeps OUT/features.")
 @stage_one_options
 @moved_encoder_options
 @column_options
@@ -399,6 +407,7 @@ def embed(
     source: Path,
     out: Path,
     fuse: bool,
+    overwrite: bool,
     image_encoder: str | None,
     text_encoder: str | None,
     as_json: bool,
@@ -414,7 +423,7 @@ def embed(
 
     config, columns = _stage_one(options)
     loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
-    summary = embed_source(loaded, source, out, config, columns, fuse)
+    summary = embed_source(loaded, source, out, config, columns, fuse, overwrite)
     values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
     if summary.extract:
         values["extract"] = _extract_json(summary.extract)
@@ -837,7 +846,7 @@ def _print(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> N
 
 
 def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
-    from huse.extract.job import ExtractConfig
+    from huse.extract.config import ExtractConfig
     from huse.extract.manifest import Columns
 
     columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
@@ -861,11 +870,13 @@ def _show_extract(summary: ExtractSummary, store: Path) -> None:
     named = summary.failures[:MANY_FAILURES]
     for failure in named:
         click.echo(f"failed: {failure.key}: {failure.reason}")
-    if summary.failed > len(named):
-        click.echo(f"failed: {summary.failed - len(named)} more, listed by huse store failures {store}")
+    more = summary.failed + summary.not_reread - len(named)
+    if more > 0:
+        click.echo(f"failed: {more} more, listed by huse store failures {store}")
     click.echo(
         f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
-        f"{summary.failed} failures, {summary.seconds:.1f} s, {summary.rows_per_s:.1f} rows/s"
+        f"{summary.not_reread} not re-read, {summary.failed} failures, {summary.seconds:.1f} s, "
+        f"{summary.rows_per_s:.1f} rows/s"
     )
     click.echo(
         f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for pictures, "

@@ -35,11 +35,11 @@ from PIL import Image
 from benchmarks.figures import peak_mib, show
 from huse.demo.emoji import unpack_emoji
 from huse.extract import run
+from huse.extract.config import ExtractConfig
 from huse.extract.devices import batch_size_here
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
 from huse.extract.encoders.precision import has_native_bfloat16
 from huse.extract.encoders.vgg16 import load_weights
-from huse.extract.job import ExtractConfig
 from huse.extract.manifest import read_manifest
 from huse.extract.run import extract_features
 

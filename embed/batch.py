@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.embed.files import SUFFIXES, require_writable, write_file
+from huse.embed.index import FOLDER as INDEX_FOLDER
 from huse.embed.model import Model, load
-from huse.extract.job import ExtractConfig, ExtractSummary, ordered
-from huse.extract.manifest import Columns
-from huse.extract.run import extract_features
+from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.job import Encoders
+from huse.extract.manifest import Columns, Manifest, read_manifest
+from huse.extract.readers import Readers
+from huse.extract.run import Extraction, prepare_extraction, require_place
+from huse.features.atomic import replacing_folder
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
+from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, FEATURES, STORE_FILE, Store, StoreInfo
+from huse.features.store import EMBEDDINGS, FEATURES, PLAN_FILE, STORE_FILE, Store, StoreInfo
 from huse.features.write_behind import WriteBehind
 from huse.train.forward import class_probabilities, features_of
 from huse.train.model_folder import TrainedModel, check_store
@@ -61,6 +69,7 @@ def embed_source(
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
     fuse: bool = False,
+    overwrite: bool = False,
 ) -> EmbedSummary:
     """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
 
@@ -75,66 +84,150 @@ def embed_source(
         config: how stage 1 runs, if it does; its encoders are the model's own.
         columns: names of the manifest's columns.
         fuse: one vector a row, in a file; see `fused_vectors`.
+        overwrite: embed all rows anew, also over the embeddings of another model, which stay until the new ones are
+            whole. `out`/features is kept, so that nothing is extracted twice.
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
-        StoreError: shards of the store are missing.
-        QueryError: `out` cannot hold what is asked for, see `require_writable`.
+        StoreError: shards of the store are missing, or `out` cannot be written or holds something else.
+        QueryError: `out` cannot hold what is asked for, see `require_writable`, or is the source.
         ManifestError: `source` is neither a store nor a manifest.
+        ModelError: the model knows nothing of what the source has.
     """
     start = time.perf_counter()
     loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
-    trained = loaded.trained
-    extracted, file = None, Path(out)
-    require_writable(file, fuse, len(trained.network.input))
-    out = file.with_suffix(".store") if file.suffix in SUFFIXES else file
-    if (Path(source) / STORE_FILE).exists():
-        features = _open_features(trained, source)
-        target = _create(trained, out, features.info.shard_size, features.info.dtype)
-    else:
-        target = _create(trained, out, config.shard_size, config.dtype)
-        features, extracted = _extract(loaded, Path(source), target, config, columns)
-    rows, embedded = _embed_shards(trained, features, target)
+    file = Path(out)
+    require_writable(file, fuse, len(loaded.trained.network.input))
+    folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
+    if folder.resolve() == Path(source).resolve():
+        raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
+    stage = _Embedding(loaded, Path(source), folder, config, columns, overwrite)
+    rows, embedded = stage.run()
     if file.suffix in SUFFIXES:
-        write_file(target, file, fuse)
-    return EmbedSummary(target.path, rows, embedded, time.perf_counter() - start, extracted)
+        write_file(Store.open(folder), file, fuse)
+    return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted)
 
 
-def _create(trained: TrainedModel, out: str | Path, shard_size: int, dtype: str) -> Store:
-    specs = (trained.embedding_spec("image"), trained.embedding_spec("text"))
-    return Store.create(out, StoreInfo(EMBEDDINGS, *specs, shard_size, dtype))
+class _Embedding:
+    """A run that nothing speaks against; nothing has been written when it is made."""
+
+    def __init__(
+        self, model: Model, source: Path, out: Path, config: ExtractConfig, columns: Columns, overwrite: bool
+    ) -> None:
+        self.trained = model.trained
+        self.source = source
+        self.out = out
+        self.extracted: ExtractSummary | None = None
+        self._extraction: Extraction | None = None
+        require_place(out)
+        if (source / STORE_FILE).exists():
+            features = self._features().info
+            self._info = _info(self.trained, features.shard_size, features.dtype)
+        else:
+            rows = read_manifest(source, columns)
+            encoders = _encoders(model, rows)
+            self._extraction = prepare_extraction(rows, out / FEATURES_FOLDER, config, encoders=encoders)
+            self._info = _info(self.trained, config.shard_size, config.dtype)
+        self._anew = overwrite and (out / STORE_FILE).exists()
+        require_own(out, self._info, self._anew)
+
+    def run(self) -> tuple[int, int]:
+        """Embeds the rows; returns how many there are, and how many went through the towers."""
+        with locked(self.out):
+            if not self._anew:
+                target = Store.create(self.out, self._info)
+                return embed_shards(self.trained, self._features(), target)
+            features = self._features()
+            with replacing_folder(self.out, overwrite=True) as new:
+                done = embed_shards(self.trained, features, Store.create(new, self._info))
+                _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
+            return done
+
+    def _features(self) -> Store:
+        """The features to embed, extracted first if need be."""
+        if self._extraction is not None:
+            self.extracted = self._extraction.run()
+        features = Store.open(self.source if self._extraction is None else self._extraction.store, FEATURES)
+        features.require_whole()
+        check_store(self.trained, features)
+        return features
 
 
-def _extract(
-    model: Model, manifest: Path, target: Store, config: ExtractConfig, columns: Columns
-) -> tuple[Store, ExtractSummary]:
-    own = replace(
-        config,
-        image_encoder=model.image_encoder_name or config.image_encoder,
-        text_encoder=model.text_encoder_name or config.text_encoder,
-    )
-    folder = target.path / FEATURES_FOLDER
-    summary = extract_features(manifest, folder, own, columns, text_state=model.trained.text_state)
-    return _open_features(model.trained, folder), summary
+def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:
+    return StoreInfo(EMBEDDINGS, trained.embedding_spec("image"), trained.embedding_spec("text"), shard_size, dtype)
 
 
-def _open_features(trained: TrainedModel, path: str | Path) -> Store:
-    features = Store.open(path, FEATURES)
-    features.require_whole()
-    check_store(trained, features)
-    return features
+def _encoders(model: Model, manifest: Manifest) -> Encoders:
+    """The model's own encoders of what both it and the manifest have."""
+    there = {"image": manifest.has_images, "text": manifest.has_texts}
+    known = {modality for modality in there if getattr(model.trained, modality) is not None}
+    used = [modality for modality, has in there.items() if has and modality in known]
+    if not used:
+        raise ModelError(f"{manifest.path}: has no {' or '.join(sorted(known))}, and the model knows nothing else")
+    for modality, has in there.items():
+        if has and modality not in known:
+            warnings.warn(
+                f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
+            )
+    return Encoders(**{modality: model.encoder(modality) for modality in used})
 
 
-def _embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
+def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
+    """Refuses a folder that the embeddings of this model cannot be written to.
+
+    Args:
+        out: the folder; need not be there.
+        info: of the embeddings.
+        overwrite: whether those of another model may be replaced.
+
+    Raises:
+        FingerprintError: it holds the embeddings of another model, and they are not to be replaced.
+        StoreError: it holds something else.
+    """
+    if not (out / STORE_FILE).exists():
+        if out.exists() and any(out.iterdir()):
+            raise StoreError(f"{out}: exists and is not a huse store; name an empty or new folder")
+        return
+    there = Store.open(out, EMBEDDINGS)
+    for modality in ("image", "text"):
+        ours: EncoderSpec | None = getattr(info, modality)
+        theirs: EncoderSpec | None = getattr(there.info, modality)
+        if not overwrite and ours != theirs:
+            raise FingerprintError(
+                f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
+                f"{ours or 'none'}; add --overwrite to embed all rows anew, or name another OUT"
+            )
+    kept = {FEATURES_FOLDER, INDEX_FOLDER, "search.html", STORE_FILE, PLAN_FILE}
+    shards = {there.shard_path(index).name for index in there.shard_indices()}
+    foreign = sorted(e.name for e in out.iterdir() if e.name not in kept | shards and not e.name.startswith("."))
+    if overwrite and foreign:
+        raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")
+
+
+def _link(folder: Path, new: Path) -> None:
+    """The files of a folder in another as well; no bytes are copied where the disk allows it."""
+    if not folder.exists():
+        return
+    new.mkdir()
+    for file in folder.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            try:
+                (new / file.name).hardlink_to(file)
+            except OSError:
+                shutil.copy2(file, new / file.name)
+
+
+def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
+    """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
     total = embedded = 0
     indices = features.shard_indices()
     target.write_plan(len(indices))
     with (
-        ThreadPoolExecutor(1, "huse-read") as reader,
+        Readers(1) as reader,
         WriteBehind(target) as behind,
         tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar,
     ):
-        pairs = ordered(reader, lambda i: (features.read(i), target.read_or_none(i)), indices, READ_AHEAD)
+        pairs = reader.ordered(lambda i: (features.read(i), target.read_or_none(i)), indices, READ_AHEAD)
         for index, (rows, previous) in zip(indices, pairs, strict=True):
             out, new = refreshed(trained, rows, previous)
             if previous is None or not out.holds_the_same_as(previous):

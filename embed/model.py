@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
+from huse.extract.encoders.registry import is_outside
 from huse.extract.images import PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
-from huse.features.encoder_spec import require_same
-from huse.features.errors import ModelError, QueryError
+from huse.features.encoder_spec import EncoderSpec, require_same
+from huse.features.errors import FingerprintError, ModelError, QueryError
 from huse.train.forward import Arrays, softmax
 from huse.train.model_folder import TrainedModel, load_model
 
@@ -37,8 +39,9 @@ class Model:
         trained: the towers.
         image_weights: weights file of the image encoder, when it is not the bundled one.
         precision: arithmetic of the image encoder.
-        image_encoder: name of the image encoder, when it has moved since the features were extracted.
-        text_encoder: name of the text encoder, in the same case.
+        image_encoder: name of the image encoder, when it has moved since the features were extracted, or runs code from
+            outside huse, such as ``hub:FOLDER``: naming it is the consent to run it.
+        text_encoder: name of the text encoder, in the same cases.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class Model:
         text_encoder: str | None = None,
     ) -> None:
         self.trained = trained
-        self.image_encoder_name = image_encoder or (trained.image.known_as if trained.image else None)
-        self.text_encoder_name = text_encoder or (trained.text.known_as if trained.text else None)
+        self._named = {"image": image_encoder, "text": text_encoder}
         self._image_weights = image_weights
         self._precision = precision
+        self._once = RLock()
+        self._made: dict[str, Any] = {}
+        self._warm: set[str] = set()
 
     @property
     def classes(self) -> list[str]:
@@ -123,44 +128,71 @@ class Model:
         return hits
 
     def encoders(self) -> dict[str, ImageEncoder | TextEncoder]:
-        """The frozen encoders of the model, by ``image`` and ``text``.
+        """The frozen encoders of the model, by ``image`` and ``text``; errors as `encoder`."""
+        return {m: self.encoder(m) for m in ("image", "text") if getattr(self.trained, m) is not None}
+
+    def encoder(self, modality: str) -> Any:
+        """The frozen encoder of ``image`` or ``text``, made once whatever threads ask for it.
 
         Raises:
-            EncoderError: one cannot be made on this machine.
-            FingerprintError: one is another than the model was trained on.
+            ModelError: the model has no such tower; or the encoder runs code from outside huse, and only the model
+                names it.
+            EncoderError: it cannot be made on this machine.
+            FingerprintError: it is another than the model was trained on.
         """
-        made: dict[str, ImageEncoder | TextEncoder] = {}
-        if self.trained.image is not None:
-            made["image"] = self._image_encoder
-        if self.trained.text is not None:
-            made["text"] = self._text_encoder
-        return made
+        spec: EncoderSpec | None = getattr(self.trained, modality)
+        if spec is None:
+            other = {"image": "texts", "text": "pictures"}[modality]
+            raise ModelError(f"this model was trained on {other} alone; it has no {modality} tower")
+        with self._once:
+            if modality not in self._made:
+                self._made[modality] = self._make(modality, spec)
+            return self._made[modality]
 
-    @cached_property
-    def _text_encoder(self) -> TextEncoder:
-        if self.trained.text is None:
-            raise ModelError("this model was trained on pictures alone; it has no text tower")
-        encoder = text_encoder(self.text_encoder_name or "", self.trained.text_state)
-        require_same(self.trained.text, encoder.spec, "text: the model and this installation")
+    def warm(self) -> None:
+        """Builds all that the first query would wait for: the encoders' networks and the towers."""
+        for modality in self.encoders():
+            self._ready(modality)
+
+    def _make(self, modality: str, spec: EncoderSpec) -> Any:
+        name = self._named[modality]
+        if name is None and is_outside(spec.known_as):
+            raise ModelError(
+                f"the model names the {modality} encoder {spec.known_as}, which runs code from outside huse; if you "
+                f"trust it, name it too: --{modality}-encoder {spec.known_as}"
+            )
+        name = name or spec.known_as
+        encoder: Any
+        if modality == "image":
+            encoder = image_encoder(name, self._image_weights, self._precision)
+        else:
+            encoder = text_encoder(name, self.trained.text_state)
+        where = f"{modality}: the model and this installation"
+        files = getattr(encoder, "files_digest", None)  # of code from outside: compared before any of it runs
+        if files is not None and files != spec.weights:
+            raise FingerprintError(f"{where}: the files of {name} are not those of {spec}; name the right ones")
+        require_same(spec, encoder.spec, where)
         return encoder
 
-    @cached_property
-    def _image_encoder(self) -> ImageEncoder:
-        if self.trained.image is None:
-            raise ModelError("this model was trained on texts alone; it has no image tower")
-        encoder = image_encoder(self.image_encoder_name or "", self._image_weights, self._precision)
-        require_same(self.trained.image, encoder.spec, "image: the model and this installation")
+    def _ready(self, modality: str) -> Any:
+        """The encoder, its network built: encoders build theirs at the first use, which two threads could do twice."""
+        with self._once:
+            encoder = self.encoder(modality)
+            if modality not in self._warm:
+                one = ["a"] if modality == "text" else np.zeros((1, *encoder.input_size, 3), np.uint8)
+                self._towers(modality, encoder.encode(one))
+                self._warm.add(modality)
         return encoder
 
     def _texts(self, texts: Sequence[str]) -> Arrays:
-        encoder = self._text_encoder
+        encoder = self._ready("text")
         cleaned = [clean_text(text) for text in texts]
         if "" in cleaned:
             raise QueryError(f"text {cleaned.index('')} of {len(cleaned)} is empty; give it words")
         return self._towers("text", encoder.encode(cleaned))
 
     def _images(self, images: Sequence[str | Path | bytes]) -> Arrays:
-        encoder = self._image_encoder
+        encoder = self._ready("image")
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
             pixels = [_pixels(image, encoder.input_size) for image in images[start : start + BATCH]]
@@ -190,8 +222,8 @@ def load(
         folder: the model.
         image_weights: the weights file given to `huse extract`, if one was.
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
-        image_encoder: name of the image encoder, such as ``hub:FOLDER``, when it has moved since it was used.
-        text_encoder: name of the text encoder, in the same case.
+        image_encoder: name of the image encoder, such as ``hub:FOLDER``; see `Model`.
+        text_encoder: name of the text encoder; see `Model`.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.

@@ -1,30 +1,33 @@
-"""Stage 1 from end to end: a manifest is planned, its shards are filled one after the other and written behind."""
+"""Stage 1 from end to end: a manifest is planned, its shards are filled one after the other and written behind.
+
+All that can be refused is refused by `prepare_extraction`, which touches nothing; `Extraction.run` then writes.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.extract.class_names import write_class_names
+from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.devices import CPU_BATCH, batch_size_here
-from huse.extract.encoders import FittedEncoder, State, TextEncoder, image_encoder, text_encoder
+from huse.extract.encoders import FittedEncoder, State, image_encoder, text_encoder
 from huse.extract.encoders.registry import with_salient_tokens
 from huse.extract.images import allow_pixels
-from huse.extract.job import Encoders, ExtractConfig, ExtractSummary, ShardJob
+from huse.extract.job import Encoders, ShardJob
 from huse.extract.manifest import Columns, Manifest, class_texts, key_digests, read_manifest
 from huse.extract.plan import part_of, plan_shards
+from huse.extract.readers import Readers
 from huse.features.errors import ExtractionError, ShardError, StoreError
-from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, read_encoder_state, remove_store
+from huse.features.lock import locked
+from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
 from huse.features.write_behind import WriteBehind
-
-FEW_FAILURES = 10
-"""The default failure rate is not judged below this many failures: a handful is never a rate."""
 
 
 def extract_features(
@@ -33,20 +36,22 @@ def extract_features(
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
     overwrite: bool = False,
-    text_state: State = None,
+    encoders: Encoders | None = None,
 ) -> ExtractSummary:
     """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
 
     A store that is there is brought to the manifest: stored rows whose picture and text are unchanged are kept, the
-    others are encoded, rows no longer in the manifest are dropped.
+    others are encoded, rows no longer in the manifest are dropped. A stored vector gives way to a newer one only: when
+    its picture cannot be read or decoded any more, the row keeps it and has a failure that says so.
 
     Args:
         manifest: a table or a folder of pictures, see `read_manifest`.
         store: folder of the store, made if it is not there.
         config: encoders, shards and arithmetic.
         columns: names of the manifest's columns.
-        overwrite: remove a store that is there, and begin anew; not for one part of several.
-        text_state: what a fitted text encoder has learned; by default what the store has, else it learns now.
+        overwrite: remove a store that is there, and begin anew; not for one part of several. It goes when all that can
+            be refused has been checked, and the encoders work.
+        encoders: the encoders, in place of those that `config` names.
 
     Returns:
         What was done and what failed.
@@ -54,59 +59,151 @@ def extract_features(
     Raises:
         ManifestError: the manifest cannot be right as a whole.
         FingerprintError: the store there was made by other encoders.
-        ExtractionError: every row failed, or more than the allowed share; the store is complete all the same. Or one
-            row failed, where that stops the run.
-        StoreError: the folder is not a store, or has other values than `config`; or there is no such part.
+        EncoderError: there is no such encoder, or its weights cannot be read.
+        ExtractionError: every row failed, or more than the allowed share failed or could not be re-read; the store is
+            complete all the same. Or one row failed, where that stops the run.
+        StoreError: the folder is not a store, cannot be written, holds the manifest, or has other values than
+            `config`; or these are no values; or there is no such part.
     """
-    start = time.perf_counter()
-    _require_part(*config.part, overwrite)
+    config.require_valid(overwrite)
+    require_place(store)
     rows = read_manifest(manifest, columns)
-    texts_of_classes = class_texts(rows.labels, config.class_text)
+    return prepare_extraction(rows, store, config, overwrite, encoders).run()
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A run of stage 1 that nothing speaks against; nothing has been written yet.
+
+    Attributes:
+        manifest: the rows.
+        store: folder to fill.
+        info: what holds for the store.
+        encoders: fitted, where they learn.
+        class_texts: the text that stands for each class.
+        config: encoders, shards and arithmetic.
+        overwrite: remove the store that is there first.
+    """
+
+    manifest: Manifest
+    store: Path
+    info: StoreInfo
+    encoders: Encoders
+    class_texts: dict[str, str]
+    config: ExtractConfig
+    overwrite: bool = False
+
+    def run(self) -> ExtractSummary:
+        """Fills the store, alone with its part of it; errors as `extract_features`."""
+        start = time.perf_counter()
+        part, parts = self.config.part
+        with locked(self.store, f"part-{part}-of-{parts}" if parts > 1 else ""):
+            target = self._open()
+            if part == 1:  # what belongs to the store as a whole has one writer
+                self._write_companions(target)
+            summary = ExtractSummary()
+            _run_shards(self.manifest, target, self.encoders, self.config, summary)
+        summary.seconds = time.perf_counter() - start
+        _judge(summary, target, self.config)
+        return summary
+
+    def _open(self) -> Store:
+        if self.overwrite and self.store.exists():
+            _prove(self.encoders)
+            remove_store(self.store)
+        return Store.create(self.store, self.info)
+
+    def _write_companions(self, target: Store) -> None:
+        text = self.encoders.text
+        if isinstance(text, FittedEncoder) and text.state() != read_encoder_state(self.store):
+            target.write_encoder_state(text.state())
+        if self.encoders.classes is not None:
+            write_class_names(target, self.class_texts, self.encoders.classes, text)
+
+
+def prepare_extraction(
+    manifest: Manifest,
+    store: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    overwrite: bool = False,
+    encoders: Encoders | None = None,
+) -> Extraction:
+    """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
+    store = Path(store)
+    config.require_valid(overwrite)
+    require_place(store)
+    _require_apart(manifest.path, store, overwrite)
+    texts = class_texts(manifest.labels, config.class_text)
     allow_pixels(config.max_pixels)
-    if overwrite:
-        remove_store(store)
-    known = read_encoder_state(Path(store))
-    encoders = _encoders(rows, config, known if text_state is None else text_state)
-    target = Store.create(
-        store,
-        StoreInfo(
-            kind=FEATURES,
-            image=encoders.image.spec if encoders.image else None,
-            text=encoders.text.spec if encoders.text else None,
-            shard_size=config.shard_size,
-            dtype=config.dtype,
-            compression=config.compression,
-        ),
+    known = None if overwrite else read_encoder_state(store)
+    made = encoders_of(manifest, config, known) if encoders is None else encoders
+    used = Encoders(
+        made.image if manifest.has_images else None, made.text if manifest.has_texts else None, made.classes
     )
-    if config.part[0] == 1:  # what belongs to the store as a whole has one writer
-        if isinstance(encoders.text, FittedEncoder) and encoders.text.state() != known:
-            target.write_encoder_state(encoders.text.state())
-        _write_classes(target, texts_of_classes, encoders.text or text_encoder(_text_name(config)))
-    summary = ExtractSummary()
-    _run_shards(rows, target, encoders, config, summary)
-    summary.seconds = time.perf_counter() - start
-    _judge_failures(summary, target, config)
-    return summary
+    info = StoreInfo(
+        kind=FEATURES,
+        image=used.image.spec if used.image else None,
+        text=used.text.spec if used.text else None,
+        shard_size=config.shard_size,
+        dtype=config.dtype,
+        compression=config.compression,
+    )
+    if overwrite:
+        removable_files(store)
+    elif store.exists() and any(store.iterdir()):
+        Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
+    return Extraction(manifest, store, info, used, texts, config, overwrite)
 
 
-def _require_part(part: int, parts: int, overwrite: bool) -> None:
-    if not 1 <= part <= parts:
-        raise StoreError(f"there is no part {part}/{parts}; parts are 1/{parts} to {parts}/{parts}")
-    if overwrite and parts > 1:
-        raise StoreError("--overwrite would delete what the other parts have written; delete the store, then run all")
+def require_place(folder: str | Path) -> None:
+    """Refuses a folder that cannot be made or written.
+
+    Raises:
+        StoreError: it or something above it is a file, or must not be written by this user.
+    """
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise StoreError(f"{folder}: {there} is a file; name an empty or new folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder}: {there} cannot be written by this user; name another folder")
 
 
-def _text_name(config: ExtractConfig) -> str:
-    return with_salient_tokens(config.text_encoder, config.salient_tokens)
+def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
+    ours, theirs = store.resolve(), manifest.resolve()
+    if ours == theirs or (overwrite and ours in theirs.parents):
+        raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
 
 
-def _encoders(manifest: Manifest, config: ExtractConfig, state: State) -> Encoders:
-    """The encoders that the manifest's columns need; one that learns does so from the texts that are not test rows."""
+def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) -> Encoders:
+    """The encoders that a manifest's columns and labels need, by the names in `config`.
+
+    One that learns does so from the texts that are not test rows.
+
+    Args:
+        manifest: the rows.
+        config: the names.
+        state: what the text encoder has learned; None to let it learn.
+    """
+    name = with_salient_tokens(config.text_encoder, config.salient_tokens)
     image = image_encoder(config.image_encoder, config.image_weights, config.precision) if manifest.has_images else None
-    text = text_encoder(_text_name(config), state) if manifest.has_texts else None
+    text = text_encoder(name, state) if manifest.has_texts else None
     if isinstance(text, FittedEncoder) and state is None:
         text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
-    return Encoders(image, text)
+    if not manifest.labels:
+        return Encoders(image, text)
+    classes = text if text and config.class_encoder == config.text_encoder else text_encoder(config.class_encoder)
+    return Encoders(image, text, classes)
+
+
+def _prove(encoders: Encoders) -> None:
+    """Lets every encoder encode something, so that one that cannot is known before a store is deleted."""
+    if encoders.image is not None:
+        encoders.image.encode(np.zeros((1, *encoders.image.input_size, 3), np.uint8))
+    for encoder in (encoders.text, encoders.classes):
+        if encoder is not None:
+            encoder.encode(["a"])
 
 
 def _run_shards(
@@ -119,15 +216,13 @@ def _run_shards(
     config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
-        ThreadPoolExecutor(workers, "huse-read") as readers,
+        Readers(workers) as readers,
         WriteBehind(store) as behind,
         tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
     ):
         for index, positions in plan.items():
             previous = store.read_or_none(index)
-            shard = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary)
-            rows = shard.run(readers, bar)
-            summary.add_failures(rows.failures)
+            rows = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary).run(readers, bar)
             if previous is not None and rows.holds_the_same_as(previous):
                 continue
             behind.write(index, rows)
@@ -143,15 +238,6 @@ def _batch_size(encoders: Encoders, wanted: int) -> int:
     return -(-(wanted or batch_size_here()) // block) * block
 
 
-def _write_classes(store: Store, texts: dict[str, str], encoder: TextEncoder) -> None:
-    existing = store.read_classes()
-    labels = sorted(texts)
-    wanted = [texts[label] for label in labels]
-    if not labels or (existing is not None and (existing.labels, existing.texts) == (labels, wanted)):
-        return
-    store.write_classes(ClassVectors(labels, wanted, encoder.encode(wanted), str(encoder.spec)))
-
-
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     keys: dict[int, NDArray[np.bytes_]] = {}
     for index in store.shard_indices():
@@ -162,17 +248,19 @@ def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     return keys
 
 
-def _judge_failures(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:
-    failed = summary.failed
-    if not failed:
-        return
+def _judge(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:
+    """Raises when too many rows failed, or too many could not be read again."""
+    failed, unread, rows = summary.failed, summary.not_reread, summary.rows
     see = f"huse store failures {store.path} lists them"
-    if failed == summary.rows and not any(rows.has_text.any() or rows.has_image.any() for rows in store):
+    limit = f"more than --max-failure-rate {0.1 if config.max_failure_rate is None else config.max_failure_rate:g}"
+    if failed and failed == rows and not any(part.has_text.any() or part.has_image.any() for part in store):
         raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}", summary)
-    allowed = config.max_failure_rate
-    if allowed is None:
-        allowed = 0.1 if failed >= FEW_FAILURES else 1.0
-    if failed > allowed * summary.rows:
+    if not config.allowed(rows, failed):
+        raise ExtractionError(f"{failed} of {rows} rows failed, {limit}; {see}", summary)
+    none = unread == rows and config.max_failure_rate is None
+    if unread and (none or not config.allowed(rows, unread)):
         raise ExtractionError(
-            f"{failed} of {summary.rows} rows failed, more than --max-failure-rate {allowed:g}; {see}", summary
+            f"{unread} of {rows} rows could not be re-read, {limit}; they keep their vectors, and "
+            f"running again takes them up; {see}",
+            summary,
         )

@@ -12,7 +12,7 @@ from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
 from huse.features.folders import require_empty
 from huse.features.rows import Rows
-from huse.features.store import ClassVectors, Store, read_encoder_state
+from huse.features.store import CLASS_FILES, ClassVectors, Store, read_encoder_state
 
 NO_SPLIT = "unsplit"
 """Folder of the rows without a split."""
@@ -46,10 +46,9 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             there = f"{store.path} holds {store.info.kind} as {store.info.dtype}"
             raise StoreError(f"{there}, {first.path} {first.info.kind} as {first.info.dtype}; they do not mix")
     _require_unique(stores)
-    classes = _merged_classes(stores)
+    classes = {name: _merged_classes(stores, name) for name in CLASS_FILES}
     target = _new(out, first)
-    if classes is not None:
-        target.write_classes(classes)
+    _write_classes(target, classes)
     return target.write_all(_shards(stores, "merge"))
 
 
@@ -78,9 +77,7 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
     written = {}
     for number, name in enumerate(tqdm(names, desc="split", unit="store", disable=None)):
         target = _new(Path(out) / name, store)
-        classes = store.read_classes()
-        if classes is not None:
-            target.write_classes(classes)
+        _write_classes(target, {name: store.read_classes(name) for name in CLASS_FILES})
         chosen = _of_split(store, name) if bounds is None else _between(store, bounds[number], bounds[number + 1])
         written[name] = target.write_all(chosen)
     return written
@@ -114,9 +111,15 @@ def _require_unique(stores: Sequence[Store]) -> None:
                 home[key] = store.path
 
 
-def _merged_classes(stores: Sequence[Store]) -> ClassVectors | None:
+def _write_classes(target: Store, classes: dict[str, ClassVectors | None]) -> None:
+    for name, vectors in classes.items():
+        if vectors is not None:
+            target.write_classes(vectors, name)
+
+
+def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
     """The classes of all stores; None when one has rows but no class vectors."""
-    found = [store.read_classes() for store in stores]
+    found = [store.read_classes(name) for store in stores]
     known = [classes for classes in found if classes is not None]
     if len(known) < len(found) or len({classes.encoder for classes in known}) > 1:
         return None

@@ -43,8 +43,6 @@ def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "fl
     """
     arrays = _to_arrays(rows, np.dtype(dtype), path)
     stored = {**attributes, "format_version": FORMAT_VERSION, "rows": len(rows)}
-    for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a run that was killed while it wrote this shard
-        left.unlink(missing_ok=True)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in arrays.items():
             _write_dataset(file, name, array, compression)

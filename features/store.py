@@ -24,6 +24,9 @@ from huse.features.shard import Attributes, read_attributes, read_columns, read_
 
 STORE_FILE = "store.json"
 CLASSES_FILE = "classes.h5"
+CLASS_TEXTS_FILE = "class_texts.h5"
+"""Class names by the store's text encoder, where that of `CLASSES_FILE` is another."""
+CLASS_FILES = (CLASSES_FILE, CLASS_TEXTS_FILE)
 ENCODER_STATE_FILE = "text_encoder.json"
 PLAN_FILE = "plan.json"
 STORE_VERSION = 1
@@ -120,28 +123,28 @@ def read_encoder_state(path: Path) -> Any:
 
 
 def remove_store(path: str | Path) -> None:
-    """Deletes a store, its own files alone.
+    """Deletes a store, its own files alone; errors as `removable_files`."""
+    # store.json goes last: as long as anything is left, the folder is known as a store
+    for file in removable_files(path):
+        file.unlink(missing_ok=True)
+
+
+def removable_files(path: str | Path) -> list[Path]:
+    """The files of a store that is to be deleted, store.json last; none when nothing is there.
 
     Raises:
-        StoreError: the folder is there and holds no store, or something else too; then nothing is deleted.
+        StoreError: the folder is there and holds no store, or something else too.
     """
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
+        return []
     store = Store.open(path)
-    files = [
-        path / CLASSES_FILE,
-        path / ENCODER_STATE_FILE,
-        path / PLAN_FILE,
-        *map(store.shard_path, store.shard_indices()),
-    ]
-    files += path.glob(".*.tmp")
+    names = (*CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE)
+    files = [*(path / name for name in names), *map(store.shard_path, store.shard_indices()), *path.glob(".*.tmp")]
     others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
     if others:
         raise StoreError(f"{path}: holds {others[0]!r} too, which is no part of a store; move it away")
-    # store.json goes last: as long as anything is left, the folder is known as a store
-    for file in (*files, path / STORE_FILE):
-        file.unlink(missing_ok=True)
+    return [*files, path / STORE_FILE]
 
 
 class Store:
@@ -354,23 +357,31 @@ class Store:
                 problems[self.shard_path(index).name] = str(error)
         return problems
 
-    def write_classes(self, classes: ClassVectors) -> None:
-        """Keeps the class vectors beside the shards."""
+    def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
+        """Keeps the class vectors beside the shards, in `CLASSES_FILE` or `CLASS_TEXTS_FILE`."""
         rows = Rows.empty(len(classes.labels), 0, classes.vectors.shape[1])
         rows.key[:] = classes.labels
         rows.caption[:] = classes.texts
         rows.text = classes.vectors
         rows.has_text[:] = True
-        write_shard(self.path / CLASSES_FILE, rows, {"kind": "classes", "encoder": classes.encoder}, "float32")
+        write_shard(self.path / name, rows, {"kind": "classes", "encoder": classes.encoder}, "float32")
 
-    def read_classes(self) -> ClassVectors | None:
-        """The class vectors, or None when the store has none (features made elsewhere)."""
-        if not (self.path / CLASSES_FILE).exists():
+    def read_classes(self, name: str = CLASSES_FILE) -> ClassVectors | None:
+        """The class vectors for the semantic graph, or None when the store has none (features made elsewhere)."""
+        if not (self.path / name).exists():
             return None
-        rows, attributes = read_shard(self.path / CLASSES_FILE)
+        rows, attributes = read_shard(self.path / name)
         return ClassVectors(
             list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"])
         )
+
+    def read_class_texts(self) -> ClassVectors | None:
+        """The class names as vectors of the store's own text encoder, to train on; None when there are none."""
+        for name in CLASS_FILES:
+            classes = self.read_classes(name)
+            if classes is not None and classes.encoder == str(self.info.text):
+                return classes
+        return None
 
     def write_encoder_state(self, state: Any) -> None:
         """Keeps what a fitted text encoder has learned, as JSON."""

@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from samples import random_store, read_csv, write_csv
 
 from huse.demo.emoji import unpack_emoji
-from huse.extract.job import ExtractConfig
+from huse.extract.config import ExtractConfig
 from huse.extract.run import extract_features
 from huse.features.store import Store
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import FitError
 from huse.features.shard import read_attributes
-from huse.features.store import Store
+from huse.features.store import ClassVectors, Store
 from huse.train.batches import TrainingData, TrainingRows, hold_out, with_texts
 from huse.train.catalog import Catalog
 from huse.train.config import FitConfig
@@ -153,7 +153,7 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "names")
         classes=classes,
         graph=graph,
         class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
-        data=_open(store, catalog, _class_texts(store, vectors), config),
+        data=_open(store, catalog, _class_texts(store, classes), config),
         given=np.flatnonzero(catalog.of_split("train", "")),
         given_val=np.flatnonzero(catalog.of_split("val")),
         digest=_digest(store, graph, vectors),
@@ -203,19 +203,22 @@ def _require_classes(labels: Numbers, where: str) -> None:
 
 def _class_vectors(store: Store, classes: list[str]) -> NDArray[np.float32] | None:
     """Vectors of the class names in the order of the classes; None when the store does not have them all."""
-    stored = store.read_classes()
+    return _in_order(store.read_classes(), classes)
+
+
+def _class_texts(store: Store, classes: list[str]) -> NDArray[np.float32]:
+    """The class names as texts to train on; none where they are not of the text encoder."""
+    vectors = _in_order(store.read_class_texts(), classes)
+    return (
+        np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32) if vectors is None else vectors
+    )
+
+
+def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.float32] | None:
     number = {label: i for i, label in enumerate(stored.labels)} if stored else {}
     if stored is None or not set(classes) <= set(number):
         return None
     return stored.vectors[[number[label] for label in classes]]
-
-
-def _class_texts(store: Store, vectors: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """The class names as texts to train on; none where they are not of the text encoder."""
-    stored = store.read_classes()
-    if vectors is None or stored is None or stored.encoder != str(store.info.text):
-        return np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32)
-    return vectors
 
 
 def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32], config: FitConfig) -> TrainingData:

@@ -45,16 +45,31 @@ class BertEncoder:
         return [saved_model.load(folder) for folder in self.folders]
 
     @cached_property
-    def spec(self) -> EncoderSpec:
-        """The spec; its digest covers both models' files, their handles are not part of the fingerprint."""
+    def files_digest(self) -> str:
+        """SHA-256 over the files of both models; taking it runs nothing."""
         digests = " ".join(saved_model.digest(folder) for folder in self.folders)
+        return hashlib.sha256(digests.encode()).hexdigest()
+
+    @property
+    def _dimension(self) -> int:
+        """What the encoder's graph tells of the length of its vectors; 0 for nothing."""
+        shapes = saved_model.output_shapes(saved_model.read_graph(self.folders[1]))
+        layers = [shape[-1] for name, shape in shapes.items() if name.startswith("encoder_outputs/") and shape]
+        return sum(layers[-LAYERS:]) if len(layers) >= LAYERS and min(layers) > 0 else 0
+
+    @cached_property
+    def spec(self) -> EncoderSpec:
+        """The spec; its digest covers both models' files, their handles are not part of the fingerprint.
+
+        The models are run only if the encoder's graph does not tell the length of its vectors.
+        """
         named = (h if "://" in h else str(f.resolve()) for h, f in zip(self.handles, self.folders, strict=True))
         return EncoderSpec(
             name="bert",
             modality="text",
-            dimension=self.encode(["a"]).shape[1],
+            dimension=self._dimension or self.encode(["a"]).shape[1],
             preprocessing=f"{PREPROCESSING}; last {LAYERS} layers concatenated, mean over tokens",
-            weights=hashlib.sha256(digests.encode()).hexdigest(),
+            weights=self.files_digest,
             source=f"bert:{','.join(named)}",
         )
 

@@ -35,18 +35,28 @@ class HubImageEncoder:
         self.folder = saved_model.resolve(handle)
 
     @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 of the SavedModel's files; taking it runs nothing."""
+        return saved_model.digest(self.folder)
+
+    @cached_property
+    def _graph(self) -> Any:
+        return saved_model.read_graph(self.folder)
+
+    @cached_property
     def _model(self) -> Any:
         return saved_model.load(self.folder)
 
     @cached_property
     def _input(self) -> tuple[tuple[int, int], bool]:
         """(height, width), and whether the pixels stay uint8."""
-        for name in ("serving_default", "default"):
-            if name in self._model.signatures:
-                for tensor in self._model.signatures[name].structured_input_signature[1].values():
-                    if tensor.shape.rank == 4:
-                        height, width = tensor.shape[1:3]
-                        return (height or USUAL_SIZE[0], width or USUAL_SIZE[1]), tensor.dtype.name == "uint8"
+        import tensorflow as tf
+
+        signature = saved_model.signature(self._graph)
+        for tensor in signature.inputs.values() if signature else ():
+            if len(tensor.tensor_shape.dim) == 4:
+                height, width = (max(dim.size, 0) for dim in tensor.tensor_shape.dim[1:3])
+                return (height or USUAL_SIZE[0], width or USUAL_SIZE[1]), tensor.dtype == tf.uint8.as_datatype_enum
         return USUAL_SIZE, False
 
     @property
@@ -56,12 +66,16 @@ class HubImageEncoder:
 
     @cached_property
     def spec(self) -> EncoderSpec:
-        """The spec; its digest covers the SavedModel's files, its handle is not part of the fingerprint."""
+        """The spec; its digest covers the SavedModel's files, its handle is not part of the fingerprint.
+
+        The model is run only if its graph does not tell the length of its vectors.
+        """
         height, width = self.input_size
-        dimension = self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
+        dimension = saved_model.dimension(self._graph, self.folder)
+        dimension = dimension or self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
         preprocessing = f"{images.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
-        digest = saved_model.digest(self.folder)
-        return EncoderSpec("hub", "image", dimension, preprocessing, digest, source=_source(self.handle, self.folder))
+        source = _source(self.handle, self.folder)
+        return EncoderSpec("hub", "image", dimension, preprocessing, self.files_digest, source=source)
 
     @cached_property
     def _replicas(self) -> Replicas:
@@ -102,17 +116,24 @@ class HubTextEncoder:
         self.folder = saved_model.resolve(handle)
 
     @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 of the SavedModel's files; taking it runs nothing."""
+        return saved_model.digest(self.folder)
+
+    @cached_property
+    def _graph(self) -> Any:
+        return saved_model.read_graph(self.folder)
+
+    @cached_property
     def _model(self) -> Any:
         return saved_model.load(self.folder)
 
     @cached_property
     def spec(self) -> EncoderSpec:
-        """The spec; its digest covers the SavedModel's files, its handle is not part of the fingerprint."""
-        dimension = self.encode(["a"]).shape[1]
-        digest = saved_model.digest(self.folder)
-        return EncoderSpec(
-            "hub", "text", dimension, texts.PREPROCESSING, digest, source=_source(self.handle, self.folder)
-        )
+        """The spec, as `HubImageEncoder.spec`."""
+        dimension = saved_model.dimension(self._graph, self.folder) or self.encode(["a"]).shape[1]
+        source = _source(self.handle, self.folder)
+        return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=source)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
         """See `GraphEncoder`."""

@@ -19,6 +19,9 @@ from huse.extract.encoders.concatenation import ImageConcatenation, TextConcaten
 from huse.extract.encoders.protocols import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
 
+OUTSIDE = ("hub", "bert")
+"""Families whose argument is a TensorFlow graph: code, wherever it comes from."""
+
 GROUP = "huse.encoders"
 """Entry point group of encoders that other packages bring."""
 
@@ -114,6 +117,14 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
 def with_salient_tokens(name: str, tokens: int) -> str:
     """The name of a text encoder whose every part sees the most salient tokens only; 0 leaves it as it is."""
     return "+".join(f"salient:{tokens}:{part}" for part in name.split("+")) if tokens else name
+
+
+def is_outside(name: str) -> bool:
+    """Whether an encoder is code from outside huse: a TensorFlow graph, or another package's."""
+    families = [part.split(":") for part in name.split("+")]
+    known = {"salient", *OUTSIDE, *plugins()}
+    # salient:N:NAME is what NAME is; of any other only the family counts, for its argument may hold a plus sign
+    return any(f[0] in known and (f[0] != "salient" or is_outside(":".join(f[2:]))) for f in families)
 
 
 def plugins() -> dict[str, EntryPoint]:

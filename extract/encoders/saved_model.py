@@ -14,6 +14,7 @@ from huse.features.errors import EncoderError
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huse" / "hub"
 """Where downloaded models are kept, unless TFHUB_CACHE_DIR says otherwise; the library's own place is temporary."""
 
+SIGNATURES = ("serving_default", "default")
 HASHED = ("saved_model.pb", "variables/*", "assets/*")
 
 
@@ -50,6 +51,68 @@ def digest(folder: Path) -> str:
     return result.hexdigest()
 
 
+def read_graph(folder: Path) -> Any:
+    """The first graph of a SavedModel as it is written, of which nothing is run.
+
+    Raises:
+        EncoderError: damaged.
+    """
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    try:
+        return SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+    except (OSError, DecodeError, IndexError) as error:
+        raise EncoderError(f"{folder}: saved_model.pb is damaged ({type(error).__name__})") from error
+
+
+def signature(graph: Any) -> Any:
+    """The signature of a graph that is called unless told otherwise; None when it has none."""
+    return next((graph.signature_def[name] for name in SIGNATURES if name in graph.signature_def), None)
+
+
+def output_shapes(graph: Any) -> dict[str, list[int]]:
+    """The shape of each output of the function that `caller` gives, -1 for what is open; empty where nothing tells."""
+    nodes = graph.object_graph_def.nodes
+    children = nodes[0].children if nodes else ()
+    called = next((nodes[child.node_id].function for child in children if child.local_name == "__call__"), None)
+    if called is not None:
+        functions = graph.object_graph_def.concrete_functions
+        found = [_shapes(functions[name].output_signature, "") for name in called.concrete_functions]
+        return next(filter(None, found), {})
+    outputs = signature(graph).outputs if signature(graph) else {}
+    return {name: [dim.size for dim in tensor.tensor_shape.dim] for name, tensor in outputs.items()}
+
+
+def dimension(graph: Any, folder: Path) -> int:
+    """The length of the vectors that a graph tells to return; 0 when it does not tell.
+
+    Raises:
+        EncoderError: several outputs, and none has a usual name; or none of one vector an item.
+    """
+    shapes = output_shapes(graph)
+    if not shapes:
+        return 0
+    shape = shapes[""] if "" in shapes else only_output(shapes, folder)
+    if shape and len(shape) != 2:
+        raise EncoderError(f"{folder}: returns shape {tuple(shape)}; a model of one vector an item is needed")
+    return max(shape[-1], 0) if shape else 0
+
+
+def _shapes(value: Any, name: str) -> dict[str, list[int]]:
+    kind = value.WhichOneof("kind")
+    if kind == "tensor_spec_value":
+        return {name: [dim.size for dim in value.tensor_spec_value.shape.dim]}
+    found: dict[str, list[int]] = {}
+    if kind == "dict_value":
+        for key in value.dict_value.fields:
+            found |= _shapes(value.dict_value.fields[key], f"{name}/{key}" if name else key)
+    elif kind in ("list_value", "tuple_value"):
+        for i, part in enumerate(getattr(value, kind).values):
+            found |= _shapes(part, f"{name}/{i}" if name else str(i))
+    return found
+
+
 def load(folder: Path) -> Any:
     """The loaded SavedModel; keep it, for its variables go with it.
 
@@ -73,12 +136,12 @@ def caller(model: Any, folder: Path) -> Callable[[Any], Any]:
     """
     if callable(model):
         return model  # type: ignore[no-any-return]
-    for name in ("serving_default", "default"):
+    for name in SIGNATURES:
         if name in model.signatures:
-            signature = model.signatures[name]
-            inputs = list(signature.structured_input_signature[1])
+            function = model.signatures[name]
+            inputs = list(function.structured_input_signature[1])
             if len(inputs) == 1:
-                return lambda values: signature(**{inputs[0]: values})
+                return lambda values: function(**{inputs[0]: values})
     raise EncoderError(f"{folder}: no function of one input; export one as serving_default")
 
 

@@ -14,7 +14,7 @@ import huse
 from huse.embed.batch import embed_source
 from huse.embed.files import fused_vectors
 from huse.embed.search import search_embeddings
-from huse.extract.job import ExtractConfig
+from huse.extract.config import ExtractConfig
 from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -182,7 +182,7 @@ def test_other_encoders_and_other_models_are_refused(
     with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16 .* image-test"):
         embed_source(few_model, other.path, tmp_path / "out")
     fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1))
-    with pytest.raises(FingerprintError, match=r"huse .* and huse"):
+    with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* --overwrite"):
         embed_source(tmp_path / "m", few_store, few_embeddings)
     with pytest.raises(FingerprintError, match=r"huse .* and huse"):
         search_embeddings(tmp_path / "m", few_embeddings, texts=["cat"])

@@ -17,10 +17,13 @@ from PIL import Image
 from samples import read_csv, write_csv
 
 from huse.extract import images, job, run
-from huse.extract.job import ExtractConfig, ExtractSummary, ordered
+from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.job import Encoders
+from huse.extract.manifest import Columns
+from huse.extract.readers import Readers
 from huse.extract.run import extract_features
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.errors import EncoderError, ExtractionError, FingerprintError, ManifestError, StoreError
+from huse.features.errors import EncoderError, ExtractionError, FingerprintError, HuseError, ManifestError, StoreError
 from huse.features.store import Store
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
@@ -234,7 +237,9 @@ def test_other_encoders_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder
         extract_features(path, tmp_path / "s", CONFIG)
 
 
-def run_with_failures(tmp_path: Path, bad: int, n: int, **options: float) -> ExtractSummary:
+def run_with_failures(folder: Path, bad: int, n: int, **options: float) -> ExtractSummary:
+    tmp_path = folder / f"{bad}-of-{n}"
+    tmp_path.mkdir()
     path = make_manifest(tmp_path, n)
     for i in range(bad):
         (tmp_path / f"{i}.png").write_bytes(b"")
@@ -248,7 +253,7 @@ def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: tuple[Col
     with pytest.raises(ExtractionError, match=r"1 of 20 rows failed") as error:
         run_with_failures(tmp_path, 1, 20, max_failure_rate=0.01)
     assert error.value.summary.rows == 20
-    assert len(Store.open(tmp_path / "s").load()) == 20
+    assert len(Store.open(tmp_path / "1-of-20" / "s").load()) == 20
 
 
 def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
@@ -276,16 +281,14 @@ def test_unknown_encoders_are_named(tmp_path: Path) -> None:
 
 
 def test_ordered_keeps_order_and_bounds_what_waits() -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     started: list[int] = []
 
     def work(i: int) -> int:
         started.append(i)
         return -i
 
-    with ThreadPoolExecutor(4) as pool:
-        results = ordered(pool, work, range(100), ahead=5)
+    with Readers(4) as readers:
+        results = readers.ordered(work, range(100), ahead=5)
         assert next(results) == 0
         assert len(started) <= 5
         assert list(results) == [-i for i in range(1, 100)]
@@ -516,3 +519,192 @@ def test_a_lost_shard_whose_rows_find_room_elsewhere(
     assert Store.open(tmp_path / "s").verify() == {}
     assert set(vectors(tmp_path / "s")) == {"k1", "k2", "k3", "k4", "k8", "k9", "k10", "k11"}
     assert len(Store.open(tmp_path / "s").read(1)) == 0
+
+
+def test_a_night_without_pictures_costs_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    """The disk is away, a file is cut off, another is an error page: rows keep their vectors, and say so."""
+    path = make_manifest(tmp_path, 8)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before, files = vectors(tmp_path / "s"), {i: (tmp_path / f"{i}.png").read_bytes() for i in range(8)}
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / "3.png").write_bytes(files[3][:40])
+    (tmp_path / "4.png").write_text("<html>come back later</html>")
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused, summary.not_reread, summary.failed) == (0, 4, 4, 0)
+    assert vectors(tmp_path / "s") == before
+    stored = Store.open(tmp_path / "s").failures()
+    assert [(f.key, f.stage) for f in stored] == [("k1", "read"), ("k2", "read"), ("k3", "decode"), ("k4", "decode")]
+    assert all(failure.reason.startswith("could not be re-read: ") for failure in stored)
+    for i, data in files.items():
+        (tmp_path / f"{i}.png").write_bytes(data)
+    retried = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    assert (retried.encoded, retried.reused, retried.not_reread) == (0, 8, 0), "the same bytes need no encoder"
+    assert Store.open(tmp_path / "s").failures() == []
+
+
+def test_a_whole_outage_ends_with_1_and_an_unharmed_store(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = vectors(tmp_path / "s")
+    for picture in tmp_path.glob("*.png"):
+        picture.unlink()
+    with pytest.raises(ExtractionError, match=r"6 of 6 rows could not be re-read, .* they keep their vectors"):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert extract_features(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
+    assert vectors(tmp_path / "s") == before
+    assert Store.open(tmp_path / "s").verify() == {}
+
+
+def test_a_text_or_picture_that_was_taken_away_is_gone(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 3)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(path)
+    rows[0]["text"], rows[1]["image"] = "", ""
+    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    stored = Store.open(tmp_path / "s").load()
+    assert stored.has_text.tolist() == [False, True, True]
+    assert stored.has_image.tolist() == [True, False, True]
+    assert stored.failures == []
+
+
+REFUSED = {
+    "encoder": ({"text_encoder": "tfdif:5"}, "no text encoder 'tfdif:5'"),
+    "image encoder": ({"image_encoder": "resnet"}, "no image encoder 'resnet'"),
+    "class encoder": ({"class_encoder": "uze"}, "no text encoder 'uze'"),
+    "weights": ({"image_weights": Path("no.h5")}, r"no\.h5"),
+    "class texts": ({"class_text": Path("no.csv")}, r"no\.csv"),
+    "dtype": ({"dtype": "int8"}, "dtype 'int8' is none of"),
+    "compression": ({"compression": "zip"}, "compression 'zip' is none of"),
+    "precision": ({"precision": "half"}, "precision 'half' is none of"),
+    "part": ({"part": (1, 2)}, "the other parts have written"),
+    "shard size": ({"shard_size": 0}, "shard_size is 0; it must be at least 1"),
+    "words": ({"text_encoder": "tfidf:0"}, "not a number of words above 0"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_overwriting_deletes_nothing_before_all_is_checked(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+    monkeypatch.undo()
+    changes, message = REFUSED[name]
+    with pytest.raises(HuseError, match=message):
+        extract_features(path, tmp_path / "s", replace(CONFIG, **changes), overwrite=True)  # type: ignore[arg-type]
+    assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "no rows", "double key", "no column", "broken encoder"])
+def test_a_bad_manifest_or_encoder_deletes_nothing(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+    rows = read_csv(path)
+    columns = Columns()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "no rows":
+        path.write_text("image,text\n")
+    elif damage == "double key":
+        rows[1]["key"] = "k0"
+        write_csv(path, rows)
+    elif damage == "no column":
+        columns = Columns(text="title")
+    else:
+
+        def broken(*_: object) -> None:
+            raise EncoderError("no memory")
+
+        monkeypatch.setattr(ColorEncoder, "encode", broken)
+    with pytest.raises(HuseError):
+        extract_features(path, tmp_path / "s", CONFIG, columns, overwrite=True)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
+
+
+def test_nothing_is_written_over_the_input(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 4)
+    extract_features(path, tmp_path / "s", CONFIG)
+    inside = write_csv(tmp_path / "s" / "m.csv", [{"text": "words"}])
+    with pytest.raises(StoreError, match="holds the manifest"):
+        extract_features(inside, tmp_path / "s", CONFIG, overwrite=True)
+    with pytest.raises(StoreError, match="is a file"):
+        extract_features(path, path, CONFIG)
+    with pytest.raises(StoreError, match="is a file"):
+        extract_features(path, path / "below", CONFIG)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (9, 7)).save(folder / "0.png")
+    with pytest.raises(StoreError, match="holds the manifest"):
+        extract_features(folder, folder, CONFIG)
+    assert inside.exists()
+    assert [entry.name for entry in folder.iterdir()] == ["0.png"]
+
+
+def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 60)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    running = [
+        subprocess.Popen(slow_run(path, tmp_path / "s", *part), stderr=subprocess.PIPE, text=True)
+        for part in ((1, 1), (1, 1), (1, 2), (1, 2))
+    ]
+    told = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0, 0], told
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert Store.open(tmp_path / "s").verify() == {}
+
+
+def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_path: Path) -> None:
+    rows = [{"text": f"red {name}", "label": f"fruit/{name}"} for name in ("apple", "pear", "plum")]
+    path = write_csv(tmp_path / "m.csv", rows)
+    names, texts = LengthEncoder(EncoderSpec("names", "text", 2, "none", "0")), LengthEncoder()
+    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    store = Store.open(tmp_path / "s")
+    graph, trained = store.read_classes(), store.read_class_texts()
+    assert graph is not None
+    assert trained is not None
+    assert (graph.encoder, trained.encoder) == (str(names.spec), str(texts.spec))
+    assert graph.labels == trained.labels == ["fruit/apple", "fruit/pear", "fruit/plum"]
+    names.seen, texts.seen = [], []
+    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    assert names.seen == texts.seen == [], "what is there is not encoded again"
+    extract_features(path, tmp_path / "one", CONFIG, encoders=Encoders(text=texts, classes=texts))
+    assert not (tmp_path / "one" / "class_texts.h5").exists()
+    assert Store.open(tmp_path / "one").read_class_texts() is not None
+
+
+def test_labeled_pictures_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 4)
+    alone = write_csv(path, [{name: row[name] for name in ("key", "image", "label")} for row in read_csv(path)])
+    extract_features(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
+    store = Store.open(tmp_path / "s")
+    assert store.info.text is None
+    classes = store.read_classes()
+    assert classes is not None
+    assert classes.encoder == str(encoders[1].spec)
+
+
+def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
+    rows = [{"key": "a", "text": "red apple"}, {"key": "b", "text": "\u7ea2\u82f9\u679c", "split": "test"}]
+    path = write_csv(tmp_path / "m.csv", [{"split": "", **row} for row in rows])
+    config = replace(CONFIG, text_encoder="tfidf:5")
+    for _ in range(2):
+        summary = extract_features(path, tmp_path / "s", config)
+        assert [(f.key, f.stage) for f in summary.failures] == [("b", "encode")]
+        assert "no known word" in summary.failures[0].reason
+        assert Store.open(tmp_path / "s").load().has_text.tolist() == [True, False]
+    assert (summary.encoded, summary.reused, summary.failed) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_few_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], n: int) -> None:
+    extract_features(make_manifest(tmp_path, n), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(n))

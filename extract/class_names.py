@@ -1,0 +1,33 @@
+"""Class names as vectors: of the class encoder for the semantic graph, of the text encoder to train on as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from huse.extract.encoders import TextEncoder
+from huse.features.store import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, Store
+
+
+def write_class_names(store: Store, texts: dict[str, str], classes: TextEncoder, text: TextEncoder | None) -> None:
+    """Keeps the vectors of the class names beside the shards; what is there already is not encoded again.
+
+    Args:
+        store: the store.
+        texts: the text that stands for each class, by its label path.
+        classes: the encoder that the semantic graph is made by.
+        text: the encoder of the store's texts, None when it has none or they were made elsewhere.
+    """
+    labels = sorted(texts)
+    if not labels:
+        return
+    for name, encoder in _files(classes, text):
+        wanted = labels, [texts[label] for label in labels], str(encoder.spec)
+        there = store.read_classes(name)
+        if there is None or (there.labels, there.texts, there.encoder) != wanted:
+            store.write_classes(ClassVectors(*wanted[:2], encoder.encode(wanted[1]), wanted[2]), name)
+
+
+def _files(classes: TextEncoder, text: TextEncoder | None) -> Iterator[tuple[str, TextEncoder]]:
+    yield CLASSES_FILE, classes
+    if text is not None and text.spec != classes.spec:
+        yield CLASS_TEXTS_FILE, text

@@ -1,0 +1,144 @@
+"""What decides a run of stage 1, and what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huse.extract.images import MAX_PIXELS
+from huse.features.errors import StoreError
+from huse.features.rows import Failure
+
+MOST_FAILURES = 1000
+"""Failures that a summary keeps, so that memory stays bounded."""
+
+FEW_FAILURES = 10
+"""The default failure rate is not judged below this many failures: a handful is never a rate."""
+
+CHOICES = {
+    "dtype": ("float16", "float32"),
+    "compression": ("", "lzf", "gzip"),
+    "precision": ("auto", "float32", "bfloat16", "float16"),
+    "on_error": ("skip", "fail"),
+}
+LEAST = {"shard_size": 1, "max_pixels": 1, "batch_size": 0, "workers": 0, "salient_tokens": 0}
+"""The smallest values that numbers may have."""
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """What decides a run of stage 1.
+
+    Attributes:
+        image_encoder: registry name of the picture encoder.
+        text_encoder: registry name of the text encoder.
+        class_encoder: registry name of the text encoder of the class names, for the semantic graph.
+        image_weights: local Keras weights file in place of the bundled one.
+        shard_size: most rows a shard.
+        dtype: stored type of the vectors, ``float16`` or ``float32``.
+        compression: of the shards: none, ``lzf`` or ``gzip``, for sparse vectors.
+        batch_size: pictures a forward pass, over all GPUs together, rounded up to the encoder's blocks; 0 chooses by
+            device.
+        precision: arithmetic of the picture encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        workers: threads that read and decode; 0 takes two a core.
+        class_text: CSV file with columns label and text: descriptions to embed in place of class names.
+        salient_tokens: most tokens kept of a text, see `salient_text`; 0 keeps all.
+        max_pixels: most pixels of a picture; larger ones are failures.
+        recover_truncated: decode what there is of a JPEG that was cut off.
+        retry_failed: trust stored rows unread, and take only failed and new ones.
+        on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
+        part: which of how many runs that fill the store together this is, from (1, n) to (n, n); each takes every n-th
+            shard.
+        max_failure_rate: largest share of failed rows, and of rows that could not be re-read; None means 0.1, not
+            judged below `FEW_FAILURES` rows.
+    """
+
+    image_encoder: str = "vgg16"
+    text_encoder: str = "use"
+    class_encoder: str = "use"
+    image_weights: Path | None = None
+    shard_size: int = 10_000
+    dtype: str = "float16"
+    compression: str = ""
+    batch_size: int = 0
+    precision: str = "auto"
+    workers: int = 0
+    class_text: Path | None = None
+    salient_tokens: int = 0
+    max_pixels: int = MAX_PIXELS
+    recover_truncated: bool = False
+    retry_failed: bool = False
+    on_error: str = "skip"
+    part: tuple[int, int] = (1, 1)
+    max_failure_rate: float | None = None
+
+    def require_valid(self, overwrite: bool) -> None:
+        """Refuses values that no run can have.
+
+        Raises:
+            StoreError: an unknown type, compression or choice, a number out of range, or no such part.
+        """
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise StoreError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(repr, choices))}")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise StoreError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.max_failure_rate is not None and not 0 <= self.max_failure_rate <= 1:
+            raise StoreError(f"max_failure_rate is {self.max_failure_rate}; it must be from 0 to 1")
+        part, parts = self.part
+        if not 1 <= part <= parts:
+            raise StoreError(f"there is no part {part}/{parts}; parts are 1/{parts} to {parts}/{parts}")
+        if overwrite and parts > 1:
+            raise StoreError(
+                "--overwrite would delete what the other parts have written; delete the store, then run all"
+            )
+
+    def allowed(self, rows: int, failed: int) -> bool:
+        """Whether so many failed rows of all are few enough."""
+        most = self.max_failure_rate
+        if most is None:
+            most = 0.1 if failed >= FEW_FAILURES else 1.0
+        return failed <= most * rows
+
+
+@dataclass
+class ExtractSummary:
+    """What a run did.
+
+    Attributes:
+        rows: rows of the manifest, or of this part of it, all of them in the store now.
+        encoded: rows that got a new vector in this run, of a picture or a text.
+        reused: rows whose stored vectors were still right, and that lack nothing.
+        not_reread: rows that keep a stored vector because their picture could not be read again, or not be decoded.
+        shards_written: shard files written in this run.
+        failed: rows that lack a vector because of a failure.
+        failures: the first `MOST_FAILURES` of what went wrong; the store has them all.
+        seconds: wall time of the run.
+        seconds_read: time the run waited for pictures to be read and decoded.
+        seconds_encode: time in the encoders.
+        seconds_write: time the run waited for shards to be written.
+    """
+
+    rows: int = 0
+    encoded: int = 0
+    reused: int = 0
+    not_reread: int = 0
+    shards_written: int = 0
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+    seconds_read: float = 0.0
+    seconds_encode: float = 0.0
+    seconds_write: float = 0.0
+
+    @property
+    def rows_per_s(self) -> float:
+        """Encoded rows a second of wall time."""
+        return self.encoded / self.seconds if self.seconds else 0.0
+
+    @property
+    def bottleneck(self) -> str:
+        """``read``, ``encode`` or ``write``: what the run waited for most; empty when nothing was encoded."""
+        waits = {"read": self.seconds_read, "encode": self.seconds_encode, "write": self.seconds_write}
+        return max(waits, key=lambda stage: waits[stage]) if self.encoded else ""

@@ -1,0 +1,70 @@
+"""Threads that read ahead of an encoder, and that nobody waits for once a run is interrupted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Job = tuple["Future[Any]", Callable[[Any], Any], Any]
+
+
+class Readers:
+    """A pool of daemon threads, as a context.
+
+    The pools of the standard library are joined when the interpreter ends, so one connection that hangs would hold up
+    an interrupted run for as long as it likes; these threads read only, and may be cut off anywhere.
+
+    Args:
+        threads: how many.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads = [Thread(target=self._work, name=f"huse-read-{i}", daemon=True) for i in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
+        if kind is not None:
+            with suppress(Empty):  # what has not begun need not
+                while True:
+                    self._jobs.get_nowait()
+        for _ in self._threads:
+            self._jobs.put(None)
+
+    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Begins `work(item)` when a thread is free."""
+        future: Future[Result] = Future()
+        self._jobs.put((future, work, item))
+        return future
+
+    def ordered(self, work: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+        """Results of `work` in the order of `items`, at most `ahead` of them waiting, so memory stays bounded."""
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(self.submit(work, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, work, item = job
+            try:
+                future.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for, as by any executor
+                future.set_exception(error)
+            del job, future, item  # a thread that waits holds on to nothing
