@@ -2,151 +2,252 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import shutil
+import re
 import socket
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from shutil import copymode, rmtree
 from uuid import uuid4
 
-_HOST = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:40]
-_PROCESS = uuid4().hex[:8]
-"""Tells this process from an earlier one of the same number, as in a restarted container."""
+from huse.features.exchange_paths import exchange
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+FORGOTTEN_AFTER = 24 * 3600
+"""Seconds after which a temporary file of another machine, whose processes cannot be seen from here, is a leftover."""
+
+LONGEST_NAME = 100
+"""Bytes of a name that a temporary name repeats; longer names are told by their digest."""
+
+LOCK_SUFFIX = ".lock"
+_OLDER_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.S)
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[\w-]+)-(?P<pid>\d+)-(?P<began>\d+)-[0-9a-f]{8}\.(tmp|old)", re.S)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, sweep: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path`; at the end it is synced to disk and renamed onto `path`.
 
     When the block raises, the temporary file is removed and `path` stays as it was. The folder is made if it is not
-    there; what processes that are dead left of their writing of `path` is removed.
+    there. An `OSError` tells the final name.
+
+    Args:
+        path: the file.
+        sweep: remove what dead processes left of earlier tries first; False when the caller has done it for the folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path)
-    temporary = _beside(path)
+    if sweep:
+        remove_leftovers(path)
+    temporary = temporary_beside(path)
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        with _naming(path, temporary):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Yields a new folder beside `path`; at the end all in it is synced to disk and it takes the place of `path`.
+    """Yields a hidden folder beside `path` to fill; at the end all of it is synced and it takes the place of `path`.
 
-    When the block raises, or the process is killed, `path` stays as it was. Where the system can exchange two names
-    (Linux), there is no moment without the folder.
+    On Linux there is no moment without the folder while a full one is replaced. When the block raises, or the process
+    is killed, nothing of it is under the final name; the next call removes what a dead process left. A folder that
+    cannot be renamed (a mount point, the working directory, one in a folder that is not writable) is filled file by
+    file instead, at the end.
 
     Args:
-        path: the folder; a link is followed.
-        overwrite: replace what is there; otherwise it must be absent or empty.
+        path: the folder; none, or an empty one, is replaced plainly.
+        overwrite: replace a folder with something in it too; what was in it is deleted.
 
     Raises:
-        OSError: `path` is a file, is not empty and is not to be overwritten, or is a mount point.
+        OSError: `path` is a file, or has something in it and is not to be overwritten.
     """
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path)
     _require_replaceable(path, overwrite)
-    temporary = _beside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stays = _must_stay(path)
+    if not stays:
+        remove_leftovers(path)
+    temporary = temporary_beside(path / path.name if stays else path)
     temporary.mkdir()
     try:
-        yield temporary
-        for folder, _, files in os.walk(temporary):
-            for name in files:
-                _sync(Path(folder, name))
-            _sync_folder(Path(folder))
-        _require_replaceable(path, overwrite)
-        _take_place(temporary, path)
-        _sync_folder(path.parent)
+        with _naming(path, temporary):
+            yield temporary
+            _sync_tree(temporary)
+            _require_replaceable(path, overwrite)
+            if stays:
+                _move_into(temporary, path)
+            else:
+                _swap(temporary, path)
+            _sync_folder(path.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        rmtree(temporary, ignore_errors=True)
+
+
+def temporary_beside(path: Path, suffix: str = "tmp") -> Path:
+    """A hidden name beside `path` that no other process takes, and that tells which process took it."""
+    pid = os.getpid()
+    return path.with_name(f".{_short(path.name)}.{_host()}-{pid}-{_began(pid)}-{uuid4().hex[:8]}.{suffix}")
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes the temporary files and folders that dead processes of this machine left of writing `path`.
+    """Removes the temporary files and folders that dead processes left of writing `path`.
 
     A folder that was put aside while another was to take its place, and whose process died between, is put back.
     """
-    aside = path.with_name(f".{path.name}.old")
-    if aside.exists() and not path.exists():
-        aside.rename(path)
-    for entry in leftovers(path):
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink(missing_ok=True)
+    for left, name in _leftovers(path.parent, f".{_short(path.name)}."):
+        if name == _short(path.name):
+            _remove(left, path)
 
 
-def leftovers(path: Path) -> list[Path]:
-    """The temporary files and folders beside `path` of processes of this machine that are dead."""
-    prefix = f".{path.name}.{_HOST}."
-    if not path.parent.is_dir():
-        return []
-    named = [entry for entry in path.parent.iterdir() if entry.name.startswith(prefix) and entry.suffix == ".tmp"]
-    return [entry for entry in named if _is_dead(entry.name.removeprefix(prefix).removesuffix(".tmp"))]
+def sweep(folder: Path) -> None:
+    """Removes the temporary files and folders that dead processes left in a folder, whatever they were to become."""
+    for left, name in _leftovers(folder, "."):
+        _remove(left, folder / name)
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}-{_PROCESS}-{uuid4().hex[:8]}.tmp")
-
-
-def _is_dead(writer: str) -> bool:
-    pid, _, rest = writer.partition("-")
-    if not pid.isdecimal() or os.name == "nt":  # Windows cannot ask after a process without harm
-        return False
-    if int(pid) == os.getpid():
-        return not rest.startswith(_PROCESS)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+def is_own_trace(name: str) -> bool:
+    """Whether a file name is a temporary one or a lock of huse: a folder with nothing else in it is empty."""
+    if name.startswith(".") and name.endswith(LOCK_SUFFIX):
         return True
-    except OSError:
+    return bool(_TEMPORARY.fullmatch(name) or _OLDER_TEMPORARY.fullmatch(name))
+
+
+def _short(name: str) -> str:
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= LONGEST_NAME else sha256(encoded).hexdigest()
+
+
+def _leftovers(folder: Path, prefix: str) -> list[tuple[Path, str]]:
+    """Temporary files and folders of dead processes, and the short name of what each was to become."""
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(prefix)]
+    matches = filter(None, map(_TEMPORARY.fullmatch, names))
+    return [(folder / match[0], match["name"]) for match in matches if _is_dead(folder / match[0], match)]
+
+
+def _remove(left: Path, final: Path) -> None:
+    with suppress(OSError):  # another process is at it, or may not be
+        if left.suffix == ".old" and not final.exists():
+            left.rename(final)
+        elif left.is_dir() and not left.is_symlink():
+            rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _is_dead(path: Path, match: re.Match[str]) -> bool:
+    if match["host"] == _host():
+        return _began(int(match["pid"])) != match["began"]
+    try:
+        return time.time() - path.stat().st_mtime > FORGOTTEN_AFTER
+    except FileNotFoundError:
         return False
-    return False
+
+
+@cache
+def _host() -> str:
+    """The machine, and the container in it: the scope in which a process number means one process."""
+    name = re.sub(r"[^\w-]", "_", socket.gethostname(), flags=re.ASCII)[:32]
+    try:
+        return f"{name}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return name
+
+
+def _began(pid: int) -> str:
+    """When a process of this machine began, in the kernel's ticks; 0 where that is not told, empty when it is dead."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return status.rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return ""
+    if os.name == "nt":
+        return "0"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "0"
+    return "0"
 
 
 def _require_replaceable(path: Path, overwrite: bool) -> None:
-    if path.is_mount():
-        raise OSError(errno.EBUSY, "is a mount point; name a folder in it", str(path))
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file; name a folder", str(path))
-    if path.exists() and not overwrite and any(path.iterdir()):
+    if not overwrite and path.exists() and not all(is_own_trace(entry.name) for entry in path.iterdir()):
         raise FileExistsError(errno.EEXIST, "is there already; name a new or empty folder", str(path))
 
 
-def _take_place(new: Path, path: Path) -> None:
+def _must_stay(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return path.is_mount() or path.samefile(Path.cwd()) or not os.access(path.parent, os.W_OK)
+
+
+def _move_into(temporary: Path, path: Path) -> None:
+    old = [entry for entry in path.iterdir() if not is_own_trace(entry.name)]
+    new = sorted(temporary.iterdir())
+    for entry in new:
+        if (path / entry.name).is_dir():
+            rmtree(path / entry.name)
+        entry.replace(path / entry.name)
+    for entry in old:
+        if entry.name not in {other.name for other in new}:
+            rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    _sync_folder(path)
+
+
+def _swap(temporary: Path, path: Path) -> None:
     if not path.exists():
-        new.rename(path)
-    elif not any(path.iterdir()):
-        path.rmdir()
-        new.rename(path)
-    elif not _exchange(new, path):
-        aside = path.with_name(f".{path.name}.old")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        new.rename(path)
-        shutil.rmtree(aside, ignore_errors=True)
+        temporary.rename(path)
+        return
+    copymode(path, temporary)
+    if exchange(temporary, path):
+        return
+    aside = temporary_beside(path, "old")
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    rmtree(aside, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two names in one step; False where the system cannot."""
-    if not sys.platform.startswith("linux"):
-        return False
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    done: int = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    return done == 0
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Lets an error of the disk tell the name that the user gave."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or str(error.filename) == str(temporary)):
+            error.filename = str(path)
+        raise
+
+
+def _sync_tree(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            _sync_tree(entry)
+        elif not entry.is_symlink():
+            _sync(entry)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "nt":  # Windows has no handle on a folder to sync
+        _sync(folder)
 
 
 def _sync(path: Path) -> None:
@@ -155,8 +256,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name != "nt":  # Windows has no handle on a folder to sync
-        _sync(path)

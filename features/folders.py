@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from huse.features.atomic import is_own_trace
 from huse.features.errors import HuseError
 
 
@@ -14,5 +15,5 @@ def require_empty(folder: Path, error: type[HuseError]) -> None:
         folder: may be absent, or empty.
         error: what to raise.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and all(is_own_trace(entry.name) for entry in folder.iterdir())):
         raise error(f"{folder}: is there already; name a new or empty folder")

@@ -1,47 +1,66 @@
-"""One writer at a time: a store, a model or an output is locked while a command fills it."""
+"""One writer at a time for a store, a model or an output; a process that died holds nothing."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLock, Timeout
 from tqdm import tqdm
+
+from huse.features.atomic import LOCK_SUFFIX
+
+POLL_SECONDS = 0.2
 
 
 @contextmanager
-def locked(path: Path, part: str = "") -> Iterator[None]:
-    """Holds the lock of what is written at `path`; waits, saying so once, while another process holds it.
+def locked(path: str | Path, part: str = "") -> Iterator[None]:
+    """Holds the right to write `path` while the block runs; waits for another process that has it, and says so once.
 
-    The lock is of the operating system, so that a dead process holds nothing; its file stays.
+    The lock is the hidden file ``.NAME.lock`` beside the path, removed at the end; where that folder is not writable,
+    the file ``.lock`` in it. The block may take the same lock again.
 
     Args:
-        path: file or folder that is written; need not be there.
-        part: name of a share of the work; different shares run side by side.
+        path: a file or folder, which need not be there.
+        part: writers of different parts do not wait for each other.
 
     Raises:
-        OSError: the lock's file cannot be made.
+        OSError: the lock cannot be made there.
     """
-    lock = FileLock(lock_path(path, part))
+    file = lock_path(Path(path), part)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, is_singleton=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        tqdm.write(f"waiting for another process that writes {path}", file=sys.stderr)
-        lock.acquire()
+        tqdm.write(f"{path}: waiting for {_holder(file)}, which writes it", file=sys.stderr)
+        lock.acquire(poll_interval=POLL_SECONDS)
     try:
+        if lock.lock_counter == 1 and not isinstance(lock, SoftFileLock):  # a soft lock's file is its own mark
+            with suppress(OSError):
+                file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
+        if lock.lock_counter == 1 and os.name != "nt":
+            file.unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone, and tries anew
         lock.release()
 
 
 def lock_path(path: Path, part: str = "") -> Path:
     """The file of a lock: beside `path`, or in it where the folder around it cannot be written, as of a mount."""
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = f"{part}.lock" if part else "lock"
+    name = f"{part}{LOCK_SUFFIX}" if part else LOCK_SUFFIX[1:]
     if path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK)):
         return path / f".{name}"
     return path.with_name(f".{path.name}.{name}")
+
+
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    except OSError:
+        return "another process"

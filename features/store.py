@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.atomic import replacing
+from huse.features.atomic import is_own_trace, replacing
 from huse.features.encoder_spec import EncoderSpec, require_same
 from huse.features.errors import ShardError, StoreError
 from huse.features.rows import Failure, Rows, concatenate
@@ -136,11 +135,12 @@ def removable_files(path: str | Path) -> list[Path]:
         StoreError: the folder is there and holds no store, or something else too.
     """
     path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and all(is_own_trace(entry.name) for entry in path.iterdir())):
         return []
     store = Store.open(path)
     names = (*CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE)
-    files = [*(path / name for name in names), *map(store.shard_path, store.shard_indices()), *path.glob(".*.tmp")]
+    files = [*(path / name for name in names), *map(store.shard_path, store.shard_indices())]
+    files += [entry for entry in path.iterdir() if is_own_trace(entry.name)]
     others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
     if others:
         raise StoreError(f"{path}: holds {others[0]!r} too, which is no part of a store; move it away")
@@ -169,7 +169,7 @@ class Store:
         there = [entry.name for entry in path.iterdir()]
         if STORE_FILE in there:
             return cls._reopen(path, info)
-        if not all(fnmatch(name, f".{STORE_FILE}.*.tmp") for name in there):  # of a run killed at its very start
+        if not all(is_own_trace(name) for name in there):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         with replacing(path / STORE_FILE) as temporary:
             temporary.write_text(json.dumps(info.to_dict(), indent=2) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from samples import IMAGE_SPEC, TEXT_SPEC, random_rows
 
+from huse.features.atomic import temporary_beside
 from huse.features.errors import FingerprintError, ShardError, StoreError
 from huse.features.store import EMBEDDINGS, FEATURES, Store, StoreInfo, class_name
 
@@ -46,7 +47,7 @@ def test_refuses_what_is_not_a_store(tmp_path: Path, small_store: Store) -> None
         Store.create(folder, StoreInfo(FEATURES, IMAGE_SPEC, None))
     started = tmp_path / "started"
     started.mkdir()
-    (started / ".store.json.123.tmp").write_text("{")
+    temporary_beside(started / "store.json").write_text("{")
     assert Store.create(started, StoreInfo(FEATURES, IMAGE_SPEC, None)).shard_indices() == []
     with pytest.raises(StoreError, match="holds features, this command needs embeddings"):
         Store.open(small_store.path, EMBEDDINGS)
