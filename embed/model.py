@@ -16,7 +16,7 @@ from huse.extract.encoders.registry import is_outside
 from huse.extract.images import PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import EncoderSpec, require_same
-from huse.features.errors import FingerprintError, ModelError, QueryError
+from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
 from huse.train.forward import Arrays, softmax
 from huse.train.model_folder import TrainedModel, load_model
 
@@ -149,10 +149,20 @@ class Model:
                 self._made[modality] = self._make(modality, spec)
             return self._made[modality]
 
-    def warm(self) -> None:
-        """Builds all that the first query would wait for: the encoders' networks and the towers."""
-        for modality in self.encoders():
-            self._ready(modality)
+    def warm(self) -> list[HuseError]:
+        """Builds all that the first query would wait for: the encoders' networks and the towers.
+
+        Returns:
+            Why an encoder cannot be had, as its queries will be told; searching by rows needs none.
+        """
+        errors: list[HuseError] = []
+        for modality in ("image", "text"):
+            try:
+                if getattr(self.trained, modality) is not None:
+                    self._ready(modality)
+            except HuseError as error:
+                errors.append(error)
+        return errors
 
     def _make(self, modality: str, spec: EncoderSpec) -> Any:
         name = self._named[modality]

@@ -15,7 +15,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huse" 
 """Where downloaded models are kept, unless TFHUB_CACHE_DIR says otherwise; the library's own place is temporary."""
 
 SIGNATURES = ("serving_default", "default")
-HASHED = ("saved_model.pb", "variables/*", "assets/*")
+HASHED = ("saved_model.pb", "variables/**/*", "assets/**/*")
 
 
 def resolve(handle: str) -> Path:
@@ -44,7 +44,7 @@ def resolve(handle: str) -> Path:
 def digest(folder: Path) -> str:
     """SHA-256 over graph, variables and assets, wherever the folder lies."""
     result = hashlib.sha256()
-    for path in sorted(path for pattern in HASHED for path in folder.glob(pattern)):
+    for path in sorted(path for pattern in HASHED for path in folder.glob(pattern) if path.is_file()):
         result.update(f"{path.relative_to(folder).as_posix()}:{path.stat().st_size}\n".encode())
         with path.open("rb") as file:
             result.update(hashlib.file_digest(file, "sha256").digest())

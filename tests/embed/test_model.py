@@ -1,0 +1,304 @@
+"""A model and its encoders: made once, checked before anything runs, handed on to stage 1; tiny ones stand in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+from samples import IMAGE_SPEC, TEXT_SPEC, random_store, write_csv
+
+from huse.embed import batch
+from huse.embed import model as model_module
+from huse.embed.batch import embed_source
+from huse.embed.model import Model
+from huse.extract.config import ExtractConfig
+from huse.extract.encoders import text_encoder
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
+from huse.features.rows import Rows
+from huse.features.store import Store
+from huse.train.config import FitConfig
+from huse.train.fit import fit_model
+from huse.train.model_folder import TrainedModel, load_model
+
+TINY = FitConfig(dimension=4, hidden_units=8, epochs=1, patience=0)
+
+
+@dataclass
+class Tiny:
+    """Stands for the encoder of a spec: one number a row, as often as the spec is long."""
+
+    spec: EncoderSpec
+    input_size: tuple[int, int] = (8, 8)
+    seen: int = 0
+
+    def encode(self, items: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.seen += len(items)
+        numbers = [len(item) if isinstance(item, str) else float(np.mean(item)) for item in items]
+        return np.array(numbers, np.float32)[:, None] * np.ones(self.spec.dimension, np.float32)
+
+
+@dataclass
+class Made:
+    """The encoders made, and by which arguments."""
+
+    image: Tiny = field(default_factory=lambda: Tiny(IMAGE_SPEC))
+    text: Tiny = field(default_factory=lambda: Tiny(TEXT_SPEC))
+    arguments: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, TrainedModel]:
+    """Two models of one random store, with different weights."""
+    folder = tmp_path_factory.mktemp("tiny")
+    store = random_store(folder / "store")
+    fit_model(store.path, folder / "a", TINY)
+    fit_model(store.path, folder / "b", replace(TINY, seed=1))
+    return load_model(folder / "a"), load_model(folder / "b")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    made = Made()
+
+    def image(*arguments: Any) -> Tiny:
+        made.arguments.append(arguments)
+        return made.image
+
+    def text(*arguments: Any) -> Tiny:
+        made.arguments.append(arguments)
+        return made.text
+
+    monkeypatch.setattr(model_module, "image_encoder", image)
+    monkeypatch.setattr(model_module, "text_encoder", text)
+    return made
+
+
+def manifest(folder: Path, n: int = 5) -> Path:
+    rows = []
+    for i in range(n):
+        Image.new("RGB", (9, 7), (i + 1, i + 1, i + 1)).save(folder / f"{i}.png")
+        rows.append({"key": f"k{i}", "image": f"{i}.png", "text": "x" * (i + 1), "label": "things/class 0"})
+    return write_csv(folder / "m.csv", rows)
+
+
+def test_the_wrong_encoder_is_refused_before_any_work(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    made.text.spec = EncoderSpec("other", "text", 4, "none", "0")
+    with pytest.raises(FingerprintError, match=r"text: the model and this installation: .*text-test .*other"):
+        embed_source(Model(models[0]), manifest(tmp_path), tmp_path / "out")
+    assert made.text.seen == made.image.seen == 0
+    assert not (tmp_path / "out").exists()
+    made.text.spec = TEXT_SPEC
+    assert embed_source(Model(models[0]), tmp_path / "m.csv", tmp_path / "out").embedded == 5
+
+
+def test_nothing_is_made_for_a_manifest_that_cannot_be(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    write_csv(tmp_path / "m.csv", [{"key": "a", "text": "x"}, {"key": "a", "text": "y"}])
+    with pytest.raises(ManifestError, match="'a' stands on line 2 already"):
+        embed_source(Model(models[0]), tmp_path / "m.csv", tmp_path / "out")
+    with pytest.raises(StoreError, match="is a file"):
+        embed_source(Model(models[0]), manifest(tmp_path), tmp_path / "m.csv" / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_stage_1_runs_with_the_models_own_encoders(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    model = Model(models[0], image_weights=Path("w.h5"), precision="float32")
+    embed_source(model, manifest(tmp_path), tmp_path / "out", ExtractConfig(precision="bfloat16"))
+    assert made.arguments == [("image-test", Path("w.h5"), "float32"), ("text-test", None)]
+    model.embed_texts(["word"])
+    assert len(made.arguments) == 2, "and searching makes none anew"
+    assert Store.open(tmp_path / "out" / "features").read_classes() is None, "nobody trains on these"
+
+
+def test_the_models_name_and_weights_tell_of_another_model(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    one, other = (Model(trained) for trained in models)
+    path = manifest(tmp_path)
+    embed_source(one, path, tmp_path / "out")
+    before = Store.open(tmp_path / "out").load()
+    seen = made.image.seen, made.text.seen
+    with pytest.raises(FingerprintError, match=r"another model's, .* add --overwrite to embed all rows anew"):
+        embed_source(other, path, tmp_path / "out")
+    summary = embed_source(other, path, tmp_path / "out", overwrite=True)
+    assert summary.extract is not None
+    assert (summary.rows, summary.embedded, summary.extract.encoded) == (5, 5, 0)
+    assert (made.image.seen, made.text.seen) == seen, "what was extracted is kept"
+    after = Store.open(tmp_path / "out")
+    assert after.info.image == models[1].embedding_spec("image")
+    assert not np.array_equal(after.load().image, before.image)
+    assert Store.open(tmp_path / "out" / "features").verify() == {}
+    again = embed_source(other, path, tmp_path / "out", overwrite=True)
+    assert (again.rows, again.embedded) == (5, 5)
+    assert embed_source(other, path, tmp_path / "out").embedded == 0
+
+
+def test_what_is_replaced_stays_until_the_new_is_whole(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = manifest(tmp_path)
+    embed_source(Model(models[0]), path, tmp_path / "out", ExtractConfig(shard_size=2))
+    before = Store.open(tmp_path / "out").load()
+    calls = []
+
+    def interrupted(*arguments: Any) -> Rows:
+        calls.append(arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "embed_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed_source(Model(models[1]), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
+    assert calls
+    after = Store.open(tmp_path / "out").load()
+    assert after.holds_the_same_as(before)
+    assert Store.open(tmp_path / "out" / "features").verify() == {}
+    assert not list(tmp_path.glob(".out*.tmp"))
+
+
+def test_nothing_foreign_is_replaced(models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path) -> None:
+    path = manifest(tmp_path)
+    embed_source(Model(models[0]), path, tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"holds 'notes\.txt' too"):
+        embed_source(Model(models[1]), path, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+    features = tmp_path / "out" / "features"
+    with pytest.raises(QueryError, match="is the source"):
+        embed_source(Model(models[0]), features, features, overwrite=True)
+    with pytest.raises(StoreError, match="holds features"):
+        embed_source(Model(models[0]), path, features, overwrite=True)
+    with pytest.raises(StoreError, match="exists and is not a huse store"):
+        embed_source(Model(models[0]), path, tmp_path, overwrite=True)
+
+
+def test_pictures_gone_for_a_night_stay_embedded(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    path = manifest(tmp_path)
+    embed_source(Model(models[0]), path, tmp_path / "out")
+    before = Store.open(tmp_path / "out").load()
+    (tmp_path / "2.png").unlink()
+    summary = embed_source(Model(models[0]), path, tmp_path / "out")
+    assert summary.extract is not None
+    assert (summary.embedded, summary.extract.not_reread) == (0, 1)
+    after = Store.open(tmp_path / "out").load()
+    np.testing.assert_array_equal(after.image, before.image)
+    assert [failure.key for failure in after.failures] == ["k2"]
+
+
+def test_a_column_that_the_model_does_not_know_is_left_out(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    store = random_store(tmp_path / "store")
+    texts = Store.create(tmp_path / "texts", replace(store.info, image=None))
+    rows = store.load()
+    texts.write_all([replace(rows, image=np.zeros((len(rows), 0)), has_image=np.zeros(len(rows), bool))])
+    fit_model(texts.path, tmp_path / "m", TINY, "taxonomy")
+    model = Model(load_model(tmp_path / "m"))
+    path = manifest(tmp_path)
+    with pytest.warns(UserWarning, match="no image tower; column image is left out"):
+        summary = embed_source(model, path, tmp_path / "out")
+    assert (summary.embedded, made.image.seen) == (5, 0)
+    write_csv(path, [{"key": "a", "image": "0.png"}])
+    with pytest.raises(ModelError, match="has no text, and the model knows nothing else"):
+        embed_source(model, path, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_many_threads_make_an_encoder_once(
+    models: tuple[TrainedModel, TrainedModel], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[int] = []
+    encode = Tiny.encode
+
+    def slowly(self: Tiny, items: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not self.seen:
+            first.append(len(items))
+            time.sleep(0.05)
+        return encode(self, items)
+
+    monkeypatch.setattr(Tiny, "encode", slowly)
+    model = Model(models[0])
+    together = threading.Barrier(8)
+    results: list[NDArray[np.float32]] = []
+
+    def ask() -> None:
+        together.wait()
+        results.append(model.embed_texts(["a word"]))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made.arguments) == 1
+    assert first == [1], "a network is built at the first use, which is one thread's alone"
+    assert all(np.array_equal(result, results[0]) for result in results)
+    assert model.warm() == []
+    assert made.image.seen == 1
+
+
+def writing_graph(folder: Path, mark: Path, static: bool = True) -> Path:
+    """A SavedModel of four numbers a text, which writes a file when it runs."""
+
+    def run(texts: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.io.write_file(str(mark), "ran")]):
+            length = tf.cast(tf.strings.length(texts), tf.float32)[:, None] * tf.ones((1, 4))
+        return length if static else tf.reshape(length, tf.concat([tf.shape(texts), tf.fill([1], -1)], 0))
+
+    module = tf.Module()
+    module.__call__ = tf.function(run, input_signature=[tf.TensorSpec((None,), tf.string)])
+    tf.saved_model.save(module, str(folder))
+    mark.unlink(missing_ok=True)
+    return folder
+
+
+def test_the_graph_of_a_strangers_model_never_runs(models: tuple[TrainedModel, TrainedModel], tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    folder = writing_graph(tmp_path / "graph", mark)
+    spec = text_encoder(f"hub:{folder}").spec
+    assert spec.dimension == 4
+    assert not mark.exists(), "the spec is read from the graph, which does not run"
+    stranger = replace(models[0], image=None, text=spec)
+    for name in (spec.known_as, "hub:https://example.com/evil/1", f"salient:3:{spec.known_as}", f"use+{spec.known_as}"):
+        named = Model(replace(stranger, text=replace(spec, source=name)))
+        with pytest.raises(ModelError, match="which runs code from outside huse; if you trust it, name it too"):
+            named.embed_texts(["a"])
+        assert [str(error).split(", which")[0] for error in named.warm()] == [
+            f"the model names the text encoder {name}"
+        ]
+        path = write_csv(tmp_path / "m.csv", [{"text": "a"}])
+        with pytest.raises(ModelError, match="--text-encoder"):
+            embed_source(named, path, tmp_path / "out")
+    assert not mark.exists()
+    assert not (tmp_path / "out").exists()
+    trusting = Model(stranger, text_encoder=spec.known_as)
+    assert trusting.embed_texts(["a"]).shape == (1, 4)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_a_graph_that_is_named_but_another_never_runs(
+    models: tuple[TrainedModel, TrainedModel], tmp_path: Path, static: bool
+) -> None:
+    mark = tmp_path / "ran"
+    folder = writing_graph(tmp_path / "graph", mark, static)
+    trained = replace(models[0], text=EncoderSpec("hub", "text", 4, "none", "0", source="hub:elsewhere"))
+    with pytest.raises(HuseError, match=r"the files of hub:.* are not those of hub"):
+        Model(trained, text_encoder=f"hub:{folder}").embed_texts(["a"])
+    assert not mark.exists()
