@@ -1,14 +1,18 @@
-"""One HDF5 file of rows: written atomically, read back whole, verified by content.
+"""One HDF5 file of rows: written whole, read by columns, each verified by its digest.
 
 The layout is described in docs/formats.md. Equal rows and attributes give equal bytes: nothing in the file depends on
-time, path or process.
+time, path or process. The file is made in memory, so that a full disk is met by plain writing alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import fields
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,136 +20,250 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features import hdf5
 from huse.features.atomic import replacing
+from huse.features.columns import (
+    ENDS,
+    LAYOUTS,
+    OPTIONAL,
+    VECTORS,
+    Arrays,
+    arrays_of,
+    is_string,
+    rows_of,
+    strings_of,
+)
 from huse.features.errors import ShardError
-from huse.features.rows import Failure, Rows
+from huse.features.hdf5 import REBUILD, file_image, own_dataset, read_rows, require_stored
+from huse.features.rows import Rows
+from huse.features.shard_v1 import columns_of, read_version_1
 
-FORMAT_VERSION = 1
-CHUNK_BYTES = 1 << 20
-VECTOR_COLUMNS = ("image", "text")
-
+FORMAT_VERSION = 2
 Attributes = Mapping[str, str | int]
-Arrays = dict[str, NDArray[Any]]
+State = tuple[int, int, int]
+"""Inode, size and time of a file: another state, another content."""
 
 
 def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "float16", compression: str = "") -> None:
     """Writes a shard so that it is there whole or not at all.
 
     Args:
-        path: the final file; a temporary file beside it is flushed, synced and renamed onto it.
+        path: the final file; a temporary file beside it is synced and renamed onto it.
         rows: what to store.
         attributes: strings and integers kept in the file's root, such as fingerprints.
         dtype: stored type of the vectors, ``float16`` or ``float32``.
         compression: ``""``, ``lzf`` or ``gzip``.
 
     Raises:
-        ShardError: a vector is not finite in the stored type.
+        ShardError: a vector is not finite in the stored type, or a string is no Unicode text.
+        OSError: the disk is full, or cannot be written.
     """
-    arrays = _to_arrays(rows, np.dtype(dtype), path)
+    try:
+        arrays = arrays_of(rows, np.dtype(dtype))
+    except UnicodeEncodeError as error:
+        raise ShardError(
+            f"{path}: {error.object!r} holds half a character (a lone surrogate); mend that row"
+        ) from error
+    for name in VECTORS:
+        _require_finite(arrays[name], rows, name, path)
+    digests = {name: _digest(name, array) for name, array in arrays.items()}
     stored = {**attributes, "format_version": FORMAT_VERSION, "rows": len(rows)}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, array in arrays.items():
-            _write_dataset(file, name, array, compression)
-        for key, value in stored.items():
-            file.attrs[key] = np.bytes_(value.encode()) if isinstance(value, str) else np.int64(value)
-        file.attrs["content_digest"] = np.bytes_(content_digest(arrays, stored).encode())
+    stored["digests"] = json.dumps(digests, sort_keys=True, separators=(",", ":"))
+    stored["content_digest"] = _content_digest(stored)
+    image = file_image(arrays, stored, compression)
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)
 
 
-def read_shard(path: Path, verify: bool = True) -> tuple[Rows, dict[str, str | int]]:
-    """Reads a whole shard.
+def read_shard(
+    path: Path, widths: Mapping[str, int] | None = None, dtype: str | None = None
+) -> tuple[Rows, dict[str, str | int]]:
+    """Reads a whole shard and verifies it.
 
     Args:
         path: the file.
-        verify: recompute the content digest and compare; the chunks' own checksums are always checked.
+        widths: length of the ``image`` and ``text`` vectors that the shard must have.
+        dtype: type of the vectors that it must have.
 
     Returns:
-        The rows, vectors in their stored type, and the root attributes without the digest.
+        The rows, vectors in their stored type, and the root attributes without the digests.
 
     Raises:
-        ShardError: the file does not open, is of another format version, points outside itself, or fails a checksum.
+        ShardError: the file does not open, is of another format version or shape, points outside itself, or a digest
+            does not match.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = _read_attributes(file, path)
-            digest = attributes.pop("content_digest", None)
-            arrays = {name: _open_dataset(file, name, path)[()] for name in _dataset_names(file, path)}
-        rows = _from_arrays(arrays)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise ShardError(
-            f"{path}: cannot be read ({_first_line(error)}); run huse extract again to rebuild it"
-        ) from error
-    if verify and digest != content_digest(arrays, attributes):
-        raise ShardError(f"{path}: content does not match its digest; run huse extract again to rebuild it")
-    return rows, attributes
+    with _opened(path) as shard:
+        columns = {name: shard.column(name) for name in shard.names()}
+        rows = rows_of(columns)
+        for name in VECTORS:
+            vectors: NDArray[Any] = columns[name]
+            if widths is not None and vectors.shape[1] != widths[name]:
+                raise ShardError(f"{path}: {name} vectors of length {vectors.shape[1]}, not {widths[name]}; {REBUILD}")
+            if dtype is not None and vectors.shape[1] and vectors.dtype != np.dtype(dtype):
+                raise ShardError(f"{path}: {name} vectors of {vectors.dtype}, not {dtype}; {REBUILD}")
+        return rows, {n: v for n, v in shard.attributes.items() if n not in ("content_digest", "digests")}
 
 
 def read_columns(path: Path, names: tuple[str, ...]) -> Arrays:
-    """Reads some columns only, strings decoded; chunk checksums are checked, the content digest is not.
+    """Reads and verifies some columns only, strings decoded.
 
     Raises:
         ShardError: as `read_shard`.
     """
-    return read_slice(path, names, 0, None)
+    with _opened(path) as shard:
+        return {name: shard.column(name) for name in names}
 
 
-def read_slice(path: Path, names: tuple[str, ...], start: int, stop: int | None) -> Arrays:
-    """Rows `start` to `stop` of some columns, as `read_columns`; only the chunks they lie in are read.
+def read_slice(path: Path, names: tuple[str, ...], start: int, stop: int) -> Arrays:
+    """Rows `start` to `stop` of some columns, as `read_columns`.
+
+    A column is verified whole when its first slice is read; after that only the chunks that a slice lies in are read,
+    until the file changes.
 
     Raises:
         ShardError: as `read_shard`.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            _read_attributes(file, path)
-            arrays = {name: _open_dataset(file, name, path)[start:stop] for name in names}
-            return {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise ShardError(
-            f"{path}: cannot be read ({_first_line(error)}); run huse extract again to rebuild it"
-        ) from error
+    _require_verified(path, _state(path), names)
+    with _opened(path) as shard:
+        return {name: shard.slice(name, start, stop) for name in names}
 
 
 def read_attributes(path: Path) -> dict[str, str | int]:
-    """The root attributes of a shard, without touching its rows.
+    """The root attributes of a shard, verified, without touching its rows.
 
     Raises:
         ShardError: as `read_shard`.
     """
+    with _opened(path) as shard:
+        return shard.attributes
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """An open shard of the present version."""
+
+    file: h5py.h5f.FileID
+    path: Path
+    attributes: dict[str, str | int]
+    digests: dict[str, str]
+
+    def names(self) -> list[str]:
+        return [name for name in self.digests if not name.endswith(ENDS)]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column, verified by its digest."""
+        if is_string(name):
+            return strings_of(self._whole(name), self._whole(name + ENDS))
+        array = self._whole(name)
+        if name in VECTORS and not np.isfinite(array).all():
+            raise ShardError(f"{self.path}: {name} holds vectors that are not finite; {REBUILD}")
+        return array
+
+    def slice(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Some rows of a column."""
+        if not is_string(name):
+            return read_rows(self._open(name), start, stop)
+        before = max(start - 1, 0)
+        ends = read_rows(self._open(name + ENDS), before, stop)
+        first = int(ends[0]) if start else 0
+        ends = ends[start - before :]
+        last = int(ends[-1]) if len(ends) else first
+        return strings_of(read_rows(self._open(name), first, last), ends, first)
+
+    def _whole(self, name: str) -> NDArray[Any]:
+        array = read_rows(self._open(name), 0, None)
+        if _digest(name, array) != self.digests[name]:
+            raise ShardError(f"{self.path}: {name} does not match its digest; {REBUILD}")
+        return array
+
+    def _open(self, name: str) -> h5py.h5d.DatasetID:
+        """A column whose bytes all lie in this file, of the type and size that it must have."""
+        dataset = own_dataset(self.file, name, self.path)
+        layout, shape = LAYOUTS[name], dataset.shape
+        expected = self.attributes["rows"] if layout.rows == "rows" else shape[0] if shape else 0
+        good = (
+            dataset.dtype.str in layout.dtypes
+            and len(shape) == (1 if layout.width is None else 2)
+            and shape[0] == expected
+            and (not layout.width or shape[1] == layout.width)
+        )
+        if not good:
+            raise ShardError(f"{self.path}: {name} is {dataset.dtype} of shape {shape}; {REBUILD}")
+        require_stored(dataset, name, self.path)
+        return dataset
+
+
+class _Version1:
+    """An open shard of format version 1, which is read whole."""
+
+    def __init__(self, path: Path, attributes: dict[str, str | int]) -> None:
+        self.attributes = attributes
+        self._columns = columns_of(_read_version_1(path, _state(path)))
+
+    def names(self) -> list[str]:
+        return list(self._columns)
+
+    def column(self, name: str) -> NDArray[Any]:
+        return self._columns[name].copy()
+
+    def slice(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        return self._columns[name][start:stop].copy()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Shard | _Version1]:
+    """The open shard; whatever goes wrong while it is read is told of the file."""
     try:
-        with h5py.File(path, "r") as file:
-            return _read_attributes(file, path)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise ShardError(
-            f"{path}: cannot be read ({_first_line(error)}); run huse extract again to rebuild it"
-        ) from error
+        file = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY)
+        try:
+            attributes = hdf5.read_attributes(file, path)
+            if _require_version(attributes, path):
+                yield _Shard(file, path, attributes, _require_digests(attributes, path))
+            else:
+                yield _Version1(path, attributes)
+        finally:
+            file.close()
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise ShardError(f"{path}: cannot be read ({_first_line(error)}); {REBUILD}") from error
 
 
-def content_digest(arrays: Arrays, attributes: Attributes) -> str:
-    """Hexadecimal SHA-256 over names, types, shapes and bytes of all datasets, and over the attributes."""
-    digest = hashlib.sha256()
-    for key in sorted(attributes):
-        digest.update(f"{key}={attributes[key]}\n".encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}:{array.dtype.str}:{array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _require_version(attributes: dict[str, str | int], path: Path) -> bool:
+    """Whether a shard is of the present version, and not of version 1."""
+    version = attributes.get("format_version", "none")
+    if version not in (1, FORMAT_VERSION):
+        raise ShardError(f"{path}: format version {version}, this huse reads 1 to {FORMAT_VERSION}")
+    return version == FORMAT_VERSION
 
 
-def _to_arrays(rows: Rows, dtype: np.dtype[Any], path: Path) -> Arrays:
-    arrays: Arrays = {}
-    for name, column in rows.columns().items():
-        if column.dtype == object:
-            arrays[name] = _encode(column)
-        elif name in VECTOR_COLUMNS:
-            with np.errstate(over="ignore"):
-                arrays[name] = column.astype(dtype)
-            _require_finite(arrays[name], rows, name, path)
-        else:
-            arrays[name] = column
-    for part in ("key", "stage", "reason"):
-        arrays[f"failures/{part}"] = _encode(np.array([getattr(f, part) for f in rows.failures], dtype=object))
-    return arrays
+def _require_digests(attributes: dict[str, str | int], path: Path) -> dict[str, str]:
+    """The digest of each column, once the attributes are those that were written."""
+    if attributes.get("content_digest") != _content_digest(attributes):
+        raise ShardError(f"{path}: attributes do not match their digest; {REBUILD}")
+    digests: dict[str, str] = json.loads(str(attributes["digests"]))
+    required = set(LAYOUTS) - {*OPTIONAL, "prediction" + ENDS}
+    if not required <= set(digests) <= set(LAYOUTS):
+        odd = sorted(required ^ set(digests))
+        raise ShardError(f"{path}: lacks columns, or has others: {', '.join(odd)}; {REBUILD}")
+    return digests
+
+
+@lru_cache(maxsize=1 << 16)
+def _require_verified(path: Path, state: State, names: tuple[str, ...]) -> None:  # noqa: ARG001 - of the cache's key
+    """Verifies columns of a file once in each state of it."""
+    read_columns(path, names)
+
+
+@lru_cache(maxsize=2)
+def _read_version_1(path: Path, state: State) -> Rows:  # noqa: ARG001 - of the cache's key
+    return read_version_1(path)
+
+
+def _state(path: Path) -> State:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read ({error.strerror}); {REBUILD}") from error
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) -> None:
@@ -155,82 +273,19 @@ def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) ->
         raise ShardError(f"{path}: {name} vector of key {key!r} is not finite as {vectors.dtype}; use --dtype float32")
 
 
-def _from_arrays(arrays: Arrays) -> Rows:
-    decoded: dict[str, Any] = {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
-    failed = [decoded.pop(f"failures/{part}") for part in ("key", "stage", "reason")]
-    known = {f.name for f in fields(Rows)}
-    rows = Rows(
-        **{name: a for name, a in decoded.items() if name in known},
-        failures=[Failure(*values) for values in zip(*failed, strict=True)],
-    )
-    lengths = {name: len(column) for name, column in rows.columns().items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"columns differ in length: {lengths}")
-    return rows
+def _digest(name: str, array: NDArray[Any]) -> str:
+    """Hexadecimal SHA-256 over name, type, shape and bytes of a column."""
+    digest = hashlib.sha256(f"{name}:{array.dtype.str}:{array.shape}\n".encode())
+    if array.size:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
-def _encode(strings: NDArray[np.object_]) -> NDArray[np.bytes_]:
-    encoded = [value.encode("utf-8") for value in strings]
-    width = max((len(value) for value in encoded), default=0)
-    return np.array(encoded, dtype=f"S{max(width, 1)}")
+def _content_digest(attributes: Attributes) -> str:
+    """Hexadecimal SHA-256 over all attributes but itself, the digests of the columns among them."""
+    lines = (f"{key}={attributes[key]}\n" for key in sorted(attributes) if key != "content_digest")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _decode(strings: NDArray[np.bytes_]) -> NDArray[np.object_]:
-    decoded = np.empty(len(strings), dtype=object)
-    decoded[:] = [value.decode("utf-8") for value in strings]
-    return decoded
-
-
-def _write_dataset(file: h5py.File, name: str, array: NDArray[Any], compression: str) -> None:
-    if array.size == 0:  # HDF5 has no chunks, and so no checksums, for datasets without elements
-        file.create_dataset(name, data=array, track_times=False)
-        return
-    row_bytes = array.nbytes // len(array)
-    rows_a_chunk = max(1, min(len(array), CHUNK_BYTES // max(row_bytes, 1)))
-    file.create_dataset(
-        name,
-        data=array,
-        chunks=(rows_a_chunk, *array.shape[1:]),
-        fletcher32=True,
-        compression=compression or None,
-        track_times=False,
-    )
-
-
-def _dataset_names(file: h5py.File, path: Path) -> list[str]:
-    names: list[str] = []
-    for name in file:
-        _require_hard_link(file, name, path)
-        if isinstance(file[name], h5py.Group):
-            names.extend(f"{name}/{child}" for child in file[name])
-        else:
-            names.append(name)
-    return names
-
-
-def _open_dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    """A dataset whose bytes all lie in this file; links and virtual datasets could read any file of the user's."""
-    parts = name.split("/")
-    for depth in range(1, len(parts) + 1):
-        _require_hard_link(file, "/".join(parts[:depth]), path)
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise ShardError(f"{path}: {name} keeps its data outside the file; shards must hold their own data")
-    return dataset
-
-
-def _require_hard_link(file: h5py.File, name: str, path: Path) -> None:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ShardError(f"{path}: {name} is a link or missing; shards must hold their own data")
-
-
-def _read_attributes(file: h5py.File, path: Path) -> dict[str, str | int]:
-    attributes = {key: value.decode() if isinstance(value, bytes) else int(value) for key, value in file.attrs.items()}
-    if attributes.get("format_version") != FORMAT_VERSION:
-        found = attributes.get("format_version", "none")
-        raise ShardError(f"{path}: format version {found}, this huse reads {FORMAT_VERSION}")
-    return attributes
-
-
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,124 +1,50 @@
-"""A folder of shards with one store.json: create, open, iterate, load, verify, inspect."""
+"""A folder of shards with one store.json: create, open, read, write, filter by split, verify, inspect."""
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.atomic import is_own_trace, replacing
-from huse.features.encoder_spec import EncoderSpec, require_same
+from huse.features import companions
+from huse.features.atomic import is_own_trace
+from huse.features.columns import FAILURE_STRINGS
+from huse.features.companions import CLASS_FILES as CLASS_FILES
+from huse.features.companions import CLASS_TEXTS_FILE as CLASS_TEXTS_FILE
+from huse.features.companions import CLASSES_FILE as CLASSES_FILE
+from huse.features.companions import ENCODER_STATE_FILE as ENCODER_STATE_FILE
+from huse.features.companions import PLAN_FILE as PLAN_FILE
+from huse.features.companions import ClassVectors as ClassVectors
+from huse.features.companions import class_name as class_name
+from huse.features.companions import read_encoder_state as read_encoder_state
+from huse.features.encoder_spec import require_same
 from huse.features.errors import ShardError, StoreError
+from huse.features.info import EMBEDDINGS as EMBEDDINGS
+from huse.features.info import FEATURES as FEATURES
+from huse.features.info import STORE_FILE as STORE_FILE
+from huse.features.info import StoreInfo as StoreInfo
+from huse.features.info import read_info, write_info
 from huse.features.rows import Failure, Rows, concatenate
 from huse.features.shard import Attributes, read_attributes, read_columns, read_shard, write_shard
 
-STORE_FILE = "store.json"
-CLASSES_FILE = "classes.h5"
-CLASS_TEXTS_FILE = "class_texts.h5"
-"""Class names by the store's text encoder, where that of `CLASSES_FILE` is another."""
-CLASS_FILES = (CLASSES_FILE, CLASS_TEXTS_FILE)
-ENCODER_STATE_FILE = "text_encoder.json"
-PLAN_FILE = "plan.json"
-STORE_VERSION = 1
-FEATURES = "features"
-EMBEDDINGS = "embeddings"
 MISSING = "run the command that made the store again, all its parts, or copy the files anew"
 """What to do about missing shards."""
 
+SURPLUS = "remove the file, or run the command that made the store again"
+
+FOLDERS = ("features", "index")
+"""What embeddings may have beside their shards."""
+
+FOREIGN = "it is another store's; remove the file and run the command that made the store again"
+
 _SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
-
-
-@dataclass(frozen=True)
-class StoreInfo:
-    """What holds for a whole store; written once as store.json.
-
-    Attributes:
-        kind: ``features`` (frozen encoders) or ``embeddings`` (trained towers).
-        image: spec of the picture vectors, None when the store has no pictures.
-        text: spec of the text vectors, None when the store has no texts.
-        shard_size: most rows a shard.
-        dtype: stored type of the vectors, ``float16`` or ``float32``.
-        compression: ``""``, ``lzf`` or ``gzip``.
-    """
-
-    kind: str
-    image: EncoderSpec | None
-    text: EncoderSpec | None
-    shard_size: int = 10_000
-    dtype: str = "float16"
-    compression: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The info as JSON-ready values."""
-        values = {**vars(self), "format": "huse-store", "version": STORE_VERSION}
-        for modality in ("image", "text"):
-            spec: EncoderSpec | None = values[modality]
-            values[modality] = spec and {**spec.to_dict(), "fingerprint": spec.fingerprint}
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> StoreInfo:
-        """The info that `to_dict` wrote.
-
-        Raises:
-            StoreError: the values are of another version, or a fingerprint does not match its spec.
-        """
-        values = dict(values)
-        if values.pop("format", None) != "huse-store" or values.pop("version", None) != STORE_VERSION:
-            raise StoreError(f"{STORE_FILE} is not of store version {STORE_VERSION}")
-        for modality in ("image", "text"):
-            if values[modality] is not None:
-                written = values[modality].pop("fingerprint")
-                values[modality] = EncoderSpec(**values[modality])
-                if values[modality].fingerprint != written:
-                    raise StoreError(f"{STORE_FILE}: the {modality} spec was edited, its fingerprint does not match")
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class ClassVectors:
-    """The class names of a store as vectors of a text encoder, from which the semantic graph is made.
-
-    Attributes:
-        labels: K label paths, sorted.
-        texts: K texts that were embedded: class names (the last part of the path) or descriptions.
-        vectors: (K, D) float32, one a text.
-        encoder: ``name (dimension, fingerprint)`` of the text encoder.
-    """
-
-    labels: list[str]
-    texts: list[str]
-    vectors: NDArray[np.float32]
-    encoder: str
-
-
-def class_name(label: str) -> str:
-    """The shown and embedded part of a label path: its last part."""
-    return label.rsplit("/", 1)[-1]
-
-
-def read_encoder_state(path: Path) -> Any:
-    """What the text encoder of a store or a model has learned; None when it learns nothing, or nothing is there.
-
-    Raises:
-        StoreError: the file is damaged.
-    """
-    file = path / ENCODER_STATE_FILE
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{file}: damaged ({error}); extract again with --overwrite") from error
 
 
 def remove_store(path: str | Path) -> None:
@@ -138,9 +64,7 @@ def removable_files(path: str | Path) -> list[Path]:
     if not path.exists() or (path.is_dir() and all(is_own_trace(entry.name) for entry in path.iterdir())):
         return []
     store = Store.open(path)
-    names = (*CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE)
-    files = [*(path / name for name in names), *map(store.shard_path, store.shard_indices())]
-    files += [entry for entry in path.iterdir() if is_own_trace(entry.name)]
+    files = [entry for entry in path.iterdir() if store.is_own(entry) and entry.name != STORE_FILE]
     others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
     if others:
         raise StoreError(f"{path}: holds {others[0]!r} too, which is no part of a store; move it away")
@@ -150,13 +74,20 @@ def removable_files(path: str | Path) -> list[Path]:
 class Store:
     """A folder of shards. Create one with `Store.create`, open one with `Store.open`."""
 
-    def __init__(self, path: Path, info: StoreInfo) -> None:
+    def __init__(self, path: Path, info: StoreInfo, identity: str = "") -> None:
         self.path = path
         self.info = info
+        self.identity = identity
 
     @classmethod
-    def create(cls, path: str | Path, info: StoreInfo) -> Store:
+    def create(cls, path: str | Path, info: StoreInfo, origin: str = "") -> Store:
         """Creates a store, or opens the one that is there if it holds the same kind of vectors.
+
+        Args:
+            path: the folder.
+            info: what holds for the whole store.
+            origin: digest of what the store is made from. With the info it gives the store's id, which its shards
+                carry, so that a shard of another store is known; equal ones give equal stores, byte for byte.
 
         Raises:
             FingerprintError: the store there was made by other encoders.
@@ -171,9 +102,7 @@ class Store:
             return cls._reopen(path, info)
         if not all(is_own_trace(name) for name in there):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
-        with replacing(path / STORE_FILE) as temporary:
-            temporary.write_text(json.dumps(info.to_dict(), indent=2) + "\n", encoding="utf-8")
-        return cls(path, info)
+        return cls(path, info, write_info(path, info, origin))
 
     @classmethod
     def _reopen(cls, path: Path, info: StoreInfo) -> Store:
@@ -202,17 +131,10 @@ class Store:
             StoreError: no store there, or of the wrong kind.
         """
         path = Path(path)
-        try:
-            info = StoreInfo.from_dict(json.loads((path / STORE_FILE).read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{path}: no {STORE_FILE} there; make a store with huse extract MANIFEST {path}"
-            ) from error
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, NotADirectoryError) as error:
-            raise StoreError(f"{path / STORE_FILE}: damaged or not a huse store ({error})") from error
+        info, identity = read_info(path)
         if kind is not None and info.kind != kind:
             raise StoreError(f"{path}: holds {info.kind}, this command needs {kind}")
-        return cls(path, info)
+        return cls(path, info, identity)
 
     def shard_path(self, index: int) -> Path:
         """The file of shard `index`."""
@@ -228,7 +150,10 @@ class Store:
         write_shard(self.shard_path(index), rows, self._attributes(index), self.info.dtype, self.info.compression)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
-        """Writes rows as full shards from shard 0 on, a shard in memory at a time; returns how many rows there were."""
+        """Writes rows as full shards from shard 0 on, and the plan; returns how many rows there were.
+
+        About a shard of rows is in memory at a time.
+        """
         waiting: list[Rows] = []
         index = total = 0
         for part in parts:
@@ -241,6 +166,7 @@ class Store:
         rest = [part for part in waiting if len(part)]
         if rest:
             self.write(index, concatenate(rest))
+        self.write_plan(index + bool(rest))
         return total + sum(map(len, rest))
 
     def read(self, index: int) -> Rows:
@@ -250,9 +176,19 @@ class Store:
             ShardError: the shard is damaged, misplaced, or of other encoders.
         """
         path = self.shard_path(index)
-        rows, attributes = read_shard(path)
+        rows, attributes = read_shard(path, self.info.widths, self.info.dtype)
         self._require_attributes(path, index, attributes)
         return rows
+
+    def columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
+        """Some columns of shard `index`, verified, without reading the others.
+
+        Raises:
+            ShardError: as `read`.
+        """
+        path = self.shard_path(index)
+        self._require_attributes(path, index, read_attributes(path))
+        return read_columns(path, names)
 
     def read_or_none(self, index: int) -> Rows | None:
         """Shard `index`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
@@ -267,12 +203,13 @@ class Store:
             f"{modality}_fingerprint": spec.fingerprint if spec else ""
             for modality, spec in (("image", self.info.image), ("text", self.info.text))
         }
-        return {"kind": self.info.kind, "shard": index, **fingerprints}
+        mine = {"store": self.identity} if self.identity else {}  # stores of version 1 have no id
+        return {"kind": self.info.kind, "shard": index, **fingerprints, **mine}
 
     def _require_attributes(self, path: Path, index: int, found: Attributes) -> None:
         for name, value in self._attributes(index).items():
             if found.get(name) != value:
-                raise ShardError(f"{path}: {name} is {found.get(name)!r}, the store has {value!r}; remove the file")
+                raise ShardError(f"{path}: {name} is {found.get(name)!r}, the store has {value!r}; {FOREIGN}")
 
     def __iter__(self) -> Iterator[Rows]:
         """The shards in order, each whole and verified."""
@@ -284,96 +221,119 @@ class Store:
 
     def keys(self, index: int) -> list[str]:
         """The keys of shard `index`, in order, without reading its vectors."""
-        return list(read_columns(self.shard_path(index), ("key",))["key"])
+        return list(self.columns(index, ("key",))["key"])
 
     def write_plan(self, shards: int) -> None:
         """Keeps how many shards the store has when the run that fills it is done; all parts of a run say the same."""
-        if shards != self.planned_shards():
-            with replacing(self.path / PLAN_FILE) as temporary:
-                temporary.write_text(json.dumps({"shards": shards}) + "\n", encoding="utf-8")
+        try:
+            if companions.read_plan(self.path, self.identity) == shards:
+                return
+        except StoreError:  # a damaged plan is replaced
+            pass
+        companions.write_plan(self.path, self.identity, shards)
 
-    def planned_shards(self) -> int:
-        """How many shards there ought to be; 0 when nothing tells.
+    def planned_shards(self) -> int | None:
+        """How many shards there ought to be; None for stores of version 1 that do not tell.
 
         Raises:
-            StoreError: the file that tells is damaged.
+            StoreError: the file that tells is damaged or missing.
         """
-        try:
-            return int(json.loads((self.path / PLAN_FILE).read_text(encoding="utf-8"))["shards"])
-        except FileNotFoundError:
-            return 0
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self.path / PLAN_FILE}: damaged ({error}); delete it, and {MISSING}") from error
+        shards = companions.read_plan(self.path, self.identity)
+        if shards is None and self.identity:
+            raise StoreError(f"{self.path / PLAN_FILE}: missing; run the command that made the store again")
+        return shards
 
     def missing_shards(self) -> list[int]:
         """The numbers that are absent: of lost files, or of what an interrupted run or a part has not done yet."""
         there = self.shard_indices()
-        return sorted(set(range(max([self.planned_shards(), *there]))) - set(there))
+        return sorted(set(range(max([self.planned_shards() or 0, *there]))) - set(there))
+
+    def surplus_shards(self) -> list[int]:
+        """The numbers above those of the plan: of a run that was interrupted, or copied here from elsewhere."""
+        planned = self.planned_shards()
+        return [] if planned is None else [index for index in self.shard_indices() if index >= planned]
 
     def require_whole(self) -> None:
-        """Refuses a store that was never written to, or that lacks shards.
+        """Refuses a store that was never written to, that lacks shards, or that has more than it ought to.
 
         Raises:
-            StoreError: it has no shard, or some are missing.
+            StoreError: the message names the first shard.
         """
-        there, missing = self.shard_indices(), self.missing_shards()
-        if not there:
-            raise StoreError(f"{self.path}: the store has no shard; run huse extract MANIFEST {self.path}")
+        there = self.shard_indices()
+        if not there and not (self.path / PLAN_FILE).exists():
+            raise StoreError(f"{self.path}: the store has no shard; run the command that made it again")
+        missing, surplus = self.missing_shards(), self.surplus_shards()
         if missing:
             of, first = len(missing) + len(there), self.shard_path(missing[0]).name
             raise StoreError(
                 f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {MISSING}"
             )
+        if surplus:
+            first = self.shard_path(surplus[0]).name
+            raise StoreError(f"{self.path}: {first} is more than the plan has; {SURPLUS}")
+        if not there:
+            raise StoreError(f"{self.path}: the store has no rows; run the command that made it, on some rows")
 
     def load(self, splits: tuple[str, ...] = ()) -> Rows:
-        """All rows in memory, of the given splits or of all.
+        """All rows of the given splits, or of all, in memory; of the others a shard at a time.
 
         Raises:
             StoreError: shards are missing, or no row is of these splits.
             ShardError: a shard is damaged.
         """
         self.require_whole()
-        rows = concatenate(list(self))
         if not splits:
-            return rows
-        chosen = np.isin(rows.split.astype(str), splits)
-        if not chosen.any():
-            there = ", ".join(sorted({s or "(none)" for s in rows.split}))
-            raise StoreError(f"{self.path}: no row of split {' or '.join(splits)}; the store has {there}")
-        return rows.take(chosen)
+            return concatenate(list(self))
+        chosen, there = [], set()
+        for index in self.shard_indices():
+            split = self.columns(index, ("split",))["split"].astype(str)
+            there |= set(split)
+            mine = np.isin(split, splits)
+            if mine.any():
+                chosen.append(self.read(index).take(mine))
+        if not chosen:
+            named = ", ".join(sorted(name or "(none)" for name in there))
+            raise StoreError(f"{self.path}: no row of split {' or '.join(splits)}; the store has {named}")
+        return concatenate(chosen)
 
     def failures(self) -> list[Failure]:
         """What went wrong in the rows of all shards."""
-        return [failure for rows in self for failure in rows.failures]
+        parts = (self.columns(index, FAILURE_STRINGS) for index in self.shard_indices())
+        return [Failure(*each) for part in parts for each in zip(*(part[n] for n in FAILURE_STRINGS), strict=True)]
 
     def verify(self) -> dict[str, str]:
-        """Reads every byte; returns what is wrong by file name, empty when all is well."""
-        missing = [self.shard_path(index) for index in self.missing_shards()]
-        problems = {path.name: f"{path}: missing; {MISSING}" for path in missing}
-        for index in tqdm(self.shard_indices(), desc="verify", unit="shard", disable=None):
+        """Reads every byte of every file; returns what is wrong by file name, empty when all is well."""
+        problems: dict[str, str] = {}
+        checks: dict[str, Callable[[], Any]] = {PLAN_FILE: self.planned_shards}
+        checks[ENCODER_STATE_FILE] = partial(read_encoder_state, self.path)
+        checks |= {name: partial(self.read_classes, name) for name in CLASS_FILES}
+        checks |= {self.shard_path(index).name: partial(self.read, index) for index in self.shard_indices()}
+        for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
             try:
-                self.read(index)
-            except ShardError as error:
-                problems[self.shard_path(index).name] = str(error)
+                check()
+            except (ShardError, StoreError) as error:
+                problems[name] = str(error)
+        if PLAN_FILE not in problems:
+            missing, surplus = map(self.shard_path, self.missing_shards()), map(self.shard_path, self.surplus_shards())
+            problems |= {path.name: f"{path}: missing; {MISSING}" for path in missing}
+            problems |= {path.name: f"{path}: more than the plan has; {SURPLUS}" for path in surplus}
+        foreign = [entry for entry in self.path.iterdir() if not self.is_own(entry) and entry.name not in FOLDERS]
+        problems |= {entry.name: f"{entry}: no part of the store; move it away" for entry in sorted(foreign)}
         return problems
 
+    def is_own(self, entry: Path) -> bool:
+        """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
+        named = {STORE_FILE, PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES}
+        mine = entry.name in named or _SHARD_NAME.fullmatch(entry.name) is not None
+        return mine or is_own_trace(entry.name)
+
     def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
-        """Keeps the class vectors beside the shards, in `CLASSES_FILE` or `CLASS_TEXTS_FILE`."""
-        rows = Rows.empty(len(classes.labels), 0, classes.vectors.shape[1])
-        rows.key[:] = classes.labels
-        rows.caption[:] = classes.texts
-        rows.text = classes.vectors
-        rows.has_text[:] = True
-        write_shard(self.path / name, rows, {"kind": "classes", "encoder": classes.encoder}, "float32")
+        """Keeps the class vectors beside the shards, in one of `CLASS_FILES`."""
+        companions.write_class_vectors(self.path / name, classes)
 
     def read_classes(self, name: str = CLASSES_FILE) -> ClassVectors | None:
         """The class vectors for the semantic graph, or None when the store has none (features made elsewhere)."""
-        if not (self.path / name).exists():
-            return None
-        rows, attributes = read_shard(self.path / name)
-        return ClassVectors(
-            list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"])
-        )
+        return companions.read_class_vectors(self.path / name)
 
     def read_class_texts(self) -> ClassVectors | None:
         """The class names as vectors of the store's own text encoder, to train on; None when there are none."""
@@ -385,8 +345,7 @@ class Store:
 
     def write_encoder_state(self, state: Any) -> None:
         """Keeps what a fitted text encoder has learned, as JSON."""
-        with replacing(self.path / ENCODER_STATE_FILE) as temporary:
-            temporary.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+        companions.write_encoder_state(self.path, state)
 
     def inspect(self) -> dict[str, Any]:
         """What the store holds, as JSON-ready figures."""
@@ -395,13 +354,12 @@ class Store:
         present = Counter({"image": 0, "text": 0})
         size = failed = 0
         for index in self.shard_indices():
-            names = ("split", "label", "has_image", "has_text", "failures/key")
-            columns = read_columns(self.shard_path(index), names)
+            columns = self.columns(index, ("split", "label", "has_image", "has_text", "failure_key"))
             splits.update(value or "(none)" for value in columns["split"])
             labels.update(value for value in columns["label"] if value)
             present["image"] += int(columns["has_image"].sum())
             present["text"] += int(columns["has_text"].sum())
-            failed += len(columns["failures/key"])
+            failed += len(columns["failure_key"])
             size += self.shard_path(index).stat().st_size
         return {
             "path": str(self.path),

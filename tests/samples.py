@@ -53,6 +53,7 @@ def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0) -
     rows = random_rows(n, seed)
     for index, start in enumerate(range(0, n, shard_size)):
         store.write(index, rows.take(np.arange(start, min(start + shard_size, n))))
+    store.write_plan(-(-n // shard_size))
     labels = sorted(set(rows.label))
     vectors = np.random.default_rng(1).normal(size=(len(labels), 4)).astype(np.float32)
     store.write_classes(ClassVectors(labels, [class_name(label) for label in labels], vectors, str(TEXT_SPEC)))

@@ -8,11 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from samples import IMAGE_SPEC, TEXT_SPEC, random_rows
+from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
 from huse.features.atomic import temporary_beside
 from huse.features.errors import FingerprintError, ShardError, StoreError
-from huse.features.store import EMBEDDINGS, FEATURES, Store, StoreInfo, class_name
+from huse.features.rows import Failure
+from huse.features.store import EMBEDDINGS, FEATURES, Store, StoreInfo, class_name, read_encoder_state
 
 
 def test_loads_all_rows_in_order_and_by_split(small_store: Store) -> None:
@@ -54,7 +55,7 @@ def test_refuses_what_is_not_a_store(tmp_path: Path, small_store: Store) -> None
     values = json.loads((small_store.path / "store.json").read_text())
     values["image"]["dimension"] = 7
     (small_store.path / "store.json").write_text(json.dumps(values))
-    with pytest.raises(StoreError, match="image spec was edited"):
+    with pytest.raises(StoreError, match="was edited or damaged, its digest does not match"):
         Store.open(small_store.path)
     (small_store.path / "store.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
@@ -74,7 +75,7 @@ def test_a_shard_of_another_store_or_place_is_refused(small_store: Store, tmp_pa
 def test_verify_names_the_damaged_shard(small_store: Store) -> None:
     assert small_store.verify() == {}
     with h5py.File(small_store.shard_path(1)) as file:
-        place = file["image"].id.get_chunk_info(0).byte_offset
+        place = file["image"].id.get_offset()
     data = bytearray(small_store.shard_path(1).read_bytes())
     data[place] ^= 1
     small_store.shard_path(1).write_bytes(data)
@@ -103,16 +104,146 @@ def test_class_vectors_come_back(small_store: Store) -> None:
 def test_zero_rows_are_legal(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "s", StoreInfo(FEATURES, IMAGE_SPEC, TEXT_SPEC))
     store.write(0, random_rows(5).take(np.zeros(5, bool)))
+    store.write_plan(1)
     assert len(store.load()) == 0
     assert store.inspect()["rows"] == 0
 
 
 def test_the_plan_tells_what_is_missing_at_the_end(small_store: Store) -> None:
-    assert (small_store.planned_shards(), small_store.missing_shards()) == (0, [])
-    small_store.write_plan(3)
-    assert small_store.missing_shards() == []
+    assert (small_store.planned_shards(), small_store.missing_shards()) == (3, [])
     small_store.shard_path(2).unlink()
     assert list(small_store.verify()) == ["shard-00002.h5"]
     (small_store.path / "plan.json").write_text("{}")
     with pytest.raises(StoreError, match=r"plan\.json: damaged .* delete it"):
         small_store.load()
+
+
+@pytest.mark.parametrize("change", ["lowered", "absent", "another store's"])
+def test_a_plan_that_was_changed_hides_no_lost_shard(small_store: Store, tmp_path: Path, change: str) -> None:
+    small_store.shard_path(2).unlink()
+    plan = small_store.path / "plan.json"
+    if change == "lowered":
+        plan.write_text(plan.read_text().replace("3", "2", 1))
+    elif change == "absent":
+        plan.unlink()
+    else:
+        shutil.copy(random_store(tmp_path / "other", n=50).path / "plan.json", plan)
+        small_store.identity = "0" * 32
+    with pytest.raises(StoreError, match=r"plan\.json"):
+        small_store.load()
+    assert "plan.json" in small_store.verify()
+
+
+def test_more_shards_than_the_plan_has_are_refused(small_store: Store) -> None:
+    small_store.write(3, random_rows(4, seed=5))
+    with pytest.raises(StoreError, match=r"shard-00003\.h5 is more than the plan has"):
+        small_store.require_whole()
+    assert list(small_store.verify()) == ["shard-00003.h5"]
+
+
+def test_a_shard_of_another_store_of_the_same_encoders_is_refused(tmp_path: Path) -> None:
+    info = StoreInfo(FEATURES, IMAGE_SPEC, TEXT_SPEC, 25, "float32")
+    mine, other = (Store.create(tmp_path / name, info, origin=name) for name in ("mine", "other"))
+    for store in (mine, other):
+        store.write_all([random_rows(30)])
+    shutil.copy(other.shard_path(1), mine.shard_path(1))
+    with pytest.raises(ShardError, match="another store's"):
+        mine.load()
+    assert list(mine.verify()) == ["shard-00001.h5"]
+    again = Store.create(tmp_path / "again", info, origin="mine")
+    again.write_all([random_rows(30)])
+    for name in ("store.json", "plan.json", "shard-00000.h5"):
+        assert (again.path / name).read_bytes() == (mine.path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dtype", "int8"), ("shard_size", 0), ("shard_size", True), ("compression", "zip"), ("kind", "things")],
+)
+def test_values_that_no_store_has_are_refused(small_store: Store, name: str, value: object) -> None:
+    with pytest.raises(StoreError, match=name):
+        replace(small_store.info, **{name: value})
+    file = small_store.path / "store.json"
+    values = json.loads(file.read_text())
+    for key in ("id", "digest"):
+        values.pop(key)
+    file.write_text(json.dumps({**values, "version": 1, name: value}))
+    with pytest.raises(StoreError, match=name):
+        Store.open(small_store.path)
+
+
+def test_a_flipped_bit_in_any_companion_is_found(small_store: Store) -> None:
+    small_store.write_encoder_state({"words": ["a", "ü"], "idf": [1.5, 2.0]})
+    expected = (small_store.info, small_store.planned_shards(), read_encoder_state(small_store.path))
+    for name in ("store.json", "plan.json", "text_encoder.json"):
+        whole = (small_store.path / name).read_bytes()
+        for place in range(len(whole)):
+            broken = bytearray(whole)
+            broken[place] ^= 1 << place % 8
+            (small_store.path / name).write_bytes(broken)
+            try:
+                store = Store.open(small_store.path)
+                found = (store.info, store.planned_shards(), read_encoder_state(small_store.path))
+            except StoreError:
+                continue
+            if name == "text_encoder.json" and found[2] != expected[2]:
+                assert set(found[2]) != {"words", "idf"}  # no encoder takes it
+                continue
+            assert found == expected
+        (small_store.path / name).write_bytes(whole)
+
+
+def test_verify_covers_every_file_and_names_what_is_foreign(small_store: Store) -> None:
+    small_store.write_encoder_state({"words": ["a"]})
+    for name in ("classes.h5", "text_encoder.json"):
+        whole = (small_store.path / name).read_bytes()
+        (small_store.path / name).write_bytes(whole[:-3])
+        assert list(small_store.verify()) == [name]
+        (small_store.path / name).write_bytes(whole)
+    (small_store.path / "notes.txt").write_text("mine")
+    assert "no part of the store" in small_store.verify()["notes.txt"]
+
+
+def test_a_split_is_loaded_without_the_vectors_of_the_others(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = random_rows(60)
+    rows.split[:] = ["test" if i >= 50 else "train" for i in range(60)]
+    for index in range(3):
+        small_store.write(index, rows.take(np.arange(25 * index, min(60, 25 * index + 25))))
+    read: list[int] = []
+    whole = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, index: read.append(index) or whole(self, index))
+    assert list(small_store.load(("test",)).key) == list(rows.key[50:])
+    assert read == [2]
+
+
+def test_failures_are_read_without_vectors(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = small_store.read(1)
+    rows.failures = [Failure(str(rows.key[0]), "decode", "cannot be decoded")]
+    small_store.write(1, rows)
+    monkeypatch.setattr(Store, "read", lambda *_: pytest.fail("vectors were read"))
+    assert small_store.failures() == rows.failures
+
+
+def test_stores_of_version_1_open_and_grow() -> None:
+    store = Store.open(Path(__file__).with_name("version_1"))
+    assert store.verify() == {}
+    rows = store.load()
+    assert list(rows.key) == [f"row-{i:05d}" for i in range(7)]
+    np.testing.assert_array_equal(rows.image, random_rows(7).image)
+    assert rows.failures == store.failures() == [Failure("row-00004", "decode", "cannot be decoded: ü")]
+    assert list(store.columns(1, ("caption",))["caption"]) == list(random_rows(7).caption[4:])
+    assert read_encoder_state(store.path) == {"words": ["a", "b"], "idf": [1.0, 2.0]}
+    classes = store.read_classes()
+    assert classes is not None
+    assert len(classes.labels) == 3
+    assert store.inspect()["failures"] == 1
+
+
+def test_shards_of_both_versions_stand_side_by_side(tmp_path: Path) -> None:
+    store = Store.open(shutil.copytree(Path(__file__).with_name("version_1"), tmp_path / "store"))
+    rows = store.read(0)
+    store.write(0, rows)
+    assert store.read(0).holds_the_same_as(rows)
+    assert store.verify() == {}
