@@ -152,6 +152,15 @@ def column_options(command: Command) -> Command:
     return command
 
 
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=178_956_970,
+    show_default=True,
+    help="Most pixels of a picture; larger ones fail undecoded.",
+)
+
+
 def stage_one_options(command: Command) -> Command:
     """The options of how encoders run, the same for every command that may run them."""
     for option in (
@@ -169,13 +178,7 @@ def stage_one_options(command: Command) -> Command:
         ),
         click.option("--retry-failed", is_flag=True, help="Take failed and new rows only, the others unread."),
         click.option("--recover-truncated", is_flag=True, help="Decode what there is of a JPEG that was cut off."),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(1),
-            default=178_956_970,
-            show_default=True,
-            help="Pictures with more pixels are failures.",
-        ),
+        max_pixels_option,
         click.option("--workers", type=click.IntRange(0), default=0, help="Reading threads.  [default: two a core]"),
         click.option(
             "--precision",
@@ -467,6 +470,7 @@ def embed(
 @index_option
 @click.option("--open", "open_page", is_flag=True, help="Write a page with the pictures, and open it in a browser.")
 @images_option
+@max_pixels_option
 @model_encoder_options
 @json_option
 @uses_tensorflow

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
+from huse.extract.encoders.protocols import without_words
 from huse.extract.encoders.registry import is_outside
-from huse.extract.images import PictureError, decode_picture, read_picture
+from huse.extract.images import MAX_PIXELS, PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import EncoderSpec, require_same
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
@@ -42,6 +43,10 @@ class Model:
         image_encoder: name of the image encoder, when it has moved since the features were extracted, or runs code from
             outside huse, such as ``hub:FOLDER``: naming it is the consent to run it.
         text_encoder: name of the text encoder, in the same cases.
+        max_pixels: most pixels of a picture that is searched for or embedded; larger ones are refused undecoded.
+
+    Attributes:
+        max_pixels_option: what messages name as that limit, for those who give it by another name.
     """
 
     def __init__(
@@ -51,8 +56,11 @@ class Model:
         precision: str = "auto",
         image_encoder: str | None = None,
         text_encoder: str | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.trained = trained
+        self.max_pixels = max_pixels
+        self.max_pixels_option = "max_pixels (--max-pixels)"
         self._named = {"image": image_encoder, "text": text_encoder}
         self._image_weights = image_weights
         self._precision = precision
@@ -69,7 +77,7 @@ class Model:
         """Unit vectors (n, D) of n texts.
 
         Raises:
-            QueryError: a text is empty.
+            QueryError: a text is empty, or the encoder knows none of its words.
             ModelError: the model has no text tower.
         """
         return self._texts(texts)["text_embedding"]
@@ -199,15 +207,27 @@ class Model:
         cleaned = [clean_text(text) for text in texts]
         if "" in cleaned:
             raise QueryError(f"text {cleaned.index('')} of {len(cleaned)} is empty; give it words")
-        return self._towers("text", encoder.encode(cleaned))
+        vectors = encoder.encode(cleaned)
+        silent = np.flatnonzero(~np.any(vectors, axis=1))
+        if len(silent):
+            raise QueryError(f"text {cleaned[silent[0]]!r}: {without_words(encoder)}")
+        return self._towers("text", vectors)
 
     def _images(self, images: Sequence[str | Path | bytes]) -> Arrays:
         encoder = self._ready("image")
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
-            pixels = [_pixels(image, encoder.input_size) for image in images[start : start + BATCH]]
+            pixels = [self._pixels(image, encoder.input_size) for image in images[start : start + BATCH]]
             vectors.append(encoder.encode(np.stack(pixels)))
         return self._towers("image", np.concatenate(vectors))
+
+    def _pixels(self, image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+        try:
+            data = image if isinstance(image, bytes) else read_picture(image)
+            return decode_picture(data, size, self.max_pixels, option=self.max_pixels_option)
+        except PictureError as error:
+            name = "picture bytes" if isinstance(image, bytes) else image
+            raise QueryError(f"{name}: {error}") from error
 
     def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Arrays:
         inputs = {name: np.zeros((len(vectors), shape[-1]), np.float32) for name, shape in self._input_shapes.items()}
@@ -225,6 +245,7 @@ def load(
     precision: str = "auto",
     image_encoder: str | None = None,
     text_encoder: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Model:
     """Loads a model folder that `huse fit` wrote.
 
@@ -234,17 +255,10 @@ def load(
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         image_encoder: name of the image encoder, such as ``hub:FOLDER``; see `Model`.
         text_encoder: name of the text encoder; see `Model`.
+        max_pixels: most pixels of a picture; larger ones are refused.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.
     """
     weights = Path(image_weights) if image_weights else None
-    return Model(load_model(folder), weights, precision, image_encoder, text_encoder)
-
-
-def _pixels(image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    try:
-        return decode_picture(image if isinstance(image, bytes) else read_picture(Path(image)), size)
-    except PictureError as error:
-        name = "picture bytes" if isinstance(image, bytes) else image
-        raise QueryError(f"{name}: {error}") from error
+    return Model(load_model(folder), weights, precision, image_encoder, text_encoder, max_pixels)

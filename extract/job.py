@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from huse.extract.config import MOST_FAILURES, ExtractConfig, ExtractSummary
 from huse.extract.encoders import ImageEncoder, TextEncoder
+from huse.extract.encoders.protocols import without_words
 from huse.extract.images import PictureError, decode_picture, read_picture
 from huse.extract.manifest import Manifest
 from huse.extract.readers import Readers
@@ -188,8 +189,8 @@ class ShardJob:
         empty: NDArray[np.bool_] = ~np.any(vectors, axis=1)
         for i, vector, good, nothing in zip(places, vectors, finite, empty, strict=True):
             key = self.rows[i].key
-            if nothing and modality == "text":
-                self._fail(i, Failure(key, "encode", "no known word: the text encoder knows none of the text's words"))
+            if nothing and self.encoders.text is not None and modality == "text":
+                self._fail(i, Failure(key, "encode", without_words(self.encoders.text)))
             elif good:
                 getattr(self.out, modality)[i] = vector
                 getattr(self.out, f"has_{modality}")[i] = True

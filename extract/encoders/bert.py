@@ -34,9 +34,7 @@ class BertEncoder:
     """
 
     def __init__(self, handles: str) -> None:
-        self.handles = handles.split(",")
-        if len(self.handles) != 2:
-            raise EncoderError(f"bert:{handles}: two SavedModels are needed; write bert:PREPROCESSOR,ENCODER")
+        self.handles = _pair(handles)
         self.folders = [saved_model.resolve(handle) for handle in self.handles]
         require("tensorflow_text", "bert", f"bert:{handles}")
 
@@ -63,7 +61,7 @@ class BertEncoder:
 
         The models are run only if the encoder's graph does not tell the length of its vectors.
         """
-        named = (h if "://" in h else str(f.resolve()) for h, f in zip(self.handles, self.folders, strict=True))
+        named = (saved_model.known_as(h, f) for h, f in zip(self.handles, self.folders, strict=True))
         return EncoderSpec(
             name="bert",
             modality="text",
@@ -90,3 +88,14 @@ class BertEncoder:
         tokens = tf.concat(layers[-LAYERS:], axis=-1)
         mask = tf.cast(inputs["input_mask"], tf.float32)[..., None]
         return np.asarray(tf.reduce_sum(tokens * mask, axis=1) / tf.reduce_sum(mask, axis=1), np.float32)
+
+
+def _pair(handles: str) -> tuple[str, str]:
+    """The two handles that a comma joins; of several commas the one between two models."""
+    parts = handles.split(",")
+    pairs = [(",".join(parts[:i]), ",".join(parts[i:])) for i in range(1, len(parts))]
+    if len(pairs) > 1:
+        pairs = [pair for pair in pairs if all(map(saved_model.is_there, pair))]
+    if len(pairs) != 1 or not all(pairs[0]):
+        raise EncoderError(f"bert:{handles}: two SavedModels are needed; write bert:PREPROCESSOR,ENCODER")
+    return pairs[0]

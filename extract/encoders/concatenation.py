@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocols import FittedEncoder, ImageEncoder, State, TextEncoder
+from huse.extract.encoders.protocols import FittedEncoder, ImageEncoder, State, TextEncoder, without_words
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
@@ -53,6 +53,11 @@ class TextConcatenation:
     def spec(self) -> EncoderSpec:
         """Made of the specs of the parts."""
         return _joined(self.encoders)
+
+    @property
+    def without_words(self) -> str:
+        """That of the first part."""
+        return without_words(self.encoders[0])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, sum of dimensions) vectors."""

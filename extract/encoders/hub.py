@@ -74,7 +74,7 @@ class HubImageEncoder:
         dimension = saved_model.dimension(self._graph, self.folder)
         dimension = dimension or self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
         preprocessing = f"{images.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
-        source = _source(self.handle, self.folder)
+        source = f"hub:{saved_model.known_as(self.handle, self.folder)}"
         return EncoderSpec("hub", "image", dimension, preprocessing, self.files_digest, source=source)
 
     @cached_property
@@ -132,7 +132,7 @@ class HubTextEncoder:
     def spec(self) -> EncoderSpec:
         """The spec, as `HubImageEncoder.spec`."""
         dimension = saved_model.dimension(self._graph, self.folder) or self.encode(["a"]).shape[1]
-        source = _source(self.handle, self.folder)
+        source = f"hub:{saved_model.known_as(self.handle, self.folder)}"
         return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=source)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
@@ -150,11 +150,6 @@ class HubTextEncoder:
             result = call(tf.constant(list(texts[start : start + TEXTS_A_BATCH])))
             parts.append(np.asarray(_matrix(saved_model.only_output(result, self.folder), self.folder), np.float32))
         return np.concatenate(parts)
-
-
-def _source(handle: str, folder: Path) -> str:
-    """How the model is named again: its URL, or where its folder is now."""
-    return f"hub:{handle if '://' in handle else folder.resolve()}"
 
 
 def _matrix(result: Any, folder: Path) -> Any:

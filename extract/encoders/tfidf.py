@@ -1,10 +1,12 @@
-"""`tfidf:DIM`: TF-IDF over the DIM most frequent words of the training texts (scikit-learn)."""
+"""`tfidf:DIM`: TF-IDF over the DIM most frequent words, or runs of characters, of the training texts (scikit-learn)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +17,45 @@ from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
-OPTIONS = {"sublinear_tf": True, "strip_accents": "unicode"}
+WORDS: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
+RUNS: dict[str, Any] = {"sublinear_tf": True, "analyzer": "char", "ngram_range": (1, 3)}
+"""Options of scikit-learn; characters keep their accents, which in Japanese and Korean are more than that."""
+
+MOST = 1_000_000
+"""Words that can be asked for."""
+
 ROWS_A_STEP = 1000
 
 
 class TfidfEncoder:
-    """Unit vectors of word weights; what it learns is plain JSON, never a pickle.
+    """Unit vectors of the weights of words, or of runs of characters for languages without spaces.
+
+    What it learns is plain JSON, never a pickle. A text without any known word is all zeros.
 
     Args:
-        dimension: length of the vectors, as the name has it; a smaller vocabulary leaves zeros at the end.
+        argument: length of the vectors, and ``:char`` for runs of 1 to 3 characters; a smaller vocabulary leaves zeros
+            at the end.
         state: a vocabulary and its weights, as `state` gives.
 
     Raises:
-        EncoderError: the dimension is not a number above 0.
+        EncoderError: the argument is neither, or the state is none of such an encoder.
     """
 
-    def __init__(self, dimension: str, state: State = None) -> None:
-        if not dimension.isdecimal() or not int(dimension):
-            raise EncoderError(f"tfidf:{dimension}: not a number of words above 0; write tfidf:1000")
-        self.dimension = int(dimension)
-        self._state = state
+    def __init__(self, argument: str, state: State = None) -> None:
+        number, colon, unit = argument.partition(":")
+        self.name = f"tfidf:{argument}"
+        if not (number.isdecimal() and len(number) < 8 and 0 < int(number) <= MOST):
+            raise EncoderError(f"{self.name}: not a number of words from 1 to {MOST}; write tfidf:1000")
+        if colon and unit != "char":
+            raise EncoderError(f"{self.name}: {unit!r} is no unit; write tfidf:{number} or tfidf:{number}:char")
+        self.dimension = int(number)
+        self._of_characters = bool(unit)
+        self._state: Any = state if state is None else self._checked(state)
         self._vectorizer: TfidfVectorizer | None = None
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return RUNS if self._of_characters else WORDS
 
     @property
     def spec(self) -> EncoderSpec:
@@ -47,8 +67,11 @@ class TfidfEncoder:
         if self._state is None:
             raise EncoderError("tfidf learns its words from texts, and there are none; take another --text-encoder")
         digest = hashlib.sha256(json.dumps(self._state, sort_keys=True).encode()).hexdigest()
-        preprocessing = f"{PREPROCESSING}; words in lower case without accents; 1 + log tf, idf, unit length"
-        return EncoderSpec(f"tfidf:{self.dimension}", "text", self.dimension, preprocessing, digest)
+        units = (
+            "runs of 1 to 3 characters in lower case" if self._of_characters else "words in lower case without accents"
+        )
+        preprocessing = f"{PREPROCESSING}; {units}; 1 + log tf, idf, unit length"
+        return EncoderSpec(self.name, "text", self.dimension, preprocessing, digest)
 
     def fit(self, texts: Iterable[str]) -> None:
         """Takes the most frequent words of some texts.
@@ -56,26 +79,52 @@ class TfidfEncoder:
         Raises:
             EncoderError: they have no words.
         """
-        vectorizer = TfidfVectorizer(max_features=self.dimension, **OPTIONS)
+        vectorizer = TfidfVectorizer(max_features=self.dimension, **self._options)
         try:
             vectorizer.fit(texts)
         except ValueError as error:
-            raise EncoderError(f"tfidf:{self.dimension}: no words in the training texts; name another") from error
-        words = vectorizer.get_feature_names_out().tolist()
-        self._state = {"words": words, "idf": [float(weight) for weight in vectorizer.idf_]}
+            raise EncoderError(f"{self.name}: no words in the training texts; name another, {self._way_out}") from error
+        pairs = zip(vectorizer.get_feature_names_out().tolist(), vectorizer.idf_.tolist(), strict=True)
+        known = [(word, weight) for word, weight in pairs if word.strip()]  # a space alone says nothing of a text
+        self._state = {"words": [word for word, _ in known], "idf": [weight for _, weight in known]}
         self._vectorizer = None
 
     def state(self) -> State:
         """Words, sorted, and the inverse document frequency of each."""
         return self._state
 
+    @property
+    def without_words(self) -> str:
+        """Why a text's vector may be all zeros, and what to do."""
+        return f"no known word: {self.name} knows none of the text's; {self._way_out}"
+
+    @property
+    def _way_out(self) -> str:
+        if self._of_characters:
+            return "such as use"
+        return f"such as use, or tfidf:{self.dimension}:char for languages without spaces"
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, DIM) unit vectors; one without any known word is all zeros."""
         if self._vectorizer is None:
-            self._vectorizer = TfidfVectorizer(vocabulary=self._state["words"], **OPTIONS)
+            self._vectorizer = TfidfVectorizer(vocabulary=self._state["words"], **self._options)
             self._vectorizer.idf_ = np.array(self._state["idf"])
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), ROWS_A_STEP):
             part = self._vectorizer.transform(texts[start : start + ROWS_A_STEP])
             vectors[start : start + ROWS_A_STEP, : part.shape[1]] = part.toarray()
         return vectors
+
+    def _checked(self, state: State) -> State:
+        words, weights = (state.get(key) for key in ("words", "idf")) if isinstance(state, dict) else (None, None)
+        good = (
+            isinstance(words, list)
+            and isinstance(weights, list)
+            and 0 < len(words) == len(weights) <= self.dimension
+            and all(isinstance(word, str) for word in words)
+            and len(set(words)) == len(words)
+            and all(isinstance(weight, int | float) and math.isfinite(weight) for weight in weights)
+        )
+        if not good:
+            raise EncoderError(f"{self.name}: what was learned is not of this encoder, or damaged; extract again")
+        return state

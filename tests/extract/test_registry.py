@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ import pytest
 
 from huse.extract.encoders import image_encoder, text_encoder
 from huse.extract.encoders.applications import APPLICATIONS
-from huse.extract.encoders.protocols import FittedEncoder
-from huse.extract.encoders.registry import FAMILIES, with_salient_tokens
+from huse.extract.encoders.protocols import FittedEncoder, without_words
+from huse.extract.encoders.registry import FAMILIES, is_outside, names_in, with_salient_tokens
 from huse.extract.texts import salient_text
 from huse.features.errors import EncoderError
 
@@ -57,6 +59,126 @@ def test_tfidf_without_words_says_so() -> None:
         _ = text_encoder("tfidf:5").spec
     with pytest.raises(EncoderError, match="not a number of words"):
         text_encoder("tfidf:many")
+
+
+CHINESE = ["\u7ea2\u8272\u7684\u72d0\u72f8", "\u7ea2\u8272\u7684\u6c7d\u8f66", "\u84dd\u8272\u7684\u5927\u6d77"]
+
+
+def test_runs_of_characters_know_languages_without_spaces() -> None:
+    words, runs = text_encoder("tfidf:50"), text_encoder("tfidf:50:char")
+    for encoder in (words, runs):
+        assert isinstance(encoder, FittedEncoder)
+        encoder.fit(CHINESE)
+    new = ["\u7ea2\u8272\u7684\u9e1f"]
+    assert not words.encode(new).any()
+    assert "tfidf:50:char" in without_words(words)
+    vectors = np.concatenate([runs.encode(new), runs.encode(CHINESE)])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[3] > 0
+    assert runs.spec.name == "tfidf:50:char"
+    assert text_encoder("tfidf:50:char", json.loads(json.dumps(runs.state()))).spec == runs.spec
+    assert not runs.encode(["\u03b1\u03b2 \u03b3"]).any()  # the space between them is no known run
+    both = fitted("tfidf:9+tfidf:9:char")
+    assert without_words(both).startswith("no known word: tfidf:9 knows")
+    assert without_words(text_encoder("use")).startswith("no known word: use knows")
+
+
+WRONG_STATES = [
+    {},
+    [],
+    "words",
+    {"words": ["a"], "idf": []},
+    {"words": ["a", "a"], "idf": [1.0, 1.0]},
+    {"words": [1], "idf": [1.0]},
+    {"words": ["a"], "idf": [float("nan")]},
+    {"words": ["a"], "idf": ["1"]},
+    {"words": list("abcdef"), "idf": [1.0] * 6},
+    [{"words": ["a"], "idf": [1.0]}],
+]
+
+
+@pytest.mark.parametrize("state", WRONG_STATES, ids=str)
+def test_what_another_encoder_learned_is_refused(state: object) -> None:
+    with pytest.raises(EncoderError, match="tfidf:5: what was learned is not of this encoder, or damaged"):
+        text_encoder("tfidf:5", state)
+
+
+@pytest.mark.parametrize("state", [[None], [None] * 3, {"words": ["a"], "idf": [1.0]}, "ab", 3], ids=str)
+def test_states_of_another_number_of_encoders_are_refused(state: object) -> None:
+    with pytest.raises(EncoderError, match="not of these 2 encoders"):
+        text_encoder("use+tfidf:5", state)
+
+
+def test_a_plus_sign_joins_names_and_not_paths() -> None:
+    for name, parts in {
+        "use": ["use"],
+        "use+tfidf:5": ["use", "tfidf:5"],
+        "hub:/data/c++/m": ["hub:/data/c++/m"],
+        "hub:/data/c++/m+use": ["hub:/data/c++/m", "use"],
+        "use+hub:/data/c++": ["use", "hub:/data/c++"],
+        "hub:C:\\models\\c++\\m+tfidf:5:char": ["hub:C:\\models\\c++\\m", "tfidf:5:char"],
+        "hub:https://example.com/a+b/1?x=1+2": ["hub:https://example.com/a+b/1?x=1+2"],
+        "bert:/a+b,/c++/d+use": ["bert:/a+b,/c++/d", "use"],
+        "salient:3:hub:/a+b+use": ["salient:3:hub:/a+b", "use"],
+        "hub:/data/a+use/": ["hub:/data/a+use/"],
+        "use+bow": ["use", "bow"],
+        "vgg16+resnet50": ["vgg16", "resnet50"],
+        "hub:/m++use": ["hub:/m+", "use"],
+    }.items():
+        assert names_in(name) == parts
+        assert is_outside(name) == any(word in name for word in ("hub", "bert"))
+    assert with_salient_tokens("hub:/c++/m+use", 3) == "salient:3:hub:/c++/m+salient:3:use"
+    for name in ("+use", "use+", "use++tfidf:5", "+"):
+        with pytest.raises(EncoderError, match="missing beside a plus sign"):
+            names_in(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (text_encoder, "", "no text encoder is named"),
+        (text_encoder, "tfidf", "tfidf:: not a number of words.*write tfidf:1000"),
+        (text_encoder, "tfidf:", "not a number of words"),
+        (text_encoder, "tfidf:abc", "not a number of words"),
+        (text_encoder, "tfidf:0", "not a number of words"),
+        (text_encoder, "tfidf:-5", "not a number of words"),
+        (text_encoder, "tfidf:1.5", "not a number of words"),
+        (text_encoder, "tfidf:" + 5000 * "9", "not a number of words"),
+        (text_encoder, "tfidf:5:words", "write tfidf:5 or tfidf:5:char"),
+        (text_encoder, "tfidf:5:", "is no unit"),
+        (text_encoder, "tfdif:5", r"did you mean tfidf:5\?"),
+        (text_encoder, "TFIDF:5", r"did you mean tfidf:5\?"),
+        (text_encoder, "ues", r"did you mean use\?"),
+        (text_encoder, "use:foo", "use takes no 'foo'; write use"),
+        (text_encoder, "use:", "nothing stands behind the colon"),
+        (text_encoder, "vgg16", "vgg16 is an encoder of images, not of texts; name it by --image-encoder"),
+        (text_encoder, "salient:3:", "names no encoder; write salient:512:NAME"),
+        (text_encoder, "salient", "names no encoder"),
+        (text_encoder, "salient:x:use", "not a number of tokens"),
+        (text_encoder, "salient::use", "not a number of tokens"),
+        (text_encoder, "salient:" + 5000 * "9" + ":use", "not a number of tokens"),
+        (text_encoder, "salient:3:tfdif:5", "did you mean tfidf:5"),
+        (text_encoder, "hub:", "no saved_model.pb there"),
+        (text_encoder, "hub", "no saved_model.pb there"),
+        (text_encoder, "bert:a", "write bert:PREPROCESSOR,ENCODER"),
+        (text_encoder, "bert:a,b,c", "write bert:PREPROCESSOR,ENCODER"),
+        (text_encoder, "bert:,b", "write bert:PREPROCESSOR,ENCODER"),
+        (image_encoder, "vgg16:fc3", "no layer 'fc3' of vgg16; it has fc1, fc2"),
+        (image_encoder, "vgg16:", "nothing stands behind the colon"),
+        (image_encoder, "resnet50:", "nothing stands behind the colon"),
+        (image_encoder, "resnet5", r"did you mean resnet50\?"),
+        (image_encoder, "VGG16", r"did you mean vgg16\?"),
+        (image_encoder, "use", "use is an encoder of texts"),
+        (image_encoder, "vgg16+", "missing beside a plus sign"),
+        (image_encoder, "zzz", "no image encoder 'zzz'; huse encoders lists them"),
+    ],
+)
+def test_every_wrong_name_is_one_line_that_says_what_to_write(
+    make: Callable[[str], object], name: str, message: str
+) -> None:
+    with pytest.raises(EncoderError, match=message) as caught:
+        make(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_parts_stand_one_behind_the_other() -> None:
@@ -117,6 +239,24 @@ def test_a_package_brings_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert encoder.encode(np.full((2, 8, 8, 3), 7, np.uint8)).tolist() == [[7, 7, 7]] * 2
     with pytest.raises(EncoderError, match="is for image, not text"):
         text_encoder("mean-color")
+
+
+@pytest.mark.parametrize(
+    "code", ["raise OSError('no\\nweights')", "class Odd:\n    def __init__(self, argument): pass"]
+)
+def test_an_encoder_of_a_package_that_fails_is_one_line(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd_encoders.py").write_text(code)
+    info = tmp_path / "odd_encoders-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-encoders\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[huse.encoders]\nodd = odd_encoders:Odd\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_encoders", raising=False)
+    with pytest.raises(EncoderError, match=r"encoder 'odd:x': odd_encoders:Odd failed") as caught:
+        image_encoder("odd:x")
+    assert "\n" not in str(caught.value)
 
 
 def test_pictures_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

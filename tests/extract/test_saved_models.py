@@ -110,6 +110,18 @@ def test_bert_takes_the_mean_of_the_last_four_layers_over_the_mask(tmp_path: Pat
         text_encoder(f"bert:{pre}")
 
 
+def test_folders_whose_names_hold_plus_signs_and_commas(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c++" / "a+use", lengths, STRING)
+    encoder = text_encoder(f"hub:{folder}/")
+    assert encoder.encode(["abc"]).shape[0] == 1
+    assert text_encoder(encoder.spec.known_as).spec == encoder.spec
+    both = text_encoder(f"use+hub:{folder}/+use")
+    assert both.spec.name == "use+hub+use"
+    assert text_encoder(both.spec.known_as).spec == both.spec
+    with pytest.raises(EncoderError, match="two SavedModels are needed"):
+        text_encoder(f"bert:{tmp_path / 'a,b'},{tmp_path / 'c'}")
+
+
 def test_what_is_no_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"no saved_model\.pb there"):
         text_encoder(f"hub:{tmp_path}")
