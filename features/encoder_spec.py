@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from huse.features.errors import FingerprintError
 
+IMPORTED = "imported"
+"""Name of encoders that nothing is known of."""
+
 
 @dataclass(frozen=True)
 class EncoderSpec:
@@ -62,6 +65,11 @@ class EncoderSpec:
     def from_dict(cls, values: dict[str, Any] | None) -> EncoderSpec | None:
         """The spec that `to_dict` wrote, or None for a modality that is absent."""
         return None if values is None else cls(**values)
+
+
+def imported_spec(modality: str, dimension: int, name: str = IMPORTED) -> EncoderSpec:
+    """The spec of vectors made elsewhere, of which nothing is known but their length and perhaps a name."""
+    return EncoderSpec(name, modality, dimension, "features made elsewhere", "unknown")
 
 
 def require_same(expected: EncoderSpec | None, found: EncoderSpec | None, where: str) -> None:

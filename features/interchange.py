@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.atomic import replacing
-from huse.features.encoder_spec import EncoderSpec
+from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
 from huse.features.extras import require
 from huse.features.folders import require_empty
@@ -24,9 +24,6 @@ from huse.features.store import FEATURES, Store, StoreInfo
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".parquet")
 ROWS_A_GROUP = 10_000
-IMPORTED = "imported"
-"""Name of encoders that nothing is known of."""
-
 Vectors = NDArray[Any]
 
 
@@ -223,7 +220,7 @@ def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
 def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:
     if vectors is None:
         return None
-    return EncoderSpec(name, modality, vectors.shape[1], "features made elsewhere", "unknown")
+    return imported_spec(modality, vectors.shape[1], name)
 
 
 def _rows(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ class Checkpoint:
             values: dict[str, Any] = json.loads(arrays.pop("note").tobytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise FitError(f"{self.path}: damaged checkpoint ({error}); remove it and fit again") from error
         if values.pop("owner") != self.owner:
             raise FitError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
-from huse.features.encoder_spec import EncoderSpec, digest_arrays
+from huse.features.encoder_spec import imported_spec
 from huse.features.rows import Rows
 from huse.train.batches import TrainingRows
 from huse.train.config import FitConfig, preset
@@ -153,7 +153,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         ).split(config)
         best = fit_towers(task, config)
         specs = [
-            EncoderSpec("array", modality, a.shape[1], "none", digest_arrays([a])) if a.shape[1] else None
+            imported_spec(modality, a.shape[1]) if a.shape[1] else None
             for modality, a in (("image", image), ("text", text))
         ]
         self.trained_ = TrainedModel(

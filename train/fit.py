@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError
+from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, read_encoder_state
 from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
@@ -103,13 +104,26 @@ def fit_model(
         StoreError: the store cannot be opened.
         ShardError: a shard is damaged.
     """
+    folder = Path(model)
+    require_free(folder, overwrite)
+    with locked(folder):
+        require_free(folder, overwrite)  # while this one waited, another fit may have made it
+        return _fit(Path(store), folder, config, semantic_graph, overwrite, resume, tensorboard)
+
+
+def _fit(
+    store: Path,
+    folder: Path,
+    config: FitConfig,
+    semantic_graph: str,
+    overwrite: bool,
+    resume: bool,
+    tensorboard: Path | None,
+) -> FitSummary:
     start = time.perf_counter()
-    require_free(Path(model), overwrite)
     board = Board(tensorboard) if tensorboard else None
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
-    folder = Path(model)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder.with_name(f"{folder.name}.checkpoint.npz"), identity(task, config))
     if not resume:
         checkpoint.remove()

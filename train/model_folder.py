@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +12,25 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.atomic import replacing_folder
+from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
-from huse.features.errors import FitError, ModelError
-from huse.features.store import ENCODER_STATE_FILE, Store, StoreInfo, read_encoder_state
+from huse.features.errors import FitError, ModelError, StoreError
+from huse.features.store import Store, StoreInfo
 from huse.train.config import FitConfig
 from huse.train.forward import Forward, make_forward
 from huse.train.model_card import model_card
-
-MODEL_VERSION = 1
+from huse.train.model_files import (
+    FORMAT,
+    MODEL_VERSION,
+    first_line,
+    read_classes,
+    read_config,
+    read_history,
+    write_config,
+    write_history,
+    write_json,
+)
 
 
 @dataclass
@@ -49,7 +58,7 @@ class TrainedModel:
     graph: NDArray[np.float32]
     fusion_weight: float
     metrics: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     text_state: Any = None
 
     @cached_property
@@ -84,30 +93,22 @@ class TrainedModel:
                 require_same(getattr(self, modality), found, f"{modality}: the model and {where}")
 
     def save(self, folder: Path, overwrite: bool = False) -> None:
-        """Writes the folder so that it is there whole or not at all.
+        """Writes the folder so that it is there whole or not at all; one that is replaced stays until then.
 
         Raises:
             FitError: the folder exists and is not to be overwritten, or is not a model.
         """
         require_free(folder, overwrite)
-        temporary = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        self.network.save(temporary / "model.keras")
-        _write_json(temporary / "config.json", self._config())
-        _write_json(temporary / "classes.json", self.classes)
-        _write_json(temporary / "metrics.json", self.metrics)
-        if self.text_state is not None:
-            _write_json(temporary / ENCODER_STATE_FILE, self.text_state)
-        np.save(temporary / "semantic_graph.npy", self.graph, allow_pickle=False)
-        _write_history(temporary / "history.csv", self.history)
-        (temporary / "README.md").write_text(self.card(folder.name), encoding="utf-8")
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.replace(old)
-        temporary.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        with replacing_folder(folder, overwrite) as new:
+            self.network.save(new / "model.keras")
+            write_json(new / "classes.json", self.classes)
+            write_json(new / "metrics.json", self.metrics)
+            if self.text_state is not None:
+                write_encoder_state(new, self.text_state)
+            np.save(new / "semantic_graph.npy", self.graph, allow_pickle=False)
+            write_history(new / "history.csv", self.history)
+            write_config(new, self._config())
+            (new / "README.md").write_text(self.card(folder.name), encoding="utf-8")
 
     def card(self, name: str, license_id: str | None = None) -> str:
         """The text of the model card, see `model_card`."""
@@ -116,7 +117,7 @@ class TrainedModel:
     def _config(self) -> dict[str, Any]:
         specs = {m: getattr(self, m) for m in ("image", "text")}
         return {
-            "format": "huse-model",
+            "format": FORMAT,
             "version": MODEL_VERSION,
             "fit": self.config.to_dict(),
             "fusion_weight": self.fusion_weight,
@@ -140,38 +141,47 @@ def require_free(folder: Path, overwrite: bool) -> None:
 
 
 def load_model(folder: str | Path) -> TrainedModel:
-    """Loads a model folder.
+    """Loads a model folder, once each of its files is known to be the one that config.json names.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.
     """
     folder = Path(folder)
+    config = read_config(folder)
+    classes, graph = read_classes(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config.get("format") != "huse-model" or config.get("version") != MODEL_VERSION:
-            raise ModelError(f"{folder}: config.json is not of model version {MODEL_VERSION}")
-        for modality in ("image", "text"):
-            if config[modality]:
-                config[modality].pop("fingerprint")
-        fit = FitConfig(**config["fit"])
-        model = TrainedModel(
-            network=_load_network(folder / "model.keras"),
-            config=fit,
-            image=EncoderSpec.from_dict(config["image"]),
-            text=EncoderSpec.from_dict(config["text"]),
-            classes=json.loads((folder / "classes.json").read_text(encoding="utf-8")),
-            graph=np.load(folder / "semantic_graph.npy", allow_pickle=False),
-            fusion_weight=config["fusion_weight"],
-            metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
-            text_state=read_encoder_state(folder),
-        )
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError(f"{folder}: no {Path(error.filename).name} there; make a model with huse fit") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, OSError, EOFError) as error:
-        raise ModelError(f"{folder}: damaged or not a huse model ({_first_line(error)}); fit it again") from error
-    if model.fingerprint != config["fingerprint"]:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        history = read_history(folder / "history.csv")
+        text_state = read_encoder_state(folder)
+    except (OSError, ValueError, StoreError) as error:
+        raise ModelError(f"{folder}: damaged ({first_line(error)}); fit it again") from error
+    model = TrainedModel(
+        network=_load_network(folder / "model.keras"),
+        config=config.fit,
+        image=config.image,
+        text=config.text,
+        classes=classes,
+        graph=graph,
+        fusion_weight=config.fusion_weight,
+        metrics=metrics,
+        history=history,
+        text_state=text_state,
+    )
+    if model.fingerprint != config.fingerprint:
         raise ModelError(f"{folder}: model.keras is not the one that config.json names; fit it again")
+    _require_logits(model, folder)
     return model
+
+
+def _require_logits(model: TrainedModel, folder: Path) -> None:
+    for modality in ("image", "text"):
+        logits = model.network.output.get(f"{modality}_logits") if isinstance(model.network.output, dict) else None
+        if (logits is None) != (getattr(model, modality) is None):
+            raise ModelError(f"{folder}: model.keras and config.json differ in what modalities there are; fit it again")
+        if logits is not None and logits.shape[-1] != len(model.classes):
+            raise ModelError(
+                f"{folder}: {len(model.classes)} classes, model.keras has {logits.shape[-1]}; fit it again"
+            )
 
 
 def check_store(model: TrainedModel, store: Store) -> None:
@@ -182,21 +192,7 @@ def check_store(model: TrainedModel, store: Store) -> None:
 def _load_network(path: Path) -> keras.Model:
     from huse.train import towers  # noqa: F401 - registers the layers that the file names
 
-    if not path.exists():
-        raise FileNotFoundError(2, "no such file", str(path))
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
-def _write_json(path: Path, values: Any) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for entry in history for name in entry)))
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ModelError(f"{path}: cannot be loaded ({first_line(error)}); fit the model again") from error

@@ -401,7 +401,7 @@ def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "m.csv", rows)
     config = replace(CONFIG, text_encoder="tfidf:10")
     extract_features(path, tmp_path / "s", config)
-    state = json.loads((tmp_path / "s" / "text_encoder.json").read_text())
+    state = json.loads((tmp_path / "s" / "text_encoder.json").read_text())["state"]
     assert state["words"] == ["common", "word0", "word1", "word2"], "test rows teach nothing"
     before = Store.open(tmp_path / "s").load().text
     grown = write_csv(path, [*rows, {"key": "9", "text": "word9 word1", "split": ""}])
