@@ -5,6 +5,7 @@ figures are medians over rounds. All of them are warmed up first, so that buildi
 takes the same few seconds for one picture and for a million, is in none.
 
 - forward: the encoder alone, on pixels that are in memory;
+- direct, winograd: the same by each of the two ways, whatever this processor's is;
 - huse: `extract_features`, from the files to the store;
 - naive: Pillow, `model.predict` in batches of 32, and an HDF5 data set that grows, in float32.
 
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,8 @@ from huse.extract import run
 from huse.extract.config import ExtractConfig
 from huse.extract.devices import batch_size_here
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from huse.extract.encoders.precision import has_native_bfloat16
-from huse.extract.encoders.vgg16 import load_weights
+from huse.extract.encoders.precision import AMX, cpu_flags, has_native_bfloat16
+from huse.extract.encoders.vgg16 import VGG16Encoder, load_weights
 from huse.extract.manifest import read_manifest
 from huse.extract.run import extract_features
 
@@ -156,14 +158,16 @@ def measure(count: int, rounds: int, memory: bool) -> dict[str, Any]:
         manifest = manifest_of(paths, count, folder / "m.csv")
         auto, exact, network = image_encoder("vgg16"), image_encoder("vgg16", precision="float32"), naive_network()
         words = text_encoder("use")
+        ways = {"direct": VGG16Encoder(winograd=False), "winograd": VGG16Encoder(winograd=True)}
         contestants: dict[str, Callable[[], float]] = {
             "forward": lambda: forward(auto, count),
+            **{name: partial(forward, encoder, count) for name, encoder in ways.items()},
             "huse": lambda: huse(auto, manifest),
             "forward_float32": lambda: forward(exact, count),
             "huse_float32": lambda: huse(exact, manifest),
             "naive": lambda: naive(network, paths, folder),
         }
-        warm_up(auto, exact, network, words)
+        warm_up([auto, exact, *ways.values()], network, words)
         seconds: dict[str, list[float]] = {contestant: [] for contestant in contestants}
         text_seconds = []
         for _ in range(rounds):
@@ -176,10 +180,10 @@ def measure(count: int, rounds: int, memory: bool) -> dict[str, Any]:
     return result
 
 
-def warm_up(auto: ImageEncoder, exact: ImageEncoder, network: Any, words: TextEncoder) -> None:
+def warm_up(encoders: Sequence[ImageEncoder], network: Any, words: TextEncoder) -> None:
     """Builds and compiles every network."""
     pixels = np.zeros((batch_size_here(), 224, 224, 3), np.uint8)
-    for encoder in (auto, exact):
+    for encoder in encoders:
         encoder.encode(pixels)
     network.predict(np.zeros((NAIVE_BATCH, 224, 224, 3), np.float32), verbose=0)
     words.encode(["warm"])
@@ -193,10 +197,12 @@ def ratios(seconds: dict[str, list[float]], text_seconds: list[tuple[float, floa
         "ratio_naive": ("naive", "huse"),
         "ratio_naive_float32": ("naive", "huse_float32"),
     }
-    result: dict[str, Any] = {"pictures": count, "bfloat16_is_native": has_native_bfloat16()}
+    result: dict[str, Any] = {"pictures": count, "bfloat16_is_native": has_native_bfloat16(), "amx": cpu_flags() >= AMX}
     result |= {f"{name}_per_s": count / statistics.median(values) for name, values in seconds.items()}
     for name, (above, below) in pairs.items():
         result[name] = statistics.median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
+    rounds = zip(seconds["direct"], seconds["winograd"], seconds["huse"], strict=True)
+    result["ratio_fastest"] = statistics.median(min(direct, winograd) / huse for direct, winograd, huse in rounds)
     result["ratio_text"] = statistics.median(alone / whole for alone, whole in text_seconds)
     return result
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from huse.features.errors import EncoderError
 
 CPU_BATCH, GPU_BATCH = 32, 256
 """Pictures a forward pass and device, unless told: more is not faster."""
+
+OUT_OF_MEMORY = ("out of memory", "failed to allocate", "dst tensor is not initialized", "cuda_error_out_of_memory")
+"""Words by which other errors of a device mean the same."""
 
 Forward = Callable[[NDArray[np.uint8]], Any]
 """Pixels (n, height, width, 3) to a tensor (n, D)."""
@@ -47,7 +51,7 @@ class Replicas:
         self._devices = devices or device_names()
         self._forwards = []
         for name in self._devices:
-            with tf.device(name):
+            with tf.device(name), _as_encoder_error():
                 self._forwards.append(build())
         self._rounds = 1
         self._pool = ThreadPoolExecutor(len(self._devices), "huse-device")
@@ -56,20 +60,19 @@ class Replicas:
         """(n, height, width, 3) RGB pixels to (n, D) float32 vectors.
 
         Raises:
-            EncoderError: one picture alone is more than a device can hold.
+            EncoderError: one picture alone is more than a device can hold, or TensorFlow cannot run the network.
         """
-        import tensorflow as tf
-
-        while True:
-            size = max(-(-len(pixels) // (len(self._devices) * self._rounds)), 1)
-            try:
-                return self._run(pixels, size)
-            except tf.errors.ResourceExhaustedError as error:
-                if size == 1:
-                    raise EncoderError(
-                        "a device has no memory for one picture; use a smaller --image-encoder"
-                    ) from error
-                self._rounds *= 2
+        if not len(pixels):
+            return self(np.zeros((1, *pixels.shape[1:]), np.uint8))[:0]
+        with _as_encoder_error():
+            while True:
+                size = max(-(-len(pixels) // (len(self._devices) * self._rounds)), 1)
+                try:
+                    return self._run(pixels, size)
+                except Exception as error:
+                    if not is_out_of_memory(error) or size == 1:
+                        raise
+                    self._rounds *= 2
 
     def _run(self, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
         import tensorflow as tf
@@ -84,3 +87,27 @@ class Replicas:
 
         parts = range(-(-len(pixels) // size))
         return np.concatenate(list(self._pool.map(one, parts)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device was too small for a batch, which TensorFlow tells in several ways."""
+    import tensorflow as tf
+
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return True
+    told = isinstance(error, tf.errors.InternalError | tf.errors.UnknownError)
+    return told and any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+@contextmanager
+def _as_encoder_error() -> Iterator[None]:
+    """What TensorFlow raises within, in one line."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.OpError) as error:
+        if is_out_of_memory(error):
+            raise EncoderError("a device has no memory for one picture; use a smaller --image-encoder") from error
+        reason = (str(getattr(error, "message", "")).splitlines() or [type(error).__name__])[0]
+        raise EncoderError(f"TensorFlow cannot run the image encoder: {reason}; name another") from error

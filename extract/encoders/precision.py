@@ -9,6 +9,8 @@ from pathlib import Path
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+AMX = {"amx_tile", "amx_bf16"}
+"""Flags of processors that multiply matrices of bfloat16 in hardware of their own."""
 
 
 def arithmetic(precision: str) -> str:
@@ -47,10 +49,11 @@ def has_native_bfloat16() -> bool:
             tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
         ]
         return bool(min(capabilities) >= (8, 0))  # NVIDIA Ampere and later
-    return bool(_cpu_flags() & _CPU_BFLOAT16)
+    return bool(cpu_flags() & _CPU_BFLOAT16)
 
 
-def _cpu_flags() -> set[str]:
+def cpu_flags() -> set[str]:
+    """What this machine's processor can do, as Linux names it; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no such file outside Linux: float32 is always right

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from huse.extract import images
 from huse.extract.devices import Replicas
 from huse.extract.encoders import convolution
-from huse.extract.encoders.precision import arithmetic
+from huse.extract.encoders.convolution import winograd_is_faster
+from huse.extract.encoders.precision import arithmetic, cpu_flags
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
 
@@ -28,17 +29,24 @@ MEAN_BGR = (103.939, 116.779, 123.68)
 """Channel means of ImageNet that the published weights expect to be subtracted, in blue, green, red order."""
 
 BLOCK = 16
-"""Pictures a block on a processor. Compiling takes seconds, so fewer pictures, such as a query, go another way."""
+"""Pictures a block by Winograd's algorithm. Compiling takes seconds, so fewer, such as a query, go directly."""
 
 
 class VGG16Encoder:
-    """512-d average of VGG16's block5 (Simonyan and Zisserman, arXiv 1409.1556)."""
+    """512-d average of VGG16's block5 (Simonyan and Zisserman, arXiv 1409.1556).
+
+    Args:
+        weights: a Keras weights file in place of the bundled one.
+        precision: arithmetic, one of `PRECISIONS`.
+        winograd: whether blocks of pictures go by Winograd's algorithm; None takes what is faster on this processor.
+    """
 
     input_size = (224, 224)
 
-    def __init__(self, weights: Path | None = None, precision: str = "auto") -> None:
+    def __init__(self, weights: Path | None = None, precision: str = "auto", winograd: bool | None = None) -> None:
         self._arrays = load_weights(weights)
         self._precision = precision
+        self._winograd = winograd
 
     @cached_property
     def spec(self) -> EncoderSpec:
@@ -51,9 +59,11 @@ class VGG16Encoder:
         """Pictures taken at a time; the batches of a run are multiples of it, so that all go the same way."""
         import tensorflow as tf
 
-        if arithmetic(self._precision) == "float16" or tf.config.list_logical_devices("GPU"):
-            return 1  # sums of half floats could overflow, and a GPU's library chooses its own algorithm
-        return BLOCK
+        if self._winograd is None:
+            if tf.config.list_logical_devices("GPU"):
+                return 1  # a GPU's library chooses its own algorithm
+            return BLOCK if winograd_is_faster(arithmetic(self._precision), cpu_flags()) else 1
+        return BLOCK if self._winograd else 1
 
     @cached_property
     def _replicas(self) -> Replicas:

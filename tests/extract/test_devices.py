@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,55 @@ def test_a_device_too_small_for_one_picture_says_so() -> None:
 
     with pytest.raises(EncoderError, match="no memory for one picture"):
         Replicas(lambda: forward)(np.zeros((4, 2, 2, 3), np.uint8))  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        tf.errors.InternalError(None, None, "Dst tensor is not initialized."),
+        tf.errors.UnknownError(None, None, "Failed to allocate 3 GiB of scratch"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_however_a_device_tells_that_it_is_full(error: Exception) -> None:
+    def forward(pixels: np.ndarray) -> tf.Tensor:  # type: ignore[type-arg]
+        if len(pixels) > limit:
+            raise error
+        return tf.constant(pixels[:, 0, 0, :].astype(np.float32))
+
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
+    limit = 2
+    np.testing.assert_array_equal(Replicas(lambda: forward)(pixels), pixels[:, 0, 0, :])
+    limit = 0
+    with pytest.raises(EncoderError, match="no memory for one picture"):
+        Replicas(lambda: forward)(pixels)
+
+
+def test_other_failures_are_one_line_and_not_tried_again() -> None:
+    calls = []
+
+    def forward(pixels: np.ndarray) -> tf.Tensor:  # type: ignore[type-arg]
+        calls.append(len(pixels))
+        raise tf.errors.InvalidArgumentError(None, None, "shapes differ\nin node x")
+
+    def no_network() -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    with pytest.raises(EncoderError, match=r"cannot run the image encoder: shapes differ; name another") as caught:
+        Replicas(lambda: forward)(np.zeros((4, 2, 2, 3), np.uint8))
+    assert "\n" not in str(caught.value)
+    assert calls == [4]
+    with pytest.raises(EncoderError, match="no memory"):
+        Replicas(no_network)
+
+
+def test_no_pictures_give_no_vectors() -> None:
+    def forward(pixels: np.ndarray) -> tf.Tensor:  # type: ignore[type-arg]
+        return tf.constant(pixels[:, 0, 0, :].astype(np.float32))
+
+    assert Replicas(lambda: forward)(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 3)
 
 
 def test_the_batch_size_follows_the_devices() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from samples import read_csv
 
 from huse.extract.encoders import image_encoder, text_encoder
-from huse.extract.encoders.vgg16 import BLOCK, MEAN_BGR, load_weights
+from huse.extract.encoders.vgg16 import BLOCK, MEAN_BGR, VGG16Encoder, load_weights
 from huse.extract.images import decode_picture, read_picture
 from huse.features.errors import EncoderError
 
@@ -49,6 +51,40 @@ def test_precisions_agree(emoji: Path, count: int) -> None:
     for precision in ("bfloat16", "float16"):
         rounded = image_encoder("vgg16", precision=precision).encode(pixels)
         assert cosines(exact, rounded).min() > 0.999
+
+
+FEATURES = """
+import sys
+import numpy as np
+from huse.extract.encoders import image_encoder
+pixels = np.load(sys.argv[1])
+np.save(sys.argv[2], image_encoder("vgg16", precision=sys.argv[3]).encode(pixels))
+"""
+
+
+@pytest.mark.slow
+def test_threads_and_libraries_change_nothing_that_counts(emoji: Path, tmp_path: Path) -> None:
+    """As docs/scaling.md states: float32 to 0.0001 of the vectors' size, bfloat16 to a cosine of 0.999."""
+    pixels = pictures(emoji, BLOCK)
+    np.save(tmp_path / "pixels.npy", pixels)
+    here = image_encoder("vgg16", precision="float32").encode(pixels)
+    for precision, environment in (
+        ("float32", {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}),
+        ("auto", {"TF_NUM_INTRAOP_THREADS": "1"}),
+    ):
+        command = [sys.executable, "-c", FEATURES, str(tmp_path / "pixels.npy"), str(tmp_path / "v.npy"), precision]
+        subprocess.run(command, env=os.environ | environment, check=True)
+        there = np.load(tmp_path / "v.npy")
+        assert cosines(here, there).min() > 0.999
+        if precision == "float32":
+            np.testing.assert_allclose(there, here, atol=1e-4 * np.abs(here).max())
+
+
+@pytest.mark.slow
+def test_both_ways_agree(emoji: Path) -> None:
+    pixels = pictures(emoji, BLOCK)
+    ways = [VGG16Encoder(precision="bfloat16", winograd=way).encode(pixels) for way in (False, True)]
+    assert cosines(*ways).min() > 0.999
 
 
 def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
@@ -108,9 +144,6 @@ def test_use_knows_what_words_mean() -> None:
 
 
 def test_a_text_manifest_loads_no_tensorflow() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from huse.extract.encoders import text_encoder; import huse.extract.run;"
         "text_encoder('use').encode(['a']); assert 'tensorflow' not in sys.modules"
