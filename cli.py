@@ -143,7 +143,14 @@ def model_encoder_options(command: Command) -> Command:
 
 
 def column_options(command: Command) -> Command:
-    """The options that name the manifest's columns."""
+    """The options that name the manifest's columns, and what parts its labels."""
+    command = click.option(
+        "--label-separator",
+        default="/",
+        show_default=True,
+        metavar="TEXT",
+        help="What stands between the levels of a label, such as ' > '; '' when labels have no levels.",
+    )(command)
     for name in ("key", "split", "label", "text", "image"):
         flag = f"--{name}-column"
         command = click.option(flag, default=name, show_default=True, metavar="NAME", help=f"Column of the {name}.")(
@@ -854,8 +861,9 @@ def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
     from huse.extract.manifest import Columns
 
     columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
+    separator = options.pop("label_separator")
     given = {name: value for name, value in options.items() if value is not None}
-    return ExtractConfig(**given), Columns(**columns)
+    return ExtractConfig(**given), Columns(**columns, label_separator=separator)
 
 
 def _part(value: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from huse.extract.config import MOST_FAILURES, ExtractConfig, ExtractSummary
 from huse.extract.encoders import ImageEncoder, TextEncoder
 from huse.extract.encoders.protocols import without_words
-from huse.extract.images import PictureError, decode_picture, read_picture
+from huse.extract.images import PictureError, decode_picture
 from huse.extract.manifest import Manifest
 from huse.extract.readers import Readers
 from huse.extract.reuse import Stored, content_digest
@@ -81,6 +81,9 @@ class ShardJob:
 
     def run(self, readers: Readers, bar: tqdm[None]) -> Rows:
         """The finished rows."""
+        for i, row in enumerate(self.rows):
+            if row.problem:
+                self._lack(i, Failure(row.key, "read", row.problem))
         if self.encoders.text is not None:
             self._encode_texts(self.encoders.text)
         if self.encoders.image is not None:
@@ -114,7 +117,7 @@ class ShardJob:
         self.summary.seconds_encode += time.perf_counter() - began
 
     def _encode_pictures(self, encoder: ImageEncoder, readers: Readers, bar: tqdm[None]) -> None:
-        with_picture = [i for i, row in enumerate(self.rows) if row.image]
+        with_picture = [i for i, row in enumerate(self.rows) if row.has_picture]
         bar.update(len(self.rows) - len(with_picture))
         ahead = 2 * self.config.batch_size
         pictures = readers.ordered(lambda i: self._load(i, encoder.input_size), with_picture, ahead)
@@ -138,7 +141,7 @@ class ShardJob:
         if self.config.retry_failed and row.key not in self.stored.failed and self._trust(i, picture):
             return picture
         try:
-            data = read_picture(self.manifest.location(row))
+            data = self.manifest.picture(row)
             picture.digest = content_digest(data)
             stage = "decode"
             if not self._reuse(i, picture.digest, "image"):

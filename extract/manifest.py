@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,26 +11,47 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.records import PICTURES, Record, open_table
+from huse.extract.cells import MISSING, Cell, Picture, escaped, plain
+from huse.extract.images import PictureError, read_picture
+from huse.extract.keys import (
+    CONTENT,
+    GIVEN,
+    KEY_DIGEST_BYTES,
+    PATH,
+    content_key,
+    equal_groups,
+    key_digest,
+    make_unique,
+)
+from huse.extract.labels import label_path
+from huse.extract.locations import nearest_picture, picture_location
+from huse.extract.notices import notify
+from huse.extract.records import open_table
+from huse.extract.splits import split_of
 from huse.extract.spool import ROWS_A_WRITE, ManifestRow, Spool
-from huse.extract.texts import clean_text
+from huse.extract.table import Record
+from huse.extract.texts import SURROGATES, clean_text
 from huse.features.errors import ManifestError
 from huse.features.store import class_name
 
-SPLITS = ("train", "val", "test")
 COLUMNS = ("image", "text", "label", "split", "key")
-KEY_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the manifest's columns."""
+    """The names of the manifest's columns, and how its labels are written.
+
+    Attributes:
+        label_separator: what stands between the levels of a label, such as ``/``, ``>`` or ``::``; empty when labels
+            have no levels. Labels of folders always have ``/``.
+    """
 
     image: str = "image"
     text: str = "text"
     label: str = "label"
     split: str = "split"
     key: str = "key"
+    label_separator: str = "/"
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,7 @@ class Manifest:
         labels: the different labels, sorted.
         has_images: whether it has a column of pictures.
         has_texts: whether it has a column of texts.
+        separator: of the levels of its labels.
     """
 
     path: Path
@@ -52,6 +74,7 @@ class Manifest:
     labels: list[str]
     has_images: bool
     has_texts: bool
+    separator: str
     spool: Spool
 
     def __len__(self) -> int:
@@ -67,14 +90,30 @@ class Manifest:
 
     def location(self, row: ManifestRow) -> str:
         """Where the picture of a row lies: a path or a URL."""
-        return row.image if "://" in row.image else str(self.folder / row.image)
+        return picture_location(row.image, self.folder)
+
+    def picture(self, row: ManifestRow) -> bytes:
+        """The bytes of a row's picture, from the manifest itself or from where it says.
+
+        Raises:
+            PictureError: it cannot be read; when nothing is there, the message says what nearly is.
+            ExtraError: a URL, and fsspec is not installed.
+        """
+        if row.held:
+            return self.spool.picture(row)
+        try:
+            return read_picture(self.location(row))
+        except PictureError as error:
+            if hint := nearest_picture(row.image, self.folder):
+                raise PictureError(f"{error}; {hint}") from error
+            raise
 
 
 def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
     """Reads and checks a manifest.
 
     Args:
-        path: a UTF-8 file with a column a value, or a folder of pictures; see `open_table` for the formats.
+        path: a file with a column a value, or a folder of pictures; see `open_table` for the formats.
         columns: names of the columns; `image` or `text` must be there, the others may be absent.
 
     Raises:
@@ -83,53 +122,39 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
         ExtraError: a Parquet file, and no package to read it.
     """
     path = Path(path)
-    spool, digests, labels = Spool(), bytearray(), {""}
-    names = {column: getattr(columns, column) for column in COLUMNS}
-    with open_table(path, set(names.values()), columns.image, columns.label) as table:
-        seen = dict.fromkeys(table.columns or ())
-        if table.columns is not None:
-            _require_columns(path, table.columns, columns)
-        records = _checked_rows(path, table.records, names, seen)
-        while batch := list(islice(records, ROWS_A_WRITE)):
-            spool.append(batch)
-            digests += b"".join(key_digest(row.key) for _, row in batch)
-            labels.update(row.label for _, row in batch)
-    if not len(spool):
-        found = (
-            f"no pictures ({', '.join(PICTURES)}) and no store.json in this folder" if path.is_dir() else "has no rows"
-        )
-        raise ManifestError(f"{path}: {found}; add some, or name another")
-    if table.columns is None:
-        _require_columns(path, list(seen), columns)
+    reading = _Reading(path, columns)
+    with open_table(path, set(reading.names.values()), columns.image, columns.label, columns.split) as table:
+        if table.columns:
+            _require_columns(path, list(table.columns), columns)
+        rows = map(reading.row, table.records)
+        while batch := list(islice(rows, ROWS_A_WRITE)):
+            reading.spool.append(batch)
+    if not len(reading.spool):
+        raise ManifestError(f"{path}: has no rows; add some, or name another")
+    _require_columns(path, list(table.columns), columns)
+    reading.tell()
     manifest = Manifest(
         path=path,
         folder=path if path.is_dir() else path.parent,
-        digests=np.frombuffer(bytes(digests), f"S{KEY_DIGEST_BYTES}"),
-        labels=sorted(labels - {""}),
-        has_images=columns.image in seen,
-        has_texts=columns.text in seen,
-        spool=spool,
+        digests=np.frombuffer(reading.digests, f"S{KEY_DIGEST_BYTES}"),
+        labels=sorted(reading.labels - {""}),
+        has_images=columns.image in table.columns,
+        has_texts=columns.text in table.columns,
+        separator=columns.label_separator,
+        spool=reading.spool,
     )
+    make_unique(manifest.spool, manifest.digests, np.frombuffer(reading.origins, np.uint8))
     _require_unique(manifest)
     return manifest
 
 
-def key_digest(key: str) -> bytes:
-    """What stands for a key where there are millions of them; no two keys share one."""
-    return hashlib.blake2b(key.encode(), digest_size=KEY_DIGEST_BYTES).digest()
-
-
-def key_digests(keys: Iterable[str]) -> NDArray[np.bytes_]:
-    """(n,) digests of n keys."""
-    return np.frombuffer(b"".join(map(key_digest, keys)), f"S{KEY_DIGEST_BYTES}")
-
-
-def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
+def class_texts(labels: list[str], path: Path | None = None, separator: str = "/") -> dict[str, str]:
     """The text that stands for each class: its description in a file, else its name (the last part of the label).
 
     Args:
         labels: the classes.
         path: file with columns label and text, in any format of a manifest; it may describe some of them.
+        separator: of the levels of the file's labels.
 
     Raises:
         ManifestError: the file cannot be read, or names a class that no row has.
@@ -137,12 +162,112 @@ def class_texts(labels: list[str], path: Path | None = None) -> dict[str, str]:
     texts = {label: clean_text(class_name(label)) for label in labels}
     if path is None:
         return texts
-    for row in read_manifest(path).rows():
+    for row in read_manifest(path, Columns(label_separator=separator)).rows():
         if row.label not in texts:
             raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
         if row.text:
             texts[row.label] = row.text
     return texts
+
+
+class _Reading:
+    """Records on their way to rows, and what is known of all of them so far.
+
+    Attributes:
+        names: the name of each of `COLUMNS`.
+        digests: of the keys, one after the other.
+        origins: one byte a row, where its key is from, see `make_unique`.
+        labels: the different ones.
+    """
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.path = path
+        self.names = {column: getattr(columns, column) for column in COLUMNS}
+        self.folder = path.is_dir()
+        self.separator = "/" if self.folder else columns.label_separator
+        self.spool = Spool()
+        self.digests, self.origins, self.labels = bytearray(), bytearray(), {""}
+        self.missing: Counter[tuple[str, str]] = Counter()
+
+    def row(self, record: Record) -> tuple[int, ManifestRow]:
+        """A checked row and its line.
+
+        Raises:
+            ManifestError: an unknown split.
+        """
+        line, values = record
+        image, data = self._image(values.get(self.names["image"], ""))
+        text = clean_text(self._text(values, "text"))
+        written = {column: self._name(values, column) for column in ("label", "split", "key")}
+        split = split_of(written["split"])
+        if split is None:
+            raise ManifestError(
+                f"{self.path}:{line}: split {written['split']!r}; use train, val or test, or leave it empty"
+            )
+        problem = _problem({**written, "image": image})
+        key, origin = self._key(written["key"], image, text, data)
+        row = ManifestRow(
+            key=key,
+            image="" if problem else image,
+            text="" if problem else text,
+            label="" if problem else label_path(written["label"], self.separator),
+            split=split,
+            problem=problem,
+            held=self.spool.hold(data) if data and not problem else 0,
+        )
+        self.digests += key_digest(key)
+        self.origins.append(origin)
+        self.labels.add(row.label)
+        return line, row
+
+    def tell(self) -> None:
+        """Says which words were taken for missing values."""
+        for (column, word), count in sorted(self.missing.items()):
+            notify(f"{self.path}: {word!r} in column {column!r} is taken for no value ({count} rows)")
+
+    def _image(self, value: Cell) -> tuple[str, bytes]:
+        """The location or name of a picture, and its bytes when they are in the table."""
+        if isinstance(value, Picture):
+            return clean_text(value.path), value.data
+        if self.folder:
+            return value, b""  # a name as the disk has it, with its spaces
+        return self._present("image", value.strip()), b""
+
+    def _text(self, values: Mapping[str, Cell], column: str) -> str:
+        value = values.get(self.names[column], "")
+        if isinstance(value, Picture):
+            raise ManifestError(f"{self.path}: column {self.names[column]!r} is named for pictures and for {column}")
+        return value
+
+    def _name(self, values: Mapping[str, Cell], column: str) -> str:
+        """A value that names something; texts are taken as they are, for one may well be ``None``."""
+        value = self._text(values, column)
+        return value if self.folder else plain(self._present(column, value.strip()))
+
+    def _present(self, column: str, value: str) -> str:
+        """A value, or nothing for a word that says that there is none."""
+        if value not in MISSING:
+            return value
+        self.missing[self.names[column], value] += 1
+        return ""
+
+    def _key(self, given: str, image: str, text: str, data: bytes) -> tuple[str, int]:
+        """The key of a row, and where it is from."""
+        if key := clean_text(escaped(given)) or ("" if data else clean_text(escaped(image))):
+            return key, GIVEN
+        if data and (key := clean_text(escaped(image))):
+            return key, PATH
+        return content_key(data or text), CONTENT
+
+
+def _problem(cells: Mapping[str, str]) -> str:
+    """What no UTF-8 holds in what must be exact; in texts it is replaced."""
+    for column, value in cells.items():
+        if SURROGATES.search(value):
+            return f"the {column} {escaped(value)!r} is not valid Unicode; correct it in the manifest"
+    if "\0" in cells["image"]:
+        return f"the image {cells['image']!r} holds a NUL character; correct it in the manifest"
+    return ""
 
 
 def _require_columns(path: Path, names: list[str], columns: Columns) -> None:
@@ -158,40 +283,10 @@ def _require_columns(path: Path, names: list[str], columns: Columns) -> None:
         )
 
 
-def _checked_rows(
-    path: Path, records: Iterator[Record], names: dict[str, str], seen: dict[str, None]
-) -> Iterator[tuple[int, ManifestRow]]:
-    for number, (line, values) in enumerate(records, start=1):
-        seen.update(dict.fromkeys(values))
-        cell = {column: values.get(name, "").strip() for column, name in names.items()}
-        if "\0" in "".join(cell.values()):
-            raise ManifestError(f"{path}:{line}: holds a NUL character; remove it")
-        if cell["split"] not in ("", *SPLITS):
-            raise ManifestError(f"{path}:{line}: split {cell['split']!r}; use train, val or test, or leave it empty")
-        yield (
-            line,
-            ManifestRow(
-                key=cell["key"] or cell["image"] or str(number),
-                image=cell["image"],
-                text=clean_text(cell["text"]),
-                label=_normalize_label(cell["label"]),
-                split=cell["split"],
-            ),
-        )
-
-
 def _require_unique(manifest: Manifest) -> None:
-    order = np.argsort(manifest.digests, kind="stable")
-    ordered = manifest.digests[order]
-    again = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if len(again):
-        place = again[order[again + 1].argmin()]
-        first, second = (manifest.spool.line(position) for position in order[place : place + 2])
+    for group in equal_groups(manifest.digests):
+        first, second = (manifest.spool.line(position) for position in group[:2])
         raise ManifestError(
-            f"{manifest.path}:{second}: key {manifest.rows([order[place]])[0].key!r} stands on line {first} already; "
+            f"{manifest.path}:{second}: key {manifest.rows(group[:1])[0].key!r} stands on line {first} already; "
             "make keys unique or add a key column"
         )
-
-
-def _normalize_label(label: str) -> str:
-    return "/".join(part.strip() for part in label.split("/") if part.strip())

@@ -21,7 +21,8 @@ from huse.extract.encoders import FittedEncoder, State, image_encoder, text_enco
 from huse.extract.encoders.registry import with_salient_tokens
 from huse.extract.images import allow_pixels
 from huse.extract.job import Encoders, ShardJob
-from huse.extract.manifest import Columns, Manifest, class_texts, key_digests, read_manifest
+from huse.extract.keys import key_digests
+from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
 from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.errors import ExtractionError, ShardError, StoreError
@@ -133,7 +134,7 @@ def prepare_extraction(
     config.require_valid(overwrite)
     require_place(store)
     _require_apart(manifest.path, store, overwrite)
-    texts = class_texts(manifest.labels, config.class_text)
+    texts = class_texts(manifest.labels, config.class_text, manifest.separator)
     allow_pixels(config.max_pixels)
     known = None if overwrite else read_encoder_state(store)
     made = encoders_of(manifest, config, known) if encoders is None else encoders

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
+from threading import Lock
+from typing import Any
+
+from huse.features.errors import ManifestError
 
 ROWS_A_WRITE = 10_000
 
@@ -16,10 +21,13 @@ class ManifestRow:
 
     Attributes:
         key: unique name of the row.
-        image: picture location as written in the manifest; empty when the row has none.
+        image: picture location as written in the manifest, or the name of a picture that lies in it, for display;
+            empty when there is none.
         text: cleaned text; empty when the row has none.
         label: class identity, a path such as ``apparel/topwear/shirts``; empty when unknown.
         split: ``train``, ``val``, ``test`` or empty.
+        problem: what is wrong with the row, which then has neither picture nor text; empty when nothing is.
+        held: number in the spool of a picture that lies in the manifest itself; 0 for all others.
     """
 
     key: str
@@ -27,9 +35,17 @@ class ManifestRow:
     text: str
     label: str
     split: str
+    problem: str = ""
+    held: int = field(default=0, compare=False)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture to read."""
+        return bool(self.held or self.image)
 
 
-_VALUES = attrgetter(*(field.name for field in fields(ManifestRow)))
+_NAMES = tuple(name.name for name in fields(ManifestRow))
+_VALUES = attrgetter(*_NAMES)
 
 
 class Spool:
@@ -40,28 +56,65 @@ class Spool:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(
             "CREATE TABLE rows (position INTEGER PRIMARY KEY, line INTEGER, "
-            "key TEXT, image TEXT, text TEXT, label TEXT, split TEXT)"
+            "key TEXT, image TEXT, text TEXT, label TEXT, split TEXT, problem TEXT, held INTEGER)"
         )
+        self._database.execute("CREATE TABLE pictures (number INTEGER PRIMARY KEY, data BLOB)")
+        self._lock = Lock()  # reading threads ask for pictures
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
     def append(self, rows: Iterable[tuple[int, ManifestRow]]) -> None:
-        """Adds rows, each with its line in the manifest."""
+        """Adds rows, each with its line in the manifest.
+
+        Raises:
+            ManifestError: the disk for temporary files is full.
+        """
         values = [(self._length + i, line, *_VALUES(row)) for i, (line, row) in enumerate(rows)]
-        self._database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        with self._writing():
+            self._database.executemany(f"INSERT INTO rows VALUES (?, ?{', ?' * len(_NAMES)})", values)
         self._length += len(values)
+
+    def hold(self, picture: bytes) -> int:
+        """Keeps the bytes of a picture and returns their number, from 1 on.
+
+        Raises:
+            ManifestError: the disk for temporary files is full.
+        """
+        with self._writing():
+            return int(self._database.execute("INSERT INTO pictures (data) VALUES (?)", (picture,)).lastrowid or 0)
+
+    def rename(self, position: int, key: str) -> None:
+        """Gives a row another key."""
+        with self._writing():
+            self._database.execute("UPDATE rows SET key = ? WHERE position = ?", (key, int(position)))
 
     def take(self, positions: Iterable[int]) -> list[ManifestRow]:
         """The rows at some positions, in the order asked for."""
-        return [ManifestRow(*self._get("key, image, text, label, split", position)) for position in positions]
+        query = f"SELECT {', '.join(_NAMES)} FROM rows WHERE position = ?"
+        return [ManifestRow(*self._get(query, int(position))) for position in positions]
+
+    def picture(self, row: ManifestRow) -> bytes:
+        """The bytes of a picture that lies in the manifest."""
+        return bytes(self._get("SELECT data FROM pictures WHERE number = ?", row.held)[0])
 
     def line(self, position: int) -> int:
         """Where in the manifest a row stands."""
-        return int(self._get("line", position)[0])
+        return int(self._get("SELECT line FROM rows WHERE position = ?", int(position))[0])
 
-    def _get(self, columns: str, position: int) -> tuple[str, ...]:
-        query = f"SELECT {columns} FROM rows WHERE position = ?"
-        found: tuple[str, ...] = self._database.execute(query, (int(position),)).fetchone()
+    def _get(self, query: str, number: int) -> tuple[Any, ...]:
+        with self._lock:
+            found: tuple[Any, ...] = self._database.execute(query, (number,)).fetchone()
         return found
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.OperationalError as error:
+            raise ManifestError(
+                f"the manifest's rows cannot be kept in a temporary file ({error}); "
+                "set SQLITE_TMPDIR to a folder with more room"
+            ) from error

@@ -24,6 +24,9 @@ CLASS_FILES = (CLASSES_FILE, CLASS_TEXTS_FILE)
 ENCODER_STATE_FILE = "text_encoder.json"
 PLAN_FILE = "plan.json"
 
+SLASH_IN_NAME = "\u2215"
+"""What stands for a ``/`` that belongs to a class name, where it would part the label path."""
+
 
 @dataclass(frozen=True)
 class ClassVectors:
@@ -44,7 +47,7 @@ class ClassVectors:
 
 def class_name(label: str) -> str:
     """The shown and embedded part of a label path: its last part."""
-    return label.rsplit("/", 1)[-1]
+    return label.rsplit("/", 1)[-1].replace(SLASH_IN_NAME, "/")
 
 
 def write_class_vectors(file: Path, classes: ClassVectors) -> None:

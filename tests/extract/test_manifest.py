@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from huse.extract.keys import content_key
 from huse.extract.manifest import Columns, read_manifest
 from huse.extract.spool import ManifestRow
 from huse.extract.texts import clean_text
@@ -27,9 +28,9 @@ def test_reads_rows(tmp_path: Path) -> None:
     assert found.labels == ["x/y"]
 
 
-def test_keys_default_to_image_then_row_number(tmp_path: Path) -> None:
+def test_keys_default_to_image_then_content(tmp_path: Path) -> None:
     rows = read_manifest(manifest(tmp_path, "image,text\na.png,x\n,y\n")).rows()
-    assert [row.key for row in rows] == ["a.png", "2"]
+    assert [row.key for row in rows] == ["a.png", content_key("y")]
 
 
 def test_other_column_names(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_other_column_names(tmp_path: Path) -> None:
         ("picture,title\na,b\n", r"m\.csv: no column 'image' or 'text'.*--image-column"),
         ("image,image\na,b\n", r"column 'image' stands twice"),
         ("image,key\na,1\nb,1\n", r"m\.csv:3: key '1' stands on line 2 already"),
-        ("image,split\na,dev\n", r"m\.csv:2: split 'dev'; use train, val or test"),
+        ("image,split\na,holdout\n", r"m\.csv:2: split 'holdout'; use train, val or test"),
         ("image,text\na\n", r"m\.csv:2: 1 values"),
         ("image,text\na,b\0\n", r"NUL"),
         (b"image,text\na,\xff\xfe\n", r"not UTF-8"),

@@ -17,6 +17,7 @@ from PIL import Image
 from samples import read_csv, write_csv
 
 from huse.extract import images, job, run
+from huse.extract import manifest as manifests
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.job import Encoders
 from huse.extract.manifest import Columns
@@ -311,7 +312,7 @@ def test_retrying_leaves_all_other_rows_unread(
         read.append(Path(location).name)
         return images.read_picture(location)
 
-    monkeypatch.setattr(job, "read_picture", recorded)
+    monkeypatch.setattr(manifests, "read_picture", recorded)
     summary = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
     assert sorted(read) == ["10.png", "11.png", "4.png", "7.png"]
     assert [failure.key for failure in summary.failures] == ["k7"]
@@ -418,7 +419,7 @@ import sys, time
 from dataclasses import replace
 sys.path[:0] = sys.argv[5:]
 import test_run
-from huse.extract import images, job, run
+from huse.extract import run
 from huse.extract.run import extract_features
 
 class Slow(test_run.ColorEncoder):

@@ -1,0 +1,19 @@
+"""Labels as class paths: parts from the widest to the narrowest, with ``/`` between them."""
+
+from __future__ import annotations
+
+from huse.extract.texts import clean_text
+from huse.features.companions import SLASH_IN_NAME
+
+
+def label_path(label: str, separator: str = "/") -> str:
+    """The class path of a label: its parts normalized as texts are, empty ones left out.
+
+    Args:
+        label: as written.
+        separator: what stands between the levels; empty when a label is one name. A ``/`` within a part of labels
+            that are separated otherwise becomes `SLASH_IN_NAME`, so that it separates nothing.
+    """
+    parts = f" {label} ".split(separator) if separator else [label]
+    cleaned = filter(None, map(clean_text, parts))
+    return "/".join(part.replace("/", SLASH_IN_NAME) for part in cleaned)

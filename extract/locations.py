@@ -1,0 +1,133 @@
+"""Where a picture lies, and what would be there when nothing is."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
+ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
+DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+MOST_NAMES = 100_000
+"""Folders of more entries are not looked through for a name that is nearly right."""
+
+
+def picture_location(written: str, folder: Path) -> str:
+    """Where a picture lies: a path, or a URL of another scheme than ``file``.
+
+    Args:
+        written: as in the manifest: a path, absolute or relative, perhaps from ``~`` on, or a URL.
+        folder: what relative paths start from.
+    """
+    if FILE_URL.match(written):
+        path = FILE_URL.sub("", written, count=1)
+        return local_path(folder, path if is_there(folder / path) else unquote(path))
+    return written if SCHEME.match(written) else local_path(folder, written)
+
+
+def local_path(folder: Path, written: str) -> str:
+    """A path on this machine; bytes of a name that are not UTF-8 may be written as backslash, x and two digits."""
+    path = str(folder / written)
+    if written.startswith("~") and not os.path.lexists(path):
+        path = str(Path(written).expanduser())
+    if "\\x" in written and not os.path.lexists(path):
+        raw = ESCAPED_BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
+        if os.path.lexists(raw):
+            return os.fsdecode(raw)
+    return path
+
+
+def nearest_picture(written: str, folder: Path) -> str:
+    """What to say of a picture that is not where the manifest says: where it is, if one thing is written otherwise.
+
+    Returns:
+        A sentence such as ``a b.png is there: decode %20``, or nothing when the picture is there or nothing is like it.
+    """
+    location = picture_location(written, folder)
+    if SCHEME.match(location) or is_there(location):
+        return ""
+    if os.path.lexists(location):
+        return f"a link to {Path(location).readlink()}, where nothing is"
+    path = FILE_URL.sub("", written, count=1)
+    for changed, what in _respelled(path):
+        if is_there(folder / changed):
+            return f"but {folder / changed} is there: {what}"
+        if found := _found_loosely(folder / changed):
+            return f"but {found} is there: write it so"
+    return _elsewhere(path, folder)
+
+
+def _respelled(path: str) -> Iterator[tuple[str, str]]:
+    slashed = path.replace("\\", "/")
+    yield path, "as it is"
+    if slashed != path:
+        yield slashed, "write / for \\"
+    if unquote(slashed) != slashed:
+        yield unquote(slashed), "decode %20 and the like"
+    for form in ("NFC", "NFD"):
+        other = unicodedata.normalize(form, slashed)
+        if other != slashed:
+            yield other, f"the name is in Unicode's form {form}"
+    for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp"):
+        yield slashed + suffix, f"add {suffix}"
+        yield slashed.removesuffix(Path(slashed).suffix) + suffix, f"its suffix is {suffix}"
+
+
+def _elsewhere(path: str, folder: Path) -> str:
+    if DRIVE.match(path) and os.name != "nt":
+        return "a path of another machine; write paths relative to the manifest"
+    relative = path.replace("\\", "/").lstrip("/")
+    for start, what in ((Path.cwd(), "the working directory"), (folder.parent, "the folder above the manifest")):
+        if start != folder and is_there(start / relative):
+            return f"but it is there from {what}, {start}; paths start from the manifest's folder"
+    if path.startswith("/") and is_there(folder / relative):
+        return "but it is there from the manifest's folder; leave out the / at its start"
+    name = relative.rpartition("/")[2]
+    if name != relative and is_there(folder / name):
+        return f"but {folder / name} is there; leave out the folders"
+    return ""
+
+
+def _found_loosely(path: Path) -> str:
+    """The path with every part as its folder has it, where only case, Unicode form or spaces differ; else nothing."""
+    found = Path(path.anchor)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        if os.path.lexists(found / part):
+            found = found / part
+            continue
+        names = _names(found, found.stat().st_mtime_ns) if found.is_dir() else {}
+        if loose(part) not in names:
+            return ""
+        found = found / names[loose(part)]
+    return str(found)
+
+
+@lru_cache(maxsize=4)
+def _names(folder: Path, _changed: int) -> dict[str, str]:
+    """The names in a folder by what is alike of them; asked for again when the folder has changed."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return {}
+    return {} if len(names) > MOST_NAMES else {loose(name): name for name in names}
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether something is at a path; nothing is at one that no file can have."""
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def loose(name: str) -> str:
+    """What is the same of names that differ in case, Unicode form or spaces only."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
