@@ -5,37 +5,26 @@ from __future__ import annotations
 import shutil
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.index import FOLDER as INDEX_FOLDER
 from huse.embed.model import Model, load
+from huse.embed.refresh import embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.job import Encoders
 from huse.extract.manifest import Columns, Manifest, read_manifest
-from huse.extract.readers import Readers
 from huse.extract.run import Extraction, prepare_extraction, require_place
 from huse.features.atomic import replacing_folder
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.lock import locked
-from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, PLAN_FILE, STORE_FILE, Store, StoreInfo
-from huse.features.write_behind import WriteBehind
-from huse.train.forward import class_probabilities, features_of
 from huse.train.model_folder import TrainedModel, check_store
 
 FEATURES_FOLDER = "features"
 """Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
-
-READ_AHEAD = 2
-"""Shards read while one is embedded."""
 
 
 @dataclass
@@ -215,77 +204,3 @@ def _link(folder: Path, new: Path) -> None:
                 (new / file.name).hardlink_to(file)
             except OSError:
                 shutil.copy2(file, new / file.name)
-
-
-def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
-    """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
-    total = embedded = 0
-    indices = features.shard_indices()
-    target.write_plan(len(indices))
-    with (
-        Readers(1) as reader,
-        WriteBehind(target) as behind,
-        tqdm(total=len(features), desc="embed", unit="row", disable=None) as bar,
-    ):
-        pairs = reader.ordered(lambda i: (features.read(i), target.read_or_none(i)), indices, READ_AHEAD)
-        for index, (rows, previous) in zip(indices, pairs, strict=True):
-            out, new = refreshed(trained, rows, previous)
-            if previous is None or not out.holds_the_same_as(previous):
-                behind.write(index, out)
-            total, embedded = total + len(rows), embedded + new
-            bar.update(len(rows))
-    for stale in set(target.shard_indices()) - set(indices):
-        target.shard_path(stale).unlink()
-    return total, embedded
-
-
-def refreshed(trained: TrainedModel, rows: Rows, previous: Rows | None) -> tuple[Rows, int]:
-    """The embeddings of some rows, and how many of them went through the towers.
-
-    Args:
-        trained: the model.
-        rows: features.
-        previous: embeddings by the same model; those of rows whose key and content are the same are taken over.
-    """
-    if previous is None:
-        return embed_rows(trained, rows), len(rows)
-    at = _unchanged(rows, previous)
-    new = np.flatnonzero(at < 0)
-    fresh = embed_rows(trained, rows.take(new))
-    columns: dict[str, Any] = {}
-    for name in ("image", "text", "prediction", "probability"):
-        old = getattr(previous, name)
-        columns[name] = old[at] if len(old) else np.empty((len(rows), *old.shape[1:]), old.dtype)
-        columns[name][new] = getattr(fresh, name)
-    return replace(rows, **columns), len(new)
-
-
-def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
-    """(n,) the place of each row among the previous ones, or -1 where it is new or has changed."""
-    place = {key: i for i, key in enumerate(previous.key)}
-    at = np.array([place.get(key, -1) for key in rows.key], np.intp)
-    known = np.flatnonzero(at >= 0)
-    for name in ("has_image", "has_text", "image_digest", "text_digest"):
-        same = getattr(rows, name)[known] == getattr(previous, name)[at[known]]
-        at[known[~same.reshape(len(known), -1).all(axis=1)]] = -1
-        known = np.flatnonzero(at >= 0)
-    return at
-
-
-def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
-    """The same rows with embeddings in place of features, and with the predicted class and its probability."""
-    outputs = trained.forward(features_of(rows, trained.network))
-    fused = class_probabilities(outputs, rows.has_image, rows.has_text, trained.fusion_weight)["fused"]
-    known = rows.has_image | rows.has_text
-    prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
-    return replace(
-        rows,
-        image=_masked(outputs.get("image_embedding"), rows.has_image),
-        text=_masked(outputs.get("text_embedding"), rows.has_text),
-        prediction=np.where(known, prediction, ""),
-        probability=fused.max(axis=1),
-    )
-
-
-def _masked(vectors: NDArray[np.float32] | None, has: NDArray[np.bool_]) -> NDArray[np.float32]:
-    return np.zeros((len(has), 0), np.float32) if vectors is None else vectors * has[:, None]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import IMAGE_SPEC, TEXT_SPEC, random_store, write_csv
 
-from huse.embed import batch
 from huse.embed import model as model_module
+from huse.embed import refresh
 from huse.embed.batch import embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig
@@ -160,7 +160,7 @@ def test_what_is_replaced_stays_until_the_new_is_whole(
         calls.append(arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "embed_rows", interrupted)
+    monkeypatch.setattr(refresh, "embed_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         embed_source(Model(models[1]), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
     assert calls

@@ -1,0 +1,130 @@
+"""Embeddings follow their features: rows that are new or have changed go through the towers, many shards at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from huse.extract.readers import Readers
+from huse.features.rows import Rows, concatenate
+from huse.features.store import Store
+from huse.features.write_behind import WriteBehind
+from huse.train.forward import class_probabilities, features_of
+from huse.train.model_folder import TrainedModel
+
+GROUP_ROWS = 4096
+"""Rows that go through the towers at a time, of as many shards as it takes; a shard stays whole."""
+
+READ_AHEAD = 2
+"""Shards, or groups of small ones, read while one is embedded."""
+
+EMBEDDED = ("image", "text", "prediction", "probability")
+"""The columns that the towers fill."""
+
+Part = tuple[Rows, Rows | None]
+"""The features of a shard, and its embeddings by an earlier run."""
+
+
+def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
+    """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
+    total = embedded = 0
+    indices = features.shard_indices()
+    target.write_plan(len(indices))
+    with (
+        Readers(1) as reader,
+        WriteBehind(target) as behind,
+        tqdm(total=len(indices), desc="embed", unit="shard", disable=None) as bar,
+    ):
+        there = set(target.shard_indices())
+        ahead = READ_AHEAD * -(-GROUP_ROWS // features.info.shard_size)
+        parts = reader.ordered(
+            lambda i: (features.read(i), target.read_or_none(i) if i in there else None), indices, ahead
+        )
+        for group in grouped(zip(indices, parts, strict=True)):
+            done = refreshed(trained, [part for _, part in group])
+            for (index, (_, previous)), (rows, new) in zip(group, done, strict=True):
+                if previous is None or not rows.holds_the_same_as(previous):
+                    behind.write(index, rows)
+                total, embedded = total + len(rows), embedded + new
+            bar.update(len(group))
+    for stale in there - set(indices):
+        target.shard_path(stale).unlink()
+    return total, embedded
+
+
+def grouped(shards: Iterable[tuple[int, Part]]) -> Iterator[list[tuple[int, Part]]]:
+    """Shards, in groups of `GROUP_ROWS` rows or a few more; a large one is alone."""
+    group: list[tuple[int, Part]] = []
+    rows = 0
+    for shard in shards:
+        group.append(shard)
+        rows += len(shard[1][0])
+        if rows >= GROUP_ROWS:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
+
+
+def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int]]:
+    """The embeddings of some shards, and how many rows of each went through the towers, in one pass.
+
+    Args:
+        trained: the model.
+        parts: the features of each, and its embeddings by the same model, of which those of rows whose key and content
+            are the same are taken over.
+    """
+    places = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
+    taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(places, parts, strict=True)]
+    fresh = embed_rows(trained, concatenate(taken))
+    done, start = [], 0
+    for (rows, previous), at, new in zip(parts, places, map(len, taken), strict=True):
+        columns = {name: getattr(fresh, name)[start : start + new] for name in EMBEDDED}
+        start += new
+        if previous is not None and at is not None:
+            columns = {name: _filled(getattr(previous, name), at, column) for name, column in columns.items()}
+        done.append((replace(rows, **columns), new))
+    return done
+
+
+def _filled(old: NDArray[Any], at: NDArray[np.intp], new: NDArray[Any]) -> NDArray[Any]:
+    """Entries of an old column, and new ones where `at` is below 0."""
+    filled = old[at] if len(old) else np.empty((len(at), *old.shape[1:]), old.dtype)
+    filled[at < 0] = new
+    return filled
+
+
+def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
+    """(n,) the place of each row among the previous ones, or -1 where it is new or has changed."""
+    place = {key: i for i, key in enumerate(previous.key)}
+    at = np.array([place.get(key, -1) for key in rows.key], np.intp)
+    known = np.flatnonzero(at >= 0)
+    for name in ("has_image", "has_text", "image_digest", "text_digest"):
+        same = getattr(rows, name)[known] == getattr(previous, name)[at[known]]
+        at[known[~same.reshape(len(known), -1).all(axis=1)]] = -1
+        known = np.flatnonzero(at >= 0)
+    return at
+
+
+def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
+    """The same rows with embeddings in place of features, and with the predicted class and its probability."""
+    outputs = trained.forward(features_of(rows, trained.network))
+    fused = class_probabilities(outputs, rows.has_image, rows.has_text, trained.fusion_weight)["fused"]
+    known = rows.has_image | rows.has_text
+    prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
+    return replace(
+        rows,
+        image=_masked(outputs.get("image_embedding"), rows.has_image),
+        text=_masked(outputs.get("text_embedding"), rows.has_text),
+        prediction=np.where(known, prediction, ""),
+        probability=fused.max(axis=1),
+    )
+
+
+def _masked(vectors: NDArray[np.float32] | None, has: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return np.zeros((len(has), 0), np.float32) if vectors is None else vectors * has[:, None]
