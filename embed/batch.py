@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huse.embed.files import SUFFIXES, require_writable, write_file
-from huse.embed.index import FOLDER as INDEX_FOLDER
 from huse.embed.model import Model, load
 from huse.embed.refresh import embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.job import Encoders
 from huse.extract.manifest import Columns, Manifest, read_manifest
 from huse.extract.run import Extraction, prepare_extraction, require_place
-from huse.features.atomic import replacing_folder
+from huse.features.atomic import is_own_trace, replacing_folder
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.lock import locked
-from huse.features.store import EMBEDDINGS, FEATURES, PLAN_FILE, STORE_FILE, Store, StoreInfo
+from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
 from huse.train.model_folder import TrainedModel, check_store
 
 FEATURES_FOLDER = "features"
@@ -110,13 +109,15 @@ class _Embedding:
         self._extraction: Extraction | None = None
         require_place(out)
         if (source / STORE_FILE).exists():
-            features = self._features().info
-            self._info = _info(self.trained, features.shard_size, features.dtype)
+            features = self._features()
+            self._info = _info(self.trained, features.info.shard_size, features.info.dtype)
+            self._origin = features.identity
         else:
             rows = read_manifest(source, columns)
             encoders = _encoders(model, rows)
             self._extraction = prepare_extraction(rows, out / FEATURES_FOLDER, config, encoders=encoders)
             self._info = _info(self.trained, config.shard_size, config.dtype)
+            self._origin = self._extraction.origin
         self._anew = overwrite and (out / STORE_FILE).exists()
         require_own(out, self._info, self._anew)
 
@@ -124,11 +125,11 @@ class _Embedding:
         """Embeds the rows; returns how many there are, and how many went through the towers."""
         with locked(self.out):
             if not self._anew:
-                target = Store.create(self.out, self._info)
+                target = Store.create(self.out, self._info, self._origin)
                 return embed_shards(self.trained, self._features(), target)
             features = self._features()
             with replacing_folder(self.out, overwrite=True) as new:
-                done = embed_shards(self.trained, features, Store.create(new, self._info))
+                done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
                 _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
             return done
 
@@ -174,7 +175,7 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
         StoreError: it holds something else.
     """
     if not (out / STORE_FILE).exists():
-        if out.exists() and any(out.iterdir()):
+        if out.exists() and not all(is_own_trace(entry.name) for entry in out.iterdir()):
             raise StoreError(f"{out}: exists and is not a huse store; name an empty or new folder")
         return
     there = Store.open(out, EMBEDDINGS)
@@ -186,9 +187,8 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
                 f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
                 f"{ours or 'none'}; add --overwrite to embed all rows anew, or name another OUT"
             )
-    kept = {FEATURES_FOLDER, INDEX_FOLDER, "search.html", STORE_FILE, PLAN_FILE}
-    shards = {there.shard_path(index).name for index in there.shard_indices()}
-    foreign = sorted(e.name for e in out.iterdir() if e.name not in kept | shards and not e.name.startswith("."))
+    kept = {*FOLDERS, "search.html"}
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
     if overwrite and foreign:
         raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")
 

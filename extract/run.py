@@ -5,6 +5,7 @@ All that can be refused is refused by `prepare_extraction`, which touches nothin
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from huse.extract.keys import key_digests
 from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
 from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
+from huse.features.atomic import is_own_trace
 from huse.features.errors import ExtractionError, ShardError, StoreError
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
@@ -112,7 +114,12 @@ class Extraction:
         if self.overwrite and self.store.exists():
             _prove(self.encoders)
             remove_store(self.store)
-        return Store.create(self.store, self.info)
+        return Store.create(self.store, self.info, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """Digest of the keys of the rows, the same for all parts: what the store's id is made from."""
+        return hashlib.sha256(self.manifest.digests.tobytes()).hexdigest()
 
     def _write_companions(self, target: Store) -> None:
         text = self.encoders.text
@@ -151,7 +158,7 @@ def prepare_extraction(
     )
     if overwrite:
         removable_files(store)
-    elif store.exists() and any(store.iterdir()):
+    elif store.exists() and not all(is_own_trace(entry.name) for entry in store.iterdir()):
         Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
     return Extraction(manifest, store, info, used, texts, config, overwrite)
 
