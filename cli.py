@@ -291,14 +291,10 @@ def extract(manifest: Path, store: Path, overwrite: bool, yes: bool, as_json: bo
 @main.command()
 @json_option
 def encoders(as_json: bool) -> None:
-    """List the encoders: name, modality, dimension, and where the weights come from."""
-    from huse.extract.encoders.registry import FAMILIES, plugins
+    """List the encoders: name, modality, dimension, where the weights come from, and the extra that some need."""
+    from huse.extract.encoders.registry import listed
 
-    known = [asdict(family) for family in FAMILIES]
-    known += [
-        {"usage": name, "modality": "of its own", "dimension": "of its own", "source": f"entry point {entry.value}"}
-        for name, entry in sorted(plugins().items())
-    ]
+    known = listed()
     _print(as_json, {"encoders": known}, lambda: click.echo(_columns(known)))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,17 @@ class Family:
         modality: ``image``, ``text`` or both.
         dimension: length of the vectors, in words.
         source: where the weights come from.
+        extra: module and extra of huse that it needs beyond the installation, if any.
     """
 
     usage: str
     modality: str
     dimension: str
     source: str
+    extra: tuple[str, str] | None = None
 
+
+BERT = ("tensorflow_text", "bert")
 
 FAMILIES = (
     Family("vgg16", "image", "512", "bundled: Oxford VGG, ImageNet, average of block5"),
@@ -55,7 +60,13 @@ FAMILIES = (
     Family("tfidf:DIM", "text", "DIM", "words of the training texts; kept in the store"),
     Family("tfidf:DIM:char", "text", "DIM", "their runs of 1 to 3 characters, for languages without spaces"),
     Family("hub:HANDLE-OR-FOLDER", "text", "of the model", "a TensorFlow SavedModel, local or by URL"),
-    Family("bert:PREPROCESSOR,ENCODER", "text", "4 x hidden size", "two SavedModels, local or by URL; extra [bert]"),
+    Family(
+        "bert:PREPROCESSOR,ENCODER",
+        "text",
+        "4 x hidden size",
+        "two SavedModels, local or by URL",
+        ("tensorflow_text", "bert"),
+    ),
     Family("salient:N:NAME", "text", "of NAME", "NAME over the N most salient tokens; as --salient-tokens N"),
     Family("NAME+NAME", "image or text", "the sum", "the vectors of several encoders, one behind the other"),
 )
@@ -148,6 +159,21 @@ def is_outside(name: str) -> bool:
         is_outside(argument.partition(":")[2]) if family == "salient" else family in outside
         for family, _, argument in parts
     )
+
+
+def listed() -> list[dict[str, str]]:
+    """All encoders by usage, modality, dimension and source, with the extras that some need and other packages' own."""
+    rows = []
+    for family in FAMILIES:
+        needs = ""
+        if family.extra is not None:
+            module, extra = family.extra
+            missing = "" if find_spec(module) else f", not installed: pip install 'huse[{extra}]'"
+            needs = f"; extra [{extra}]{missing}"
+        values = {name: getattr(family, name) for name in ("usage", "modality", "dimension", "source")}
+        rows.append(values | {"source": family.source + needs})
+    own = {"modality": "of its own", "dimension": "of its own"}
+    return rows + [{"usage": name, **own, "source": f"entry point {e.value}"} for name, e in sorted(plugins().items())]
 
 
 def plugins() -> dict[str, EntryPoint]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from huse.extract.encoders import image_encoder, text_encoder
+from huse.extract.encoders import image_encoder, registry, text_encoder
 from huse.extract.encoders.applications import APPLICATIONS
 from huse.extract.encoders.protocols import FittedEncoder, without_words
 from huse.extract.encoders.registry import FAMILIES, is_outside, names_in, with_salient_tokens
@@ -265,6 +265,16 @@ def test_pictures_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytes
     assert two.encode(np.full((1, 8, 8, 3), 7, np.uint8)).shape == (1, 6)
     with pytest.raises(EncoderError, match="vgg16 224 x 224, mean-color 8 x 8; make two stores"):
         image_encoder("vgg16+mean-color")
+
+
+def test_what_an_encoder_needs_beyond_huse_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_plugin(tmp_path, monkeypatch)
+    monkeypatch.setattr(registry, "find_spec", lambda _: None)
+    source = {row["usage"]: row["source"] for row in registry.listed()}
+    assert source["bert:PREPROCESSOR,ENCODER"].endswith("extra [bert], not installed: pip install 'huse[bert]'")
+    assert source["mean-color"] == "entry point my_encoders:MeanColor"
+    monkeypatch.setattr(registry, "find_spec", lambda _: object())
+    assert {row["usage"]: row["source"] for row in registry.listed()}["bert:PREPROCESSOR,ENCODER"].endswith("[bert]")
 
 
 def test_every_application_is_listed_once() -> None:
