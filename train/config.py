@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -59,7 +60,7 @@ class FitConfig:
     batch_size: int = _option(512, "Rows a step, over all GPUs together.")
     balance: str = _option("none", "Draw or weigh every class equally, however rare it is.", BALANCES)
     epochs: int = _option(100, "Passes over the training rows, unless steps are given.")
-    steps: int = _option(0, "Training steps; 0 counts in epochs.")
+    steps: int = _option(0, "Training steps, exactly, and at most as many again for a refit; 0 counts in epochs.")
     patience: int = _option(30, "Epochs without a better validation score before stopping; 0 never stops.")
     val_fraction: float = _option(0.15, "Share of training rows held out when the store has no val split.")
     refit: bool = _option(True, "Train once more with the held out rows, for the epochs found best.")
@@ -72,15 +73,19 @@ class FitConfig:
             value, allowed = getattr(self, option.name), option.metadata.get("choices")
             if allowed and value not in allowed:
                 raise FitError(f"{option.name} is {value!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FitError(f"{option.name} is {value}; it must be a finite number")
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         for name in ("dimension", "hidden_units", "batch_size", "epochs", "learning_rate", "temperature"):
             if getattr(self, name) <= 0:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay"):
+        for name in ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay", "seed"):
             if getattr(self, name) < 0:
                 raise FitError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if self.seed >= 2**63:
+            raise FitError(f"seed is {self.seed}; it must be below 2 to the 63rd")
 
     def to_dict(self) -> dict[str, Any]:
         """The values, JSON-ready."""

@@ -248,15 +248,15 @@ def _refit(
     board: Board | None,
     saved: Saved | None,
 ) -> keras.Model:
-    """Fresh towers, trained on all rows for as many epochs as the search found best."""
+    """Fresh towers, trained on all rows for the epochs found best, and for at most `config.steps` steps."""
     network = build_towers(task.data, rows, len(task.classes), config)
     training = Training(network, task.data, rows, task.graph, task.class_vectors, config)
-    start = 1
+    start, epochs = 1, min(best.epoch, training.epochs)
     if saved:
         training.restore(saved[0])
         start = saved[1]["done"] + 1
-    with tqdm(total=best.epoch, initial=start - 1, desc="refit", unit="epoch", disable=None) as bar:
-        for epoch in range(start, best.epoch + 1):
+    with tqdm(total=epochs, initial=start - 1, desc="refit", unit="epoch", disable=None) as bar:
+        for epoch in range(start, epochs + 1):
             best.history.append({"phase": "refit", **training.epoch(epoch)})
             if board:
                 board.epoch(best.history[-1])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import keras
@@ -21,13 +22,19 @@ Tensors = dict[str, tf.Tensor]
 
 
 def epochs_of(config: FitConfig, rows: int) -> int:
-    """How many epochs a configuration asks for on this many rows."""
+    """How many epochs a configuration asks for on this many rows; the last may be cut short by `config.steps`."""
     return math.ceil(config.steps / steps_per_epoch(config, rows)) if config.steps else config.epochs
 
 
 def steps_per_epoch(config: FitConfig, rows: int) -> int:
     """Batches an epoch."""
-    return math.ceil(rows / min(config.batch_size, rows))
+    return math.ceil(rows / global_batch(config, rows))
+
+
+def global_batch(config: FitConfig, rows: int) -> int:
+    """Rows a step over all replicas: as configured, or all rows, and as many on each replica."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return max(min(config.batch_size, rows) // replicas, 1) * replicas
 
 
 class Training:
@@ -57,8 +64,7 @@ class Training:
         self.config = config
         self.epochs = epochs_of(config, len(rows))
         self._strategy = tf.distribute.get_strategy()
-        replicas = self._strategy.num_replicas_in_sync
-        self.batch_size = max(min(config.batch_size, len(rows)) // replicas, 1) * replicas
+        self.batch_size = global_batch(config, len(rows))
         self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
         self._optimizer.build(network.trainable_variables)
         importance = np.ones(len(graph), np.float32)
@@ -74,15 +80,28 @@ class Training:
     def epoch(self, number: int) -> dict[str, float]:
         """Runs epoch `number`, from 1 on; returns its mean ``loss`` and the mean of each weighted part.
 
-        The order of rows depends on seed and number alone.
+        The order of rows depends on seed and number alone. An epoch ends where `config.steps` is reached.
         """
         rng = np.random.default_rng([self.config.seed, number])
         draws = class_balance(self.data.labels[self.rows]) if self.config.balance == "sampling" else None
-        losses = []
-        for window, order in self.data.windows(self.rows, self.batch_size, rng, draws):
-            features = self.place(window)
-            losses += [self.step(features, tf.constant(rows)) for rows in in_batches(order, self.batch_size)]
+        losses = [
+            self.step(self.place(window), tf.constant(batch))
+            for window, batch in islice(self._batches(rng, draws), self._steps_of(number))
+        ]
         return {"epoch": number, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
+
+    def _batches(
+        self, rng: np.random.Generator, draws: NDArray[np.float64] | None
+    ) -> Iterator[tuple[TrainingRows, NDArray[np.int32]]]:
+        for window, order in self.data.windows(self.rows, self.batch_size, rng, draws):
+            for batch in in_batches(order, self.batch_size):
+                yield window, batch
+
+    def _steps_of(self, number: int) -> int | None:
+        """How many steps epoch `number` may take; None when it is to be whole."""
+        if not self.config.steps:
+            return None
+        return self.config.steps - (number - 1) * steps_per_epoch(self.config, len(self.rows))
 
     def place(self, window: TrainingRows) -> Tensors:
         """Copies rows onto every device; the same rows are copied once."""
@@ -111,7 +130,9 @@ class Training:
         with tf.GradientTape() as tape:
             inputs = {m: tf.cast(tf.gather(window[m], own), tf.float32) for m in names}
             outputs = {name: over_replicas(value) for name, value in self.network(inputs, training=True).items()}
-            batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes)
+            # the number of the step is part of a checkpoint, so a resumed fit draws what it would have drawn
+            seed = tf.stack([tf.constant(self.config.seed, tf.int64), tf.cast(self._optimizer.iterations, tf.int64)])
+            batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes, seed=seed)
             losses = OBJECTIVES[self.config.objective](batch, self.config)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables

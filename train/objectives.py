@@ -30,6 +30,7 @@ class Batch:
         graph: (K, K) semantic distances.
         class_vectors: (K, D) unit vectors of the class names; D is 0 when there are none.
         class_weights: (K,) factor of each class's items in the classification loss, 1 on average over items.
+        seed: (2,) integers, others in every step; all that an objective draws follows from them.
     """
 
     outputs: dict[str, tf.Tensor]
@@ -38,6 +39,7 @@ class Batch:
     graph: tf.Tensor
     class_vectors: tf.Tensor
     class_weights: tf.Tensor
+    seed: tf.Tensor
 
     def embeddings(self) -> list[tf.Tensor]:
         """(B, D) unit vectors of each modality."""
@@ -94,7 +96,7 @@ def triplet(batch: Batch, config: FitConfig) -> Losses:
     distance = 1.0 - tf.matmul(vectors, vectors, transpose_b=True)
     valid = there[:, None] * there[None, :] * (1.0 - tf.eye(tf.shape(labels)[0]))
     same = tf.cast(labels[:, None] == labels[None, :], tf.float32)
-    return {"triplet": _semi_hard(distance, valid * same, valid * (1.0 - same), config.hinge)}
+    return {"triplet": _semi_hard(distance, valid * same, valid * (1.0 - same), config.hinge, batch.seed)}
 
 
 def cme(batch: Batch, config: FitConfig) -> Losses:
@@ -114,9 +116,10 @@ def adamine(batch: Batch, config: FitConfig) -> Losses:
     own = tf.eye(tf.shape(both)[0]) * valid
     same = tf.cast(batch.labels[:, None] == batch.labels[None, :], tf.float32) * valid
     losses = {"instance": 0.0, "semantic": 0.0}
-    for d in (distance, tf.transpose(distance)):
-        losses["instance"] += 0.5 * _active_triplets(d, own, valid - own, config.hinge)
-        losses["semantic"] += 0.5 * _active_triplets(d, same, valid - same, config.hinge)
+    for way, d in enumerate((distance, tf.transpose(distance))):
+        seed = tf.random.experimental.stateless_fold_in(batch.seed, way)
+        losses["instance"] += 0.5 * _active_triplets(d, own, valid - own, config.hinge, seed)
+        losses["semantic"] += 0.5 * _active_triplets(d, same, valid - same, config.hinge, seed)
     return losses
 
 
@@ -182,9 +185,11 @@ def _cross_cosine(batch: Batch) -> tf.Tensor:
     return tf.matmul(image, text, transpose_b=True)
 
 
-def _semi_hard(distance: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, hinge: float) -> tf.Tensor:
+def _semi_hard(
+    distance: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, hinge: float, seed: tf.Tensor
+) -> tf.Tensor:
     """Mean over anchors of one positive each, against the nearest negative beyond it, or the farthest if none is."""
-    chosen = _random_pick(distance, positive)[:, None]
+    chosen = _random_pick(distance, positive, seed)[:, None]
     beyond = tf.cast(distance > chosen, tf.float32) * negative
     nearest = tf.reduce_min(tf.where(beyond > 0, distance, FAR), axis=1)
     farthest = tf.reduce_max(tf.where(negative > 0, distance, -FAR), axis=1)
@@ -193,17 +198,19 @@ def _semi_hard(distance: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, hi
     return tf.reduce_sum(tf.nn.relu(chosen[:, 0] - against + hinge) * valid) / (tf.reduce_sum(valid) + EPSILON)
 
 
-def _active_triplets(distance: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, hinge: float) -> tf.Tensor:
+def _active_triplets(
+    distance: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, hinge: float, seed: tf.Tensor
+) -> tf.Tensor:
     """Mean over the triplets that violate the margin, one positive an anchor (AdaMine, arXiv 1804.11146)."""
-    chosen = _random_pick(distance, positive)[:, None]
+    chosen = _random_pick(distance, positive, seed)[:, None]
     terms = tf.nn.relu(chosen - distance + hinge) * negative * _any(positive)[:, None]
     active = tf.stop_gradient(tf.reduce_sum(tf.cast(terms > 0, tf.float32)))
     return tf.reduce_sum(terms) / (active + EPSILON)
 
 
-def _random_pick(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """For every row, the value at a random place among those of the mask."""
-    place = tf.argmax(mask * tf.random.uniform(tf.shape(mask), 0.01, 1.0), axis=1)
+def _random_pick(values: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """For every row, the value at a random place among those of the mask; the same seed gives the same places."""
+    place = tf.argmax(mask * tf.random.stateless_uniform(tf.shape(mask), seed, 0.01, 1.0), axis=1)
     return tf.gather(values, place, batch_dims=1)
 
 

@@ -106,7 +106,8 @@ def build_towers(data: TrainingData, rows: NDArray[np.integer], classes: int, co
         A model with inputs `image` (Di) and `text` (Dt) and outputs `image_embedding`, `text_embedding` (D, unit
         length), `image_logits`, `text_logits` (K); a modality of dimension 0 has none of them.
     """
-    seeds = iter(range(config.seed * 1000, config.seed * 1000 + 1000))
+    first = config.seed * 1000 % 2**31  # Keras takes 32 bits
+    seeds = iter(range(first, first + 1000))
     heads = {"image": SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")}
     heads["text"] = heads["image"]
     if config.objective in SEPARATE_HEADS:

@@ -14,7 +14,7 @@ import pytest
 from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train import checkpoint as module
-from huse.train.config import FitConfig
+from huse.train.config import OBJECTIVES, FitConfig
 from huse.train.fit import fit_model
 from huse.train.loop import Training
 from huse.train.model_folder import load_model
@@ -53,6 +53,28 @@ def test_resumed_equals_uninterrupted(
     assert replace(again, seconds=0) == replace(whole, seconds=0)
     assert (tmp_path / "m" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
     assert not list(tmp_path.glob("*.checkpoint.npz"))
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_repeats_itself_and_resumes(
+    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str
+) -> None:
+    config = replace(FAST, objective=objective, dimension=4, epochs=3, refit=False)
+    fit_model(small_store.path, tmp_path / "whole", config)
+    epoch = Training.epoch
+
+    def interrupted(self: Training, number: int) -> dict[str, float]:
+        if number == 3:
+            raise KeyboardInterrupt
+        return epoch(self, number)
+
+    monkeypatch.setattr(Training, "epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_model(small_store.path, tmp_path / "m", config)
+    monkeypatch.setattr(Training, "epoch", epoch)
+    fit_model(small_store.path, tmp_path / "m", config, resume=True)
+    assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
 
 @pytest.mark.slow

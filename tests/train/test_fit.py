@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from samples import random_rows
 
 from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
+from huse.train import fit
 from huse.train.config import FitConfig, preset
 from huse.train.evaluate import evaluate_model, validation_score
 from huse.train.fit import fit_model
@@ -162,6 +164,8 @@ def test_options_out_of_range_are_named() -> None:
         ({"margin": "x"}, "margin is 'x'; use paper or push"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; it must be a finite number"),
     ):
         with pytest.raises(FitError, match=message):
             preset("default", **changes)
@@ -175,6 +179,25 @@ def test_the_paper_counts_in_steps() -> None:
     assert epochs_of(preset("paper"), 68_000) == -(-250_000 // 67)
     assert validation_score({"retrieval": {d: {"map": None} for d in ("image_to_text", "text_to_image")},
                              "accuracy": {"image": None, "text": 0.5, "fused": 0.7}}) == pytest.approx(0.6)  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "batch_size"), [(1, 16), (2, 16), (7, 16), (5, 512)])
+def test_steps_are_counted_exactly(
+    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, batch_size: int
+) -> None:
+    runs: list[Training] = []
+
+    class Recorded(Training):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            runs.append(self)
+
+    monkeypatch.setattr(fit, "Training", Recorded)
+    config = replace(FAST, steps=steps, batch_size=batch_size, refit=True)
+    fit_model(small_store.path, tmp_path / "m", config)
+    search, refit = (int(run._optimizer.iterations) for run in runs)
+    assert search == steps
+    assert 0 < refit <= steps
 
 
 def test_modalities_that_nothing_ties_are_judged_by_their_classes() -> None:

@@ -44,6 +44,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
         tf.constant(1 - np.eye(K), tf.float32),
         tf.constant(vectors),
         tf.ones(K),
+        tf.constant([0, 0], tf.int64),
     )
 
 
@@ -51,7 +52,7 @@ def batch(request: pytest.FixtureRequest) -> Batch:
 def first_instead_of_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """Positives are drawn at random in training; here the first is taken, so that loops can follow."""
 
-    def first(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def first(values: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return tf.gather(values, tf.argmax(tf.cast(mask > 0, tf.int32), axis=1), batch_dims=1)
 
     monkeypatch.setattr(objectives, "_random_pick", first)
