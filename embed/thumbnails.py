@@ -9,13 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from huse.extract.images import PictureError, read_picture, small_picture
+from huse.extract.locations import picture_location
 
 SIDE = 96
 
 
 def location(uri: str, folder: Path) -> str:
     """Where a row's picture is: its URL, or its path from the folder that relative ones start from."""
-    return uri if "://" in uri else str(folder / uri)
+    return picture_location(uri, folder)
 
 
 def thumbnail(uri: str, folder: Path, side: int = SIDE) -> Image.Image | None:

@@ -56,11 +56,13 @@ def nearest_picture(written: str, folder: Path) -> str:
     if os.path.lexists(location):
         return f"a link to {Path(location).readlink()}, where nothing is"
     path = FILE_URL.sub("", written, count=1)
-    for changed, what in _respelled(path):
+    spellings = list(_respelled(path))
+    for changed, what in spellings:
         if is_there(folder / changed):
             return f"but {folder / changed} is there: {what}"
+    for changed, _ in spellings:
         if found := _found_loosely(folder / changed):
-            return f"but {found} is there: write it so"
+            return f"but {found} is there: case, spaces or the form of accents differ"
     return _elsewhere(path, folder)
 
 
