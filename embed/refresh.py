@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.readers import Readers
+from huse.features.interrupt import interruptible
 from huse.features.rows import Rows, concatenate
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
@@ -36,6 +37,7 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
     indices = features.shard_indices()
     target.write_plan(len(indices))
     with (
+        interruptible() as check,
         Readers(1) as reader,
         WriteBehind(target) as behind,
         tqdm(total=len(indices), desc="embed", unit="shard", disable=None) as bar,
@@ -46,6 +48,7 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
             lambda i: (features.read(i), target.read_or_none(i) if i in there else None), indices, ahead
         )
         for group in grouped(zip(indices, parts, strict=True)):
+            check()
             done = refreshed(trained, [part for _, part in group])
             for (index, (_, previous)), (rows, new) in zip(group, done, strict=True):
                 if previous is None or not rows.holds_the_same_as(previous):

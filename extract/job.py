@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from huse.extract.reuse import Stored, content_digest
 from huse.extract.spool import ManifestRow
 from huse.features.errors import ExtractionError
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
+
+TEXTS_A_STEP = 1000
+"""Texts that are encoded at a time, so that memory is bounded by them and Ctrl-C waits for no more."""
 
 
 @dataclass
@@ -58,12 +61,14 @@ class ShardJob:
         encoders: Encoders,
         config: ExtractConfig,
         summary: ExtractSummary,
+        check: Callable[[], None],
     ) -> None:
         self.manifest = manifest
         self.rows = rows
         self.encoders = encoders
         self.config = config
         self.summary = summary
+        self.check = check
         self.stored = Stored(previous)
         self.encoded: set[int] = set()
         self.unread: set[int] = set()
@@ -112,8 +117,10 @@ class ShardJob:
             self.out.text_digest[i] = np.frombuffer(digest, np.uint8)
             if not self._reuse(i, digest, "text"):
                 todo.append(i)
-        if todo:
-            self._keep(todo, encoder.encode([self.rows[i].text for i in todo]), "text")
+        for start in range(0, len(todo), TEXTS_A_STEP):
+            self.check()
+            step = todo[start : start + TEXTS_A_STEP]
+            self._keep(step, encoder.encode([self.rows[i].text for i in step]), "text")
         self.summary.seconds_encode += time.perf_counter() - began
 
     def _encode_pictures(self, encoder: ImageEncoder, readers: Readers, bar: tqdm[None]) -> None:
@@ -177,6 +184,7 @@ class ShardJob:
         self.unread.add(i)
 
     def _encode_batch(self, encoder: ImageEncoder, batch: list[_Picture]) -> None:
+        self.check()
         began = time.perf_counter()
         pixels = np.zeros((self.config.batch_size, *encoder.input_size, 3), np.uint8)
         for row, picture in enumerate(batch):

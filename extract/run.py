@@ -28,6 +28,7 @@ from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.atomic import is_own_trace
 from huse.features.errors import ExtractionError, ShardError, StoreError
+from huse.features.interrupt import interruptible
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
 from huse.features.write_behind import WriteBehind
@@ -224,13 +225,15 @@ def _run_shards(
     config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
+        interruptible() as check,
         Readers(workers) as readers,
         WriteBehind(store) as behind,
         tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
     ):
         for index, positions in plan.items():
             previous = store.read_or_none(index)
-            rows = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary).run(readers, bar)
+            job = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary, check)
+            rows = job.run(readers, bar)
             if previous is not None and rows.holds_the_same_as(previous):
                 continue
             behind.write(index, rows)

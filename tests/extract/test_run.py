@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -714,3 +716,71 @@ def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
 def test_few_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], n: int) -> None:
     extract_features(make_manifest(tmp_path, n), tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == expected(range(n))
+
+
+class Swallows:
+    """Ctrl-C arrives in its destructor, where Python prints it and goes on."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("encoder", [ColorEncoder, LengthEncoder])
+def test_an_interrupt_that_python_loses_still_ends_the_run(
+    tmp_path: Path,
+    encoders: tuple[ColorEncoder, LengthEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: type[ColorEncoder] | type[LengthEncoder],
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    encode, calls = encoder.encode, []
+
+    def interrupted(self: Any, items: Any) -> NDArray[np.float32]:
+        calls.append(len(items))
+        if len(calls) == 3:
+            Swallows()
+        return encode(self, items)
+
+    monkeypatch.setattr(encoder, "encode", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(calls) <= 4
+    assert 2 not in Store.open(tmp_path / "s").shard_indices()
+
+
+HANGING_RUN = """
+import sys, time
+sys.path[:0] = sys.argv[3:]
+import test_run
+from huse.extract import manifest, run
+from huse.extract.run import extract_features
+
+read = manifest.read_picture
+def hang(location):
+    if str(location).endswith("6.png"):
+        print("hangs", flush=True)
+        time.sleep(600)
+    return read(location)
+
+manifest.read_picture = hang
+image, text = test_run.ColorEncoder(), test_run.LengthEncoder()
+run.image_encoder, run.text_encoder = (lambda *_: image), (lambda *_: text)
+extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
+"""
+
+
+def test_an_interrupt_waits_for_no_picture_that_does_not_come(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    command = [sys.executable, "-c", HANGING_RUN, str(path), str(tmp_path / "s"), str(Path(__file__).parent), *sys.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hangs\n"
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert Store.open(tmp_path / "s").shard_indices() == [0]
+    assert extract_features(path, tmp_path / "s", CONFIG).reused == 4
