@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from huse.extract.modes import to_rgb
 from huse.extract.orientation import Turn, load_as_stored, stored_box, upright_size
@@ -48,11 +48,14 @@ MANY = 1 << 25
 END_OF_JPEG = b"\xff\xd9"
 PNG, PNG_SIZE = b"\x89PNG\r\n\x1a\n", struct.Struct(">16xII")
 JPEG_2000, JPEG_2000_SIZE = b"\xff\x4f\xff\x51", struct.Struct(">8xII")
-NOT_PICTURES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
-"""What Pillow knows and is no raster, or runs another program."""
+NOT_PICTURES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC"}
+"""What Pillow knows and is no raster, runs another program, or holds a file of any other format."""
 
 CONTAINERS = ("ICO", "CUR", "ICNS")
 """Formats that hold whole files of PNG or JPEG 2000, whose size may be another than the outer header tells."""
+
+TILE_WIDTH, TILE_HEIGHT = 322, 323
+"""Tags of TIFF."""
 
 PNG_SHADES = {"L;2": 85, "L;4": 17}
 """What Pillow multiplies the grays of a PNG of 2 or 4 bits by."""
@@ -136,10 +139,8 @@ def opened_picture(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--m
     allow_pixels(max_pixels)
     try:
         with _open(data) as picture:
-            _require_size(picture.size, max_pixels, option)
-            if picture.format in CONTAINERS:
-                for size in _sizes_within(data):
-                    _require_size(size, max_pixels, option)
+            for size in (picture.size, *_sizes_within(picture, data)):
+                _require_size(size, max_pixels, option)
             _mend_transparent_color(picture)
             yield picture
     except PictureError:
@@ -279,8 +280,14 @@ def _require_size(size: tuple[int, int], limit: int, option: str) -> None:
         raise PictureError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
 
 
-def _sizes_within(data: bytes) -> Iterator[tuple[int, int]]:
-    """(width, height) of the PNG and JPEG 2000 files inside another, by their headers."""
+def _sizes_within(picture: Image.Image, data: bytes) -> Iterator[tuple[int, int]]:
+    """(width, height) of what is decoded as a whole and may be larger than the picture: a TIFF's tiles, inner files."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        yield picture.tag_v2.get(TILE_WIDTH, 0), picture.tag_v2.get(TILE_HEIGHT, 0)
+    if isinstance(picture, ImageFile.ImageFile) and any(tile.codec_name == "fits_gzip" for tile in picture.tile):
+        raise PictureError("a compressed FITS does not tell how large it becomes; save it without compression")
+    if picture.format not in CONTAINERS:
+        return
     for mark, layout in ((PNG, PNG_SIZE), (JPEG_2000, JPEG_2000_SIZE)):
         at = data.find(mark)
         while 0 <= at <= len(data) - layout.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import threading
@@ -184,6 +185,28 @@ def test_a_large_picture_inside_a_small_one_is_refused_before_it_is_decoded(kind
     large = container(written(Image.new("1", (9000, 9000)), "PNG"))
     with pytest.raises(PictureError, match="too many pixels: 9000 x 9000, --max-upload-pixels allows 40000000 in all"):
         decode_picture(large, SIZE, max_pixels=40_000_000, option="--max-upload-pixels")
+
+
+def test_a_tile_larger_than_its_picture_is_refused_before_it_is_decoded() -> None:
+    def tiled(side: int) -> bytes:
+        packed = zlib.compress(bytes(side * side))
+        tags = {256: 8, 257: 8, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 134, 325: len(packed)}
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+        return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + packed
+
+    assert not decode_picture(tiled(16), SIZE).any()
+    with pytest.raises(PictureError, match="too many pixels: 4096 x 4096, --max-pixels allows 1000000 in all"):
+        decode_picture(tiled(4096), SIZE, max_pixels=1_000_000)
+
+
+def test_a_fits_that_may_become_of_any_size_is_refused() -> None:
+    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "END"]
+    extension = ["XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 8", "NAXIS2  = 8", "ZIMAGE  = T"]
+    extension += ["ZBITPIX = 8", "ZNAXIS  = 2", "ZNAXIS1 = 8", "ZNAXIS2 = 8", "ZCMPTYPE= 'GZIP_1  '", "END"]
+    blocks = ["".join(card.ljust(80) for card in block).ljust(2880) for block in (cards, extension)]
+    data = "".join(blocks).encode() + gzip.compress(bytes(10_000_000))
+    with pytest.raises(PictureError, match="compressed FITS"):
+        decode_picture(data, SIZE)
 
 
 def test_a_program_is_no_picture() -> None:
