@@ -25,6 +25,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from huse.extract.modes import to_rgb
 from huse.extract.orientation import Turn, load_as_stored, stored_box, upright_size
+from huse.features.errors import HuseError
 from huse.features.extras import require
 
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
@@ -87,8 +88,7 @@ def read_picture(location: str | Path) -> bytes:
         location: a path, or a URL of any scheme that fsspec knows.
 
     Raises:
-        PictureError: the picture is missing, unreadable, empty, or no regular file.
-        ExtraError: a URL, and fsspec is not installed.
+        PictureError: the picture is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
     """
     try:
         data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
@@ -108,14 +108,15 @@ def _read(path: Path) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    fsspec = require("fsspec", "remote", f"picture {url}")
     try:
+        fsspec = require("fsspec", "remote", "a picture by URL")
         with fsspec.open(url, "rb") as file:
             data: bytes = file.read()
     except OSError:
         raise
     except Exception as error:
-        raise PictureError(f"{type(error).__name__}: {error}: {url}") from error
+        named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
+        raise PictureError(f"{named}{_reason(error)}: {url}") from error
     return data
 
 

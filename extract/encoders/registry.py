@@ -18,6 +18,7 @@ from typing import Any
 from huse.extract.encoders.applications import APPLICATIONS
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.names import PATHS, split_names, unknown
+from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.encoders.protocols import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
 
@@ -86,11 +87,16 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
         precision: arithmetic, one of `PRECISIONS`; not part of the fingerprint.
 
     Raises:
-        EncoderError: no encoder of this name, or its weights cannot be read.
+        EncoderError: no encoder of this name or precision, its weights cannot be read, or it takes no weights file.
     """
+    if precision not in PRECISIONS:
+        raise EncoderError(f"no precision {precision!r}; it is one of {', '.join(PRECISIONS)}")
     names = names_in(name)
+    if weights is not None and not any(map(_takes_weights, names)):
+        raise EncoderError(f"{name}: has weights of its own; leave out --image-weights")
     if len(names) > 1:
-        return ImageConcatenation([image_encoder(part, weights, precision) for part in names])
+        files = [weights if _takes_weights(part) else None for part in names]
+        return ImageConcatenation([image_encoder(*pair, precision) for pair in zip(names, files, strict=True)])
     family, _, argument = name.partition(":")
     if name == "vgg16":
         return _class("vgg16", "VGG16Encoder")(weights, precision)  # type: ignore[no-any-return]
@@ -179,6 +185,10 @@ def listed() -> list[dict[str, str]]:
 def plugins() -> dict[str, EntryPoint]:
     """The families that other packages bring, by name."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _takes_weights(name: str) -> bool:
+    return name.partition(":")[0] not in {*PATHS, *plugins()}
 
 
 def _class(module: str, name: str) -> Callable[..., Any]:

@@ -25,6 +25,9 @@ DIMENSION = 512
 LAYERS = ("block1", 2), ("block2", 2), ("block3", 3), ("block4", 3), ("block5", 3)
 """Blocks of the network and how many 3 x 3 convolutions each has."""
 
+WIDTHS = {"block1": 64, "block2": 128, "block3": 256, "block4": 512, "block5": 512}
+"""Channels of each block."""
+
 MEAN_BGR = (103.939, 116.779, 123.68)
 """Channel means of ImageNet that the published weights expect to be subtracted, in blue, green, red order."""
 
@@ -129,11 +132,23 @@ def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:
     names = [f"{block}_conv{i}" for block, count in LAYERS for i in range(1, count + 1)]
     try:
         with h5py.File(source, "r") as file:
-            return [array for name in names for array in _layer_arrays(file[name])]
-    except (OSError, KeyError, ValueError) as error:
-        raise EncoderError(
-            f"{source}: not a Keras weights file of VGG16 ({str(error).splitlines()[0]}); check --image-weights"
-        ) from error
+            arrays = [array for name in names for array in _layer_arrays(file[name])]
+        _require_shapes(names, arrays)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EncoderError(f"{source}: not a Keras weights file of VGG16 ({reason}); check --image-weights") from error
+    return arrays
+
+
+def _require_shapes(names: list[str], arrays: list[NDArray[np.float32]]) -> None:
+    channels = 3
+    for name, kernel, bias in zip(names, arrays[::2], arrays[1::2], strict=True):
+        width = WIDTHS[name.split("_")[0]]
+        if kernel.shape != (3, 3, channels, width) or bias.shape != (width,):
+            raise ValueError(f"layer {name} has a kernel of {kernel.shape}, not {(3, 3, channels, width)}")
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise ValueError(f"layer {name} has values that are no numbers")
+        channels = width
 
 
 def _layer_arrays(layer: h5py.Group) -> list[NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from samples import read_csv
 
 from huse.extract.encoders import image_encoder, text_encoder
-from huse.extract.encoders.vgg16 import BLOCK, MEAN_BGR, VGG16Encoder, load_weights
+from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
 from huse.extract.images import decode_picture, read_picture
 from huse.features.errors import EncoderError
 
@@ -127,6 +127,31 @@ def test_wrong_weights_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "w.h5", tmp_path / "absent.h5"):
         with pytest.raises(EncoderError, match=r"not a Keras weights file of VGG16.*--image-weights"):
             image_encoder("vgg16", path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "message"),
+    [((3, 3, 3, 63), 0.0, "has a kernel of"), ((3, 3, 3, 64), np.nan, "has values that are no numbers")],
+)
+def test_weights_of_other_shapes_or_without_numbers_are_refused(
+    shape: tuple[int, ...], value: float, message: str, tmp_path: Path
+) -> None:
+    arrays = load_weights()
+    arrays[0] = np.full(shape, value, np.float32)
+    values = iter(arrays)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        for block, count in LAYERS:
+            for i in range(1, count + 1):
+                file[f"{block}_conv{i}/kernel:0"], file[f"{block}_conv{i}/bias:0"] = next(values), next(values)
+    with pytest.raises(EncoderError, match=rf"layer block1_conv1 {message}.*--image-weights"):
+        image_encoder("vgg16", tmp_path / "w.h5")
+
+
+def test_options_that_an_encoder_does_not_take_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="has weights of its own; leave out --image-weights"):
+        image_encoder(f"hub:{tmp_path}", tmp_path / "w.h5")
+    with pytest.raises(EncoderError, match="no precision 'bf16'; it is one of auto, float32"):
+        image_encoder("vgg16", precision="bf16")
 
 
 def test_the_bundled_fingerprints_are_the_same_everywhere() -> None:

@@ -161,6 +161,12 @@ def test_urls_are_read_through_fsspec() -> None:
         read_picture("nonsense://a.png")
 
 
+def test_a_url_without_the_package_that_reads_it_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(PictureError, match=r"a picture by URL needs fsspec: pip install 'huse\[remote\]': memory://a"):
+        read_picture("memory://a.png")
+
+
 def test_a_thin_picture_takes_memory_by_its_pixels() -> None:
     script = """
 import io, resource
