@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from huse.features.atomic import is_own_trace
 from huse.features.errors import HuseError
+
+FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
+"""What reads like the suffix of a file, such as ``.csv``; ``.1`` and ``.store-of-mine`` do not."""
+
+
+def require_folder_name(folder: Path, error: type[HuseError], others: str = "") -> None:
+    """Refuses the name of a new folder that reads like a file's, as of a format that cannot be written.
+
+    Args:
+        folder: what is to be made; one that is there already may have any name.
+        error: what to raise.
+        others: the files that could be written, for the message, such as ``a file .npy or .parquet``.
+    """
+    if FILE_SUFFIX.fullmatch(folder.suffix) and folder.suffix != ".store" and not folder.is_dir():
+        raise error(f"{folder}: unknown suffix {folder.suffix}; name a folder without one{others and ', or ' + others}")
+
+
+def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> None:
+    """Refuses to write over what is read: an output that is an input, by whatever name, or lies in a folder of one.
+
+    Args:
+        out: file or folder to be written.
+        error: what to raise.
+        inputs: files and folders that are read.
+    """
+    target = out.resolve()
+    for entry in map(Path, inputs):
+        source = entry.resolve()
+        same = out.exists() and entry.exists() and out.samefile(entry)
+        if same or source == target or (source.is_dir() and source in target.parents):
+            where = "is what is read" if same or source == target else f"lies in {entry}, which is read"
+            raise error(f"{out}: {where}; name another output")
 
 
 def require_empty(folder: Path, error: type[HuseError]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.atomic import replacing_folder
 from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
-from huse.features.folders import require_empty
+from huse.features.folders import require_apart, require_empty, require_folder_name
+from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.store import CLASS_FILES, ClassVectors, Store, read_encoder_state
+from huse.features.store import CLASS_FILES, ClassVectors, Filler, Store, read_encoder_state
 
 NO_SPLIT = "unsplit"
 """Folder of the rows without a split."""
@@ -47,9 +51,12 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             raise StoreError(f"{there}, {first.path} {first.info.kind} as {first.info.dtype}; they do not mix")
     _require_unique(stores)
     classes = {name: _merged_classes(stores, name) for name in CLASS_FILES}
-    target = _new(out, first)
-    _write_classes(target, classes)
-    return target.write_all(_shards(stores, "merge"))
+    target = Path(out)
+    _require_new(target, stores)
+    with locked(target), replacing_folder(target) as folder:
+        merged = _new(folder, first, [store.content_digest() for store in stores])
+        _write_classes(merged, classes)
+        return merged.write_all(_shards(stores, "merge"))
 
 
 def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str, int]:
@@ -57,7 +64,8 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
 
     Args:
         source: the store.
-        out: folder that gets one store for each split, ``train``, ``val``, ``test`` and ``unsplit``, or for each part.
+        out: a new or empty folder that gets one store for each split, ``train``, ``val``, ``test`` and ``unsplit``, or
+            for each part.
         parts: when above 0, make so many stores of equal size, ``part-0`` and on, in the order of the rows.
 
     Returns:
@@ -67,30 +75,52 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         StoreError: the store has no rows or fewer than parts, shards are missing, or a folder is not empty.
         ShardError: a shard is damaged.
     """
-    store = Store.open(source)
+    store, target = Store.open(source), Path(out)
     store.require_whole()
     total = len(store)
     if parts > total:
         raise StoreError(f"{store.path}: has {total} rows, not enough for {parts} parts")
-    bounds = np.linspace(0, total, parts + 1).astype(int) if parts else None
+    _require_new(target, [store])
     names = [f"part-{i}" for i in range(parts)] if parts else _splits(store)
-    written = {}
-    for number, name in enumerate(tqdm(names, desc="split", unit="store", disable=None)):
-        target = _new(Path(out) / name, store)
-        _write_classes(target, {name: store.read_classes(name) for name in CLASS_FILES})
-        chosen = _of_split(store, name) if bounds is None else _between(store, bounds[number], bounds[number + 1])
-        written[name] = target.write_all(chosen)
-    return written
+    classes, content = {name: store.read_classes(name) for name in CLASS_FILES}, store.content_digest()
+    with locked(target), replacing_folder(target) as folder:
+        new = {name: _new(folder / name, store, [content, name]) for name in names}
+        for one in new.values():
+            _write_classes(one, classes)
+        fillers = {name: Filler(one) for name, one in new.items()}
+        for rows, places in _numbered(store):
+            of = np.searchsorted(_bounds(total, parts), places, "right") - 1 if parts else _split_names(rows)
+            for number, name in enumerate(names):
+                mine = of == (number if parts else name)
+                if mine.any():
+                    fillers[name].add(rows.take(mine))
+        return {name: filler.finish() for name, filler in fillers.items()}
 
 
-def _new(out: str | Path, like: Store) -> Store:
-    path = Path(out)
-    require_empty(path, StoreError)
-    target = Store.create(path, like.info)
+def _require_new(out: Path, sources: Sequence[Store]) -> None:
+    require_apart(out, StoreError, *(store.path for store in sources))
+    require_folder_name(out, StoreError)
+    require_empty(out, StoreError)
+
+
+def _new(path: Path, like: Store, made_of: Sequence[str]) -> Store:
+    target = Store.create(path, like.info, hashlib.sha256("\n".join(made_of).encode()).hexdigest())
     state = read_encoder_state(like.path)
     if state is not None:
         target.write_encoder_state(state)
     return target
+
+
+def _numbered(store: Store) -> Iterator[tuple[Rows, NDArray[np.intp]]]:
+    """The shards, and the number of each row in the whole store."""
+    before = 0
+    for rows in _shards([store], "split"):
+        yield rows, np.arange(before, before + len(rows))
+        before += len(rows)
+
+
+def _bounds(total: int, parts: int) -> NDArray[np.intp]:
+    return np.linspace(0, total, parts + 1).astype(np.intp)[:-1]
 
 
 def _shards(stores: Sequence[Store], what: str) -> Iterator[Rows]:
@@ -138,17 +168,10 @@ def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
 
 
 def _splits(store: Store) -> list[str]:
-    return [split or NO_SPLIT for split in sorted({str(split) for rows in store for split in rows.split})]
+    parts = (store.columns(index, ("split",))["split"] for index in store.shard_indices())
+    return [split or NO_SPLIT for split in sorted({str(split) for part in parts for split in part})]
 
 
-def _of_split(store: Store, name: str) -> Iterator[Rows]:
-    split = "" if name == NO_SPLIT else name
-    return (rows.take(rows.split.astype(str) == split) for rows in store)
-
-
-def _between(store: Store, start: int, stop: int) -> Iterator[Rows]:
-    before = 0
-    for rows in store:
-        places = np.arange(before, before + len(rows))
-        yield rows.take((start <= places) & (places < stop))
-        before += len(rows)
+def _split_names(rows: Rows) -> NDArray[np.str_]:
+    split = rows.split.astype(str)
+    return np.where(split == "", NO_SPLIT, split)

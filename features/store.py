@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections import Counter
@@ -154,20 +155,10 @@ class Store:
 
         About a shard of rows is in memory at a time.
         """
-        waiting: list[Rows] = []
-        index = total = 0
+        filler = Filler(self)
         for part in parts:
-            waiting.append(part)
-            while sum(map(len, waiting)) >= self.info.shard_size:
-                rows = concatenate(waiting)
-                self.write(index, rows.take(np.arange(self.info.shard_size)))
-                waiting = [rows.take(np.arange(self.info.shard_size, len(rows)))]
-                index, total = index + 1, total + self.info.shard_size
-        rest = [part for part in waiting if len(part)]
-        if rest:
-            self.write(index, concatenate(rest))
-        self.write_plan(index + bool(rest))
-        return total + sum(map(len, rest))
+            filler.add(part)
+        return filler.finish()
 
     def read(self, index: int) -> Rows:
         """Reads shard `index` and checks that it is whole and of this store's encoders.
@@ -242,6 +233,13 @@ class Store:
         if shards is None and self.identity:
             raise StoreError(f"{self.path / PLAN_FILE}: missing; run the command that made the store again")
         return shards
+
+    def content_digest(self) -> str:
+        """SHA-256 over the content digests of all shards."""
+        digest = hashlib.sha256()
+        for index in self.shard_indices():
+            digest.update(f"{index}:{read_attributes(self.shard_path(index))['content_digest']}\n".encode())
+        return digest.hexdigest()
 
     def missing_shards(self) -> list[int]:
         """The numbers that are absent: of lost files, or of what an interrupted run or a part has not done yet."""
@@ -377,3 +375,34 @@ class Store:
             "splits": dict(sorted(splits.items())),
             "failures": failed,
         }
+
+
+class Filler:
+    """Fills a new store with rows, shard by shard; rows wait until there are enough for a shard."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[Rows] = []
+        self._shards = self._rows = 0
+
+    def add(self, rows: Rows) -> None:
+        """Takes some rows, and writes every shard that is full."""
+        self._waiting.append(rows)
+        size = self._store.info.shard_size
+        while sum(map(len, self._waiting)) >= size:
+            together = concatenate(self._waiting)
+            self._write(together.take(np.arange(size)))
+            self._waiting = [together.take(np.arange(size, len(together)))]
+
+    def finish(self) -> int:
+        """Writes the rest and the plan; returns how many rows there were in all."""
+        rest = [part for part in self._waiting if len(part)]
+        if rest:
+            self._write(concatenate(rest))
+        self._waiting = []
+        self._store.write_plan(self._shards)
+        return self._rows
+
+    def _write(self, rows: Rows) -> None:
+        self._store.write(self._shards, rows)
+        self._shards, self._rows = self._shards + 1, self._rows + len(rows)

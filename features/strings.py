@@ -1,0 +1,32 @@
+"""Strings from elsewhere as huse keeps them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Any
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""What no UTF-8 can hold: half a pair of JSON's, or a byte that was not UTF-8."""
+
+CONTROL_AS_SPACE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
+"""Unicode's category Cc."""
+
+
+def clean(text: str) -> str:
+    """Normalizes a string: NFC, control characters and runs of white space as one space, ends stripped.
+
+    Half a pair of surrogates, or a byte that was not UTF-8, becomes U+FFFD.
+    """
+    text = SURROGATES.sub("\ufffd", text)
+    return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
+
+
+def clean_value(value: Any) -> str:
+    """A value of an array as a clean string: nothing for None and NaN, ``101`` for 101.0."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return clean(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
