@@ -763,16 +763,28 @@ def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
 @click.option(
     "--dtype", type=click.Choice(["float16", "float32"]), default="float32", show_default=True, help="Stored type."
 )
+@click.option(
+    "--class-encoder",
+    default="use",
+    show_default=True,
+    metavar="NAME",
+    help="Text encoder of the class names, for the semantic graph of huse fit; none leaves them out.",
+)
 @json_option
-def import_(store: Path, as_json: bool, **options: Any) -> None:
+def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> None:
     """Make STORE of features from elsewhere.
 
     F is a file .npy, .npz (as F:name), .mat (as F:variable) or .parquet (as F:column). Name the encoders, and huse
     refuses to mix their vectors with those of others.
     """
+    from functools import partial
+
+    from huse.extract.class_names import class_vectors
+    from huse.extract.encoders import text_encoder
     from huse.features.interchange import import_store
 
-    rows = import_store(store, **options)
+    encoder = None if class_encoder == "none" else text_encoder(class_encoder)
+    rows = import_store(store, **options, embed_classes=partial(class_vectors, encoder) if encoder else None)
     _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows in {store}"))
 
 

@@ -85,7 +85,9 @@ def embed_source(
     start = time.perf_counter()
     loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
     file = Path(out)
-    require_writable(file, fuse, len(loaded.trained.network.input))
+    require_writable(
+        file, fuse, len(loaded.trained.network.input), source, *([] if isinstance(model, Model) else [model])
+    )
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if folder.resolve() == Path(source).resolve():
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")

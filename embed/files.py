@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.atomic import replacing
+from huse.features.atomic import replacing, replacing_files
 from huse.features.errors import QueryError
 from huse.features.extras import require
+from huse.features.folders import require_apart, require_folder_name
 from huse.features.interchange import export_store
+from huse.features.npy import writing_rows
 from huse.features.rows import Rows
 from huse.features.store import Store
 
 SUFFIXES = (".npy", ".parquet")
 DESCRIPTIONS = ("key", "label", "prediction", "probability")
 """What is written of a row beside its vector."""
+
+DIGEST = "vector_digest"
+"""Column of a table that ties its rows to those of the array."""
 
 
 def fused_vectors(rows: Rows) -> NDArray[np.float32]:
@@ -27,18 +36,29 @@ def fused_vectors(rows: Rows) -> NDArray[np.float32]:
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def require_writable(out: Path, fuse: bool, modalities: int) -> None:
-    """Refuses, before the work is done, what cannot be written after it.
+def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path) -> None:
+    """Refuses, before the work is done, what cannot be written after it, or would be written over something else.
 
     Args:
         out: the file, or the folder of a store.
         fuse: one vector a row is wanted.
         modalities: how many vectors a row has otherwise.
+        inputs: what is read; nothing of it is written over.
 
     Raises:
-        QueryError: `fuse` for a store, or a .npy file for two vectors a row.
+        QueryError: `fuse` for a store, a .npy file for two vectors a row, an unknown suffix, an output that is an
+            input, or a .csv file of the name of `out` that is not of huse.
         ExtraError: Parquet, and no package to write it.
     """
+    if out.suffix not in SUFFIXES:
+        require_folder_name(out, QueryError, "a file .npy or .parquet")
+    for written in written_files(out):
+        if written.is_dir():
+            raise QueryError(f"{written}: is a folder; name another output")
+        require_apart(written, QueryError, *inputs)
+    table = out.with_suffix(".csv")
+    if out.suffix == ".npy" and table.exists() and not _is_own_table(table):
+        raise QueryError(f"{table}: would be written beside {out.name}, and is not of huse; name another output")
     if out.suffix == ".parquet":
         require("pyarrow", "parquet", out.name)
     if fuse and out.suffix not in SUFFIXES:
@@ -47,11 +67,23 @@ def require_writable(out: Path, fuse: bool, modalities: int) -> None:
         raise QueryError(f"{out}: has room for one vector a row; add --fuse, or name a file .parquet")
 
 
+def written_files(out: Path) -> list[Path]:
+    """The files that an output consists of, beside its store; none for a store alone."""
+    files = {".npy": [out, out.with_suffix(".csv")], ".parquet": [out]}
+    return files.get(out.suffix, [])
+
+
+def _is_own_table(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])[: len(DESCRIPTIONS)] == list(DESCRIPTIONS)
+
+
 def write_file(store: Store, out: Path, fuse: bool) -> None:
     """Writes the rows of embeddings as one file, a shard in memory at a time.
 
     A .npy file (n, D) comes with a .csv file of the same name, which has key, label, prediction and probability of each
-    of its rows. A Parquet file has these as columns, beside ``vector`` or the columns of `huse store export`.
+    of its rows, and a digest of its vector. A Parquet file has these as columns, beside ``vector`` or the columns of
+    `huse store export`.
     """
     if out.suffix == ".npy":
         _write_npy(store, out)
@@ -64,18 +96,29 @@ def write_file(store: Store, out: Path, fuse: bool) -> None:
 def _write_npy(store: Store, out: Path) -> None:
     spec = store.info.image or store.info.text
     shape = (len(store), spec.dimension if spec else 0)
-    with replacing(out) as array_path, replacing(out.with_suffix(".csv")) as table_path:
-        array = np.lib.format.open_memmap(array_path, "w+", store.info.dtype, shape)
-        with table_path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(DESCRIPTIONS)
-            done = 0
-            for rows in store:
-                array[done : done + len(rows)] = fused_vectors(rows)
-                table.writerows(zip(*(getattr(rows, name) for name in DESCRIPTIONS), strict=True))
-                done += len(rows)
-        array.flush()
-        del array
+    with (
+        replacing_files(out, out.with_suffix(".csv")) as (array_path, table_path),
+        writing_rows(array_path, shape, store.info.dtype) as write,
+        _table(table_path) as table,
+    ):
+        for rows in store:
+            vectors = fused_vectors(rows).astype(store.info.dtype)
+            write(vectors)
+            columns = (rows.columns()[name] for name in DESCRIPTIONS)
+            table.writerows(zip(*columns, map(vector_digest, vectors), strict=True))
+
+
+def vector_digest(vector: NDArray[np.floating]) -> str:
+    """Hexadecimal 8-byte BLAKE2b of a vector's bytes: a row of the table names the row of the array it stands for."""
+    return hashlib.blake2b(vector.tobytes(), digest_size=8).hexdigest()
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[Any]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow((*DESCRIPTIONS, DIGEST))
+        yield table
 
 
 def _write_parquet(store: Store, out: Path) -> None:
@@ -87,7 +130,7 @@ def _write_parquet(store: Store, out: Path) -> None:
     schema = schema.append(arrow.field("probability", arrow.float32())).append(arrow.field("vector", kind))
     with replacing(out) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for rows in store:
-            columns = {name: getattr(rows, name) for name in DESCRIPTIONS}
+            columns: dict[str, Any] = {name: rows.columns()[name] for name in DESCRIPTIONS}
             flat = arrow.array(fused_vectors(rows).ravel())
             columns["vector"] = arrow.FixedSizeListArray.from_arrays(flat, kind.list_size)
             writer.write_table(arrow.table(columns, schema=schema))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from huse.extract.encoders import TextEncoder
+from huse.extract.manifest import class_texts
 from huse.features.store import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, Store
 
 
@@ -25,6 +26,17 @@ def write_class_names(store: Store, texts: dict[str, str], classes: TextEncoder,
         there = store.read_classes(name)
         if there is None or (there.labels, there.texts, there.encoder) != wanted:
             store.write_classes(ClassVectors(*wanted[:2], encoder.encode(wanted[1]), wanted[2]), name)
+
+
+def class_vectors(encoder: TextEncoder, labels: list[str]) -> ClassVectors:
+    """The names of some classes as vectors of an encoder.
+
+    Raises:
+        EncoderError: the encoder learns from training texts, and there are none.
+    """
+    texts = class_texts(labels)
+    names = [texts[label] for label in labels]
+    return ClassVectors(labels, names, encoder.encode(names), str(encoder.spec))
 
 
 def _files(classes: TextEncoder, text: TextEncoder | None) -> Iterator[tuple[str, TextEncoder]]:

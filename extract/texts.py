@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from string import punctuation as PUNCTUATION
+
+from huse.features.strings import SURROGATES as SURROGATES
+from huse.features.strings import clean_text as clean_text
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])")
 """Between a mark that ends a sentence and what follows."""
 
-SURROGATES = re.compile("[\ud800-\udfff]")
-"""What no UTF-8 can hold: half a pair of JSON's, or a byte that was not UTF-8."""
-
-CONTROL_AS_SPACE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
-"""Unicode's category Cc."""
-
 PREPROCESSING = "NFC, control characters and runs of white space as one space, ends stripped"
 """`clean_text` in words, for the encoders' specs."""
-
-
-def clean_text(text: str) -> str:
-    """Normalizes a text: NFC, control characters and runs of white space as one space, ends stripped.
-
-    Half a pair of surrogates, or a byte that was not UTF-8, becomes U+FFFD. An empty result means that the row has no
-    text.
-    """
-    text = SURROGATES.sub("\ufffd", text)
-    return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
 
 
 def salient_text(text: str, tokens: int) -> str:

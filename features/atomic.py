@@ -54,6 +54,26 @@ def replacing(path: Path, sweep: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_files(*paths: Path) -> Iterator[list[Path]]:
+    """As `replacing`, for files that belong together: all are synced before the first is renamed."""
+    temporaries = [temporary_beside(path) for path in paths]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
+    try:
+        with _naming(paths[0], temporaries[0]):
+            yield temporaries
+            for temporary in temporaries:
+                _sync(temporary)
+            for path, temporary in zip(paths, temporaries, strict=True):
+                temporary.replace(path)
+            _sync_folder(paths[0].parent)
+    finally:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """Yields a hidden folder beside `path` to fill; at the end all of it is synced and it takes the place of `path`.
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.atomic import replacing
+from huse.features.arrays import ARRAY_SUFFIXES, file_of, read_array
+from huse.features.atomic import replacing, replacing_folder
+from huse.features.columns import STRINGS
 from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
 from huse.features.extras import require
-from huse.features.folders import require_empty
+from huse.features.folders import require_apart, require_empty, require_folder_name
+from huse.features.lock import locked
+from huse.features.npy import writing_rows
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo
+from huse.features.strings import clean_text, clean_value
 
-ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".parquet")
 ROWS_A_GROUP = 10_000
+MOST_STRING_BYTES = 1 << 30
+"""Memory that a column of strings may take as an array."""
 Vectors = NDArray[Any]
 
 
@@ -38,11 +42,12 @@ def import_store(
     text_encoder: str = IMPORTED,
     shard_size: int = 10_000,
     dtype: str = "float32",
+    embed_classes: Callable[[list[str]], ClassVectors] | None = None,
 ) -> int:
     """Makes a store of features from elsewhere: `huse store import`.
 
     Args:
-        out: a new or empty folder.
+        out: a new or empty folder; it is there at the end, whole.
         image: file of the picture vectors, see `read_array`; this or `text` must be given.
         text: file of the text vectors.
         labels: file of the label paths, or a text file with a line a row.
@@ -52,6 +57,7 @@ def import_store(
         text_encoder: what made the text vectors.
         shard_size: most rows a shard.
         dtype: stored type of the vectors.
+        embed_classes: gives the vectors of the sorted labels for the semantic graph; without it the store has none.
 
     Returns:
         How many rows.
@@ -59,6 +65,10 @@ def import_store(
     Raises:
         StoreError: a file cannot be used, their lengths differ, a key stands twice, or `out` is not empty.
     """
+    path = Path(out)
+    require_apart(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
+    require_folder_name(path, StoreError)
+    require_empty(path, StoreError)
     vectors = {m: _matrix(file) for m, file in (("image", image), ("text", text)) if file}
     if not vectors:
         raise StoreError("nothing to import; give --image, --text or both")
@@ -69,14 +79,20 @@ def import_store(
     if len(set(lengths.values())) > 1:
         raise StoreError(f"files of different lengths: {', '.join(f'{name} {n}' for name, n in lengths.items())} rows")
     n = next(iter(lengths.values()))
+    if not n:
+        raise StoreError("the files have no rows; nothing to import")
     strings.setdefault("key", np.array([str(i) for i in range(n)], dtype=object))
     _require_strings(strings)
     names = {"image": image_encoder, "text": text_encoder}
     specs = {m: _spec(m, names[m], vectors.get(m)) for m in names}
     info = StoreInfo(FEATURES, specs["image"], specs["text"], shard_size, dtype)
-    path = Path(out)
-    require_empty(path, StoreError)
-    return Store.create(path, info).write_all(_rows(vectors, strings, n, shard_size, np.dtype(dtype)))
+    classes = sorted(set(strings.get("label", ())) - {""})
+    class_vectors = embed_classes(classes) if embed_classes and classes else None
+    with locked(path), replacing_folder(path) as folder:
+        store = Store.create(folder, info, _origin(vectors, strings, n))
+        if class_vectors is not None:
+            store.write_classes(class_vectors)
+        return store.write_all(_rows(vectors, strings, n, shard_size, np.dtype(dtype)))
 
 
 def export_store(source: str | Path, out: str | Path) -> int:
@@ -97,84 +113,15 @@ def export_store(source: str | Path, out: str | Path) -> int:
     """
     store, target = Store.open(source), Path(out)
     store.require_whole()
+    require_apart(target, StoreError, store.path)
     if target.suffix == ".parquet":
         _export_parquet(store, target)
     elif target.suffix in (".npz", ".mat"):
         _export_arrays(store, target)
-    elif not target.suffix:
-        _export_folder(store, target)
     else:
-        raise StoreError(f"{target}: unknown suffix; name a file .npz, .mat or .parquet, or a folder")
+        require_folder_name(target, StoreError, "a file .npz, .mat or .parquet")
+        _export_folder(store, target)
     return len(store)
-
-
-def read_array(name: str) -> NDArray[Any]:
-    """An array in a file.
-
-    Args:
-        name: ``F.npy``, ``F.npz:name``, ``F.mat:variable`` (also of version 7.3) or ``F.parquet:column``. The name in
-            the file may be left out when there is but one.
-
-    Raises:
-        StoreError: no such file or array, or it holds Python objects.
-    """
-    path, inside = _parts(name)
-    try:
-        if path.suffix == ".npy":
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return np.asarray(file[_only(file.files, inside, path)])
-        if path.suffix == ".mat":
-            return _read_mat(path, inside)
-        return _read_parquet(path, inside)
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"{name}: cannot be read ({reason}); save plain arrays of numbers or strings") from error
-
-
-def _parts(name: str) -> tuple[Path, str]:
-    for suffix in ARRAY_SUFFIXES:
-        if f"{suffix}:" in name:
-            path, _, inside = name.rpartition(f"{suffix}:")
-            return Path(path + suffix), inside
-    if Path(name).suffix not in ARRAY_SUFFIXES:
-        raise StoreError(f"{name}: unknown format; name a file {', '.join(ARRAY_SUFFIXES)}")
-    return Path(name), ""
-
-
-def _only(there: list[str], inside: str, path: Path) -> str:
-    if inside in there:
-        return inside
-    if inside or len(there) != 1:
-        raise StoreError(f"{path}: has {', '.join(there) or 'nothing'}; name one as {path.name}:NAME")
-    return there[0]
-
-
-def _read_mat(path: Path, inside: str) -> NDArray[Any]:
-    from scipy.io import loadmat, whosmat
-
-    if path.exists() and h5py.is_hdf5(path):  # version 7.3, its arrays transposed
-        with h5py.File(path, "r") as file:
-            there = [name for name in file if isinstance(file[name], h5py.Dataset)]
-            return np.asarray(file[_only(there, inside, path)]).T
-    name = _only([name for name, _, _ in whosmat(path)], inside, path)
-    array: NDArray[Any] = loadmat(path, variable_names=[name])[name]
-    if array.dtype == object:
-        array = np.array([str(np.squeeze(cell)) for cell in array.ravel()])
-    return array
-
-
-def _read_parquet(path: Path, inside: str) -> NDArray[Any]:
-    parquet = require("pyarrow.parquet", "parquet", path.name)
-    file = parquet.ParquetFile(path)
-    column = _only(list(file.schema_arrow.names), inside, path)
-    values = file.read(columns=[column])[column].to_pylist()
-    if values and isinstance(values[0], list):
-        return np.asarray(values, dtype=np.float32)
-    return np.array(["" if value is None else str(value) for value in values])
 
 
 def _matrix(name: str) -> Vectors:
@@ -185,36 +132,35 @@ def _matrix(name: str) -> Vectors:
 
 
 def _strings(name: str) -> NDArray[np.object_]:
-    if Path(_file_of(name)).suffix in ARRAY_SUFFIXES:
+    if Path(file_of(name)).suffix in ARRAY_SUFFIXES:
         array = np.squeeze(read_array(name))
         if array.ndim != 1:
             raise StoreError(f"{name}: shape {array.shape}; one value a row is needed")
-        values = [_string(value) for value in array.tolist()]
+        values = [clean_value(value) for value in array.tolist()]
     else:
         try:
-            values = Path(name).read_text(encoding="utf-8").splitlines()
+            values = [clean_text(line) for line in Path(name).read_text(encoding="utf-8-sig").split("\n")]
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{name}: not a UTF-8 text file with a line a row ({error})") from error
+        if values[-1] == "":  # behind the last line's end
+            values.pop()
     result = np.empty(len(values), dtype=object)
-    result[:] = [value.strip() for value in values]
+    result[:] = values
     return result
-
-
-def _file_of(name: str) -> str:
-    return next((name[: name.index(f"{s}:") + len(s)] for s in ARRAY_SUFFIXES if f"{s}:" in name), name)
-
-
-def _string(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
     keys, counts = np.unique(strings["key"].astype(str), return_counts=True)
     if (counts > 1).any():
         raise StoreError(f"key {str(keys[counts.argmax()])!r} stands {counts.max()} times; make keys unique")
+    if "" in keys:
+        raise StoreError("a key is empty; give every row one")
     wrong = set(strings.get("split", ())) - {"", "train", "val", "test"}
     if wrong:
         raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
+    if "label" in strings:
+        parts = ([part.strip() for part in label.split("/")] for label in strings["label"])
+        strings["label"][:] = ["/".join(filter(None, each)) for each in parts]
 
 
 def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:
@@ -239,20 +185,34 @@ def _rows(
 
 
 def _take_over(rows: Rows, modality: str, vectors: Vectors, dtype: np.dtype[Any]) -> None:
-    """Puts vectors into rows; one that is not finite as stored is missing, and a failure."""
+    """Puts vectors into rows; one of zeros is missing, and one that is not finite as stored is a failure too."""
     with np.errstate(over="ignore"):
         finite = np.isfinite(vectors.astype(dtype)).all(axis=1)
-    setattr(rows, modality, np.where(finite[:, None], vectors, 0).astype(np.float32))
-    setattr(rows, f"has_{modality}", finite)
+    there = finite & vectors.any(axis=1)
+    setattr(rows, modality, np.where(there[:, None], vectors, 0).astype(np.float32))
+    setattr(rows, f"has_{modality}", there)
     digests = getattr(rows, f"{modality}_digest")
-    for i in np.flatnonzero(finite):
+    for i in np.flatnonzero(there):
         digests[i] = np.frombuffer(hashlib.blake2b(vectors[i].tobytes(), digest_size=DIGEST_BYTES).digest(), np.uint8)
     reason = f"{modality} vector is not finite as {dtype}"
     rows.failures += [Failure(str(rows.key[i]), "import", reason) for i in np.flatnonzero(~finite)]
 
 
+def _origin(vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]], n: int) -> str:
+    """A digest of everything that is imported."""
+    digest = hashlib.sha256()
+    for name, values in strings.items():
+        digest.update(f"{name}\n".encode() + "\n".join(values).encode())
+    for name, array in vectors.items():
+        digest.update(f"\n{name}:{array.dtype.str}:{array.shape}\n".encode())
+        for start in range(0, n, ROWS_A_GROUP):
+            digest.update(np.ascontiguousarray(array[start : start + ROWS_A_GROUP]).data)
+    return digest.hexdigest()
+
+
 def _export_arrays(store: Store, target: Path) -> None:
-    columns = {n: v.astype(str) if v.dtype == object else v for n, v in store.load().columns().items()}
+    rows = store.load()
+    columns = {name: _plain(name, values, rows) for name, values in rows.columns().items()}
     with replacing(target) as temporary, temporary.open("wb") as file:
         if target.suffix == ".npz":
             np.savez(file, **columns)  # type: ignore[arg-type]
@@ -263,39 +223,59 @@ def _export_arrays(store: Store, target: Path) -> None:
             savemat(file, {name: v.astype(object) if v.dtype.kind == "U" else v for name, v in wide.items()})
 
 
+def _plain(name: str, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    """A column without Python objects; NumPy gives every string the room of the longest."""
+    if values.dtype != object:
+        return values
+    lengths = [len(value) for value in values]
+    if len(lengths) * max(lengths, default=0) * 4 > MOST_STRING_BYTES:
+        key = rows.key[int(np.argmax(lengths))]
+        raise StoreError(f"{name} of key {key!r} is too long for arrays of strings; export to .parquet or a folder")
+    return values.astype(str)
+
+
 def _export_parquet(store: Store, target: Path) -> None:
     arrow = require("pyarrow", "parquet", target.name)
     parquet = require("pyarrow.parquet", "parquet", target.name)
-    with replacing(target) as temporary, ExitStack() as stack:
-        writer = None
+    schema = _schema(arrow, store)
+    with replacing(target) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
-            columns = {}
-            for name, values in rows.columns().items():
-                if values.ndim == 1:
-                    columns[name] = arrow.array(values.tolist())
-                elif values.shape[1] and not name.endswith("_digest"):
+            columns = rows.columns()
+            arrays = []
+            for field in schema:
+                values = columns[field.name]
+                if values.ndim == 2:
                     flat = arrow.array(values.astype(np.float32).ravel())
-                    columns[name] = arrow.FixedSizeListArray.from_arrays(flat, values.shape[1])
-            table = arrow.table(columns)
-            writer = writer or stack.enter_context(parquet.ParquetWriter(temporary, table.schema))
-            writer.write_table(table, ROWS_A_GROUP)
+                    arrays.append(arrow.FixedSizeListArray.from_arrays(flat, values.shape[1]))
+                else:
+                    arrays.append(arrow.array(values.tolist(), field.type))
+            writer.write_table(arrow.table(arrays, schema=schema), ROWS_A_GROUP)
+
+
+def _schema(arrow: Any, store: Store) -> Any:
+    """The columns of a store's Parquet file, by what the store is and not by its first shard."""
+    fields = [(name, arrow.string()) for name in STRINGS]
+    fields += [(m, arrow.list_(arrow.float32(), width)) for m, width in store.info.widths.items() if width]
+    fields += [(f"has_{name}", arrow.bool_()) for name in store.info.widths]
+    if store.info.kind == EMBEDDINGS:
+        fields += [("prediction", arrow.string()), ("probability", arrow.float32())]
+    return arrow.schema(fields)
 
 
 def _export_folder(store: Store, target: Path) -> None:
     require_empty(target, StoreError)
-    target.mkdir(parents=True, exist_ok=True)
-    modalities = [m for m in ("image", "text") if getattr(store.info, m)]
-    shapes = {m: (len(store), getattr(store.info, m).dimension) for m in modalities}
-    out = {m: np.lib.format.open_memmap(target / f"{m}.npy", "w+", store.info.dtype, shapes[m]) for m in modalities}
-    lines: dict[str, list[str]] = {"key": [], "label": [], "split": []}
-    done = 0
-    for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
-        for modality, array in out.items():
-            array[done : done + len(rows)] = getattr(rows, modality)
-        for name, values in lines.items():
-            values += getattr(rows, name).tolist()
-        done += len(rows)
-    for array in out.values():
-        array.flush()
-    for name, values in lines.items():
-        (target / f"{name}.txt").write_text("".join(f"{value}\n" for value in values), encoding="utf-8")
+    total = len(store)
+    with replacing_folder(target) as folder, ExitStack() as stack:
+        arrays = {
+            modality: stack.enter_context(writing_rows(folder / f"{modality}.npy", (total, width), store.info.dtype))
+            for modality, width in store.info.widths.items()
+            if width
+        }
+        names = ("key", "label", "split")
+        lines = {n: stack.enter_context((folder / f"{n}.txt").open("w", encoding="utf-8", newline="\n")) for n in names}
+        for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
+            columns = rows.columns()
+            for modality, write in arrays.items():
+                write(columns[modality])
+            for name, file in lines.items():
+                file.writelines(f"{clean_text(value)}\n" for value in columns[name])

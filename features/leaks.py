@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.shard import read_columns
 from huse.features.store import Store
 
 
@@ -36,7 +35,7 @@ def find_leaks(store: Store) -> list[Leak]:
     """
     store.require_whole()
     names = ("key", "split", "image_digest", "text_digest")
-    parts = [read_columns(store.shard_path(index), names) for index in store.shard_indices()]
+    parts = [store.columns(index, names) for index in store.shard_indices()]
     key, split = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("key", "split"))
     split = np.where(split == "", "train", split)
     leaks = []
@@ -52,9 +51,11 @@ def find_leaks(store: Store) -> list[Leak]:
 def _equal(digests: NDArray[np.uint8]) -> Iterator[NDArray[np.intp]]:
     """Positions of each digest that stands more than once; all zeros is none."""
     there = np.flatnonzero(digests.any(axis=1))
+    if not len(there):
+        return
     names = np.ascontiguousarray(digests[there]).view(f"S{digests.shape[1]}").ravel()
     order = np.argsort(names, kind="stable")
-    starts = np.flatnonzero(np.append(True, names[order[1:]] != names[order[:-1]])) if len(order) else order
+    starts = np.flatnonzero(np.append(True, names[order[1:]] != names[order[:-1]]))
     stops = np.append(starts[1:], len(order))
     for start, stop in zip(starts, stops, strict=True):
         if stop - start > 1:

@@ -14,10 +14,10 @@ CONTROL_AS_SPACE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 """Unicode's category Cc."""
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Normalizes a string: NFC, control characters and runs of white space as one space, ends stripped.
 
-    Half a pair of surrogates, or a byte that was not UTF-8, becomes U+FFFD.
+    Half a pair of surrogates, or a byte that was not UTF-8, becomes U+FFFD. An empty result means that there is none.
     """
     text = SURROGATES.sub("\ufffd", text)
     return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
@@ -29,4 +29,4 @@ def clean_value(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return clean(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
+    return clean_text(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))

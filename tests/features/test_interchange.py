@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import scipy.io
+from samples import random_store
 
+from huse.features.arrays import read_array
 from huse.features.errors import StoreError
-from huse.features.interchange import export_store, import_store, read_array
+from huse.features.interchange import export_store, import_store
+from huse.features.leaks import find_leaks
 from huse.features.rows import Failure
 from huse.features.store import Store
 
@@ -148,7 +155,7 @@ def test_export_to_arrays(small_store: Store, tmp_path: Path) -> None:
     table = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pydict()
     np.testing.assert_allclose(table["image"], rows.image)
     assert table["caption"] == rows.caption.tolist()
-    with pytest.raises(StoreError, match=r"unknown suffix; name a file \.npz"):
+    with pytest.raises(StoreError, match=r"unknown suffix \.csv; name a folder without one, or a file \.npz"):
         export_store(small_store.path, tmp_path / "all.csv")
 
 
@@ -163,3 +170,140 @@ def test_what_goes_out_comes_in_again(small_store: Store, tmp_path: Path) -> Non
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
     with pytest.raises(StoreError, match="is there already"):
         export_store(small_store.path, folder)
+
+
+def test_a_row_without_a_modality_goes_out_and_comes_in_without_it(small_store: Store, tmp_path: Path) -> None:
+    rows = small_store.read(0)
+    rows.image[3], rows.has_image[3] = 0, False
+    small_store.write(0, rows)
+    export_store(small_store.path, tmp_path / "out")
+    import_store(tmp_path / "s", str(tmp_path / "out" / "image.npy"), str(tmp_path / "out" / "text.npy"))
+    after = Store.open(tmp_path / "s").load()
+    assert np.flatnonzero(~after.has_image).tolist() == [3]
+    assert after.failures == []
+
+
+@pytest.mark.parametrize(
+    "odd", ["line\nbreak", "next\x85line", "para\u2028graph", "two  spaces", "e\u0301", "half \ud800"]
+)
+def test_odd_strings_come_in_clean_and_go_round(odd: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+    table = {"label": [odd] * N, "key": [f"{odd}{i}" for i in range(N)]}
+    clean = {"half \ud800": "half \ufffd", "e\u0301": "\u00e9", "two  spaces": "two spaces"}.get(odd)
+    clean = clean or odd.replace("\n", " ").replace("\x85", " ").replace("\u2028", " ")
+    np.savez(tmp_path / "s.npz", **{name: np.array(values) for name, values in table.items()})
+    strings = {"labels": f"{tmp_path / 's.npz'}:label", "keys": f"{tmp_path / 's.npz'}:key"}
+    import_store(tmp_path / "s", str(tmp_path / "x.npy"), **strings)
+    before = Store.open(tmp_path / "s").load()
+    assert set(before.label) == {clean}
+    export_store(tmp_path / "s", tmp_path / "out")
+    again = {name: str(tmp_path / "out" / f"{name[:-1]}.txt") for name in strings}
+    import_store(tmp_path / "t", str(tmp_path / "out" / "image.npy"), **again)
+    after = Store.open(tmp_path / "t").load()
+    assert after.key.tolist() == before.key.tolist()
+    assert after.label.tolist() == before.label.tolist()
+
+
+def test_numbers_and_nothing_as_labels(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+    values = [101.0, None, float("nan"), 7.5, 101.0, 7.5, 101.0]
+    pyarrow.parquet.write_table(pyarrow.table({"y": values}), tmp_path / "y.parquet")
+    import_store(tmp_path / "s", str(tmp_path / "x.npy"), labels=f"{tmp_path / 'y.parquet'}:y")
+    assert Store.open(tmp_path / "s").load().label.tolist() == ["101", "", "", "7.5", "101", "7.5", "101"]
+
+
+def test_parquet_of_a_store_whose_first_shard_is_empty(small_store: Store, tmp_path: Path) -> None:
+    rows = small_store.read(0)
+    small_store.write(0, rows.take(np.zeros(len(rows), bool)))
+    assert export_store(small_store.path, tmp_path / "all.parquet") == 35
+    table = pyarrow.parquet.read_table(tmp_path / "all.parquet")
+    assert table.num_rows == 35
+    assert str(table.schema.field("key").type) == "string"
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_one_modality_alone_goes_everywhere(modality: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", arrays()[modality])
+    import_store(tmp_path / "s", **{modality: str(tmp_path / "x.npy")})
+    for out in ("out", "all.npz", "all.mat", "all.parquet"):
+        assert export_store(tmp_path / "s", tmp_path / out) == N
+    assert (tmp_path / "out" / f"{modality}.npy").exists()
+    assert find_leaks(Store.open(tmp_path / "s")) == []
+
+
+def test_what_is_read_is_not_written_over(small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", arrays()["image"])
+    (tmp_path / "link").symlink_to("store")
+    for out in (small_store.path, Path("store"), Path("link"), Path("store") / "inside", Path("store") / "all.npz"):
+        with pytest.raises(StoreError, match=r"which is read|is what is read"):
+            export_store(small_store.path, out)
+    with pytest.raises(StoreError, match="is what is read"):
+        import_store("x.npy", image="x.npy")
+    for out in ("s.csv", "s.npz", "s.txt"):
+        with pytest.raises(StoreError, match="unknown suffix"):
+            import_store(out, image="x.npy")
+    assert small_store.verify() == {}
+
+
+def test_a_full_disk_leaves_nothing(small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    there = set(os.listdir(tmp_path))
+    for name in ("out", "all.npz", "all.parquet"):
+        with pytest.raises(OSError, match=f"No space left on device: .*{name}"):
+            export_store(small_store.path, tmp_path / name)
+    with pytest.raises(OSError, match="No space left"):
+        import_store(tmp_path / "s", str(tmp_path / "x.npy"))
+    assert set(os.listdir(tmp_path)) == there
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from huse.features import atomic, store
+from huse.features.interchange import export_store, import_store
+from huse.features.rearrange import merge_stores, split_store
+what, steps, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+left = [steps]
+fsync = os.fsync
+def counted(descriptor):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = counted
+os.chdir(folder)
+{
+    "import": lambda: import_store("out", "x.npy", shard_size=2),
+    "merge": lambda: merge_stores(["a", "b"], "out"),
+    "split": lambda: split_store("a", "out", parts=3),
+    "export": lambda: export_store("a", "out"),
+}[what]()
+"""
+
+
+@pytest.mark.parametrize("what", ["import", "merge", "split", "export"])
+def test_a_kill_leaves_nothing_that_passes_for_whole_and_a_rerun_works(what: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+    for number, name in enumerate("ab"):
+        store = random_store(tmp_path / name, n=9, shard_size=4, seed=number)
+        for index, part in enumerate(list(store)):
+            part.key[:] = [f"{name}{key}" for key in part.key]
+            store.write(index, part)
+
+    def run(steps: int) -> int:
+        command = [sys.executable, "-c", KILLED, what, str(steps), str(tmp_path)]
+        return subprocess.run(command, check=False).returncode
+
+    for steps in (0, 2, 4):
+        assert run(steps) == -signal.SIGKILL
+        assert not (tmp_path / "out").exists()
+    assert run(10_000) == 0
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "out", "x.npy"]
+    if what in ("import", "merge"):
+        assert Store.open(tmp_path / "out").verify() == {}
