@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.embed.files import fused_vectors
+from huse.features.companions import SLASH_IN_NAME
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
 
@@ -90,10 +91,15 @@ def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
     """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
     if not classes:
         return np.ones(len(rows), bool)
-    roots = tuple(f"{name.rstrip('/')}/" for name in classes)
+    roots = tuple(_typed(f"{name.rstrip('/')}/") for name in classes)
     labels = shown_labels(rows)
-    chosen = {label: f"{label}/".startswith(roots) for label in set(labels)}
+    chosen = {label: _typed(f"{label}/").startswith(roots) for label in set(labels)}
     return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
+
+
+def _typed(label: str) -> str:
+    """A label path as it is typed, where a ``/`` within a name is one like any other."""
+    return label.replace(SLASH_IN_NAME, "/")
 
 
 def hit_of(rows: Rows, i: int, score: float) -> Hit:

@@ -83,7 +83,9 @@ def cell_of(value: object, picture: bool) -> Cell:
 
 def plain(text: str) -> str:
     """A text without what the format of its table put there: ``101.0`` of a column of floats is ``101``."""
-    return text[:-2] if WHOLE.fullmatch(text) else text
+    if not WHOLE.fullmatch(text):
+        return text
+    return text[:-2] if text != "-0.0" else "0"
 
 
 def escaped(text: str) -> str:

@@ -72,7 +72,7 @@ class _Walk:
         self.seen.add(above[-1])
         folders = []
         for entry in _entries(here):
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.append(entry)
             elif self._is_picture(entry, inside):
                 yield (*inside, entry.name)
@@ -90,7 +90,7 @@ class _Walk:
         broken = entry.is_symlink() and not is_there(entry.path)
         if _is_hidden(entry.name):
             self.left_out["hidden files"] += 1
-        elif suffix in picture_suffixes() and (entry.is_file() or broken):
+        elif suffix in picture_suffixes() and (broken or entry.is_file()):
             return True  # a link that leads nowhere today keeps what is stored of it
         elif broken:
             self.left_out["broken links"] += 1
@@ -128,7 +128,7 @@ def _nothing(walk: _Walk, left_out: str) -> str:
 
 def _splits(folder: Path) -> dict[str, str]:
     """The split of each topmost folder; none when one that holds pictures is named for something else."""
-    names = [entry.name for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name)]
+    names = [entry.name for entry in _entries(folder) if _is_folder(entry) and not _is_hidden(entry.name)]
     known = {name: split for name in names if (split := split_of(name)) is not None}
     if not known:
         return {}
@@ -149,6 +149,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise ManifestError(
             f"{folder}: this folder cannot be read ({error.strerror or error}); make it readable, or move it away"
         ) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_hidden(name: str) -> bool:

@@ -197,7 +197,7 @@ class _Reading:
         """
         line, values = record
         image, data = self._image(values.get(self.names["image"], ""))
-        text = clean_text(self._text(values, "text"))
+        text = plain(clean_text(self._text(values, "text")))
         written = {column: self._name(values, column) for column in ("label", "split", "key")}
         split = split_of(written["split"])
         if split is None:
@@ -240,7 +240,7 @@ class _Reading:
         return value
 
     def _name(self, values: Mapping[str, Cell], column: str) -> str:
-        """A value that names something; texts are taken as they are, for one may well be ``None``."""
+        """A value that names something, where a word for nothing is nothing; a text may well be ``None``."""
         value = self._text(values, column)
         return value if self.folder else plain(self._present(column, value.strip()))
 

@@ -69,7 +69,7 @@ class Spool:
         """Adds rows, each with its line in the manifest.
 
         Raises:
-            ManifestError: the disk for temporary files is full.
+            ManifestError: the disk for temporary files is full, or a value is of a gigabyte.
         """
         values = [(self._length + i, line, *_VALUES(row)) for i, (line, row) in enumerate(rows)]
         with self._writing():
@@ -80,7 +80,7 @@ class Spool:
         """Keeps the bytes of a picture and returns their number, from 1 on.
 
         Raises:
-            ManifestError: the disk for temporary files is full.
+            ManifestError: the disk for temporary files is full, or a value is of a gigabyte.
         """
         with self._writing():
             return int(self._database.execute("INSERT INTO pictures (data) VALUES (?)", (picture,)).lastrowid or 0)
@@ -113,8 +113,8 @@ class Spool:
         try:
             with self._lock:
                 yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise ManifestError(
                 f"the manifest's rows cannot be kept in a temporary file ({error}); "
-                "set SQLITE_TMPDIR to a folder with more room"
+                "TMPDIR names another folder, as one with more room"
             ) from error

@@ -93,11 +93,12 @@ def test_links_are_followed_without_loops(tmp_path: Path, capsys: pytest.Capture
     (root / "cat" / "4.png").symlink_to(outside / "2.png")
     (root / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (root / "gone").symlink_to(tmp_path / "nowhere")
+    (root / "itself").symlink_to(root / "itself")
     assert {key: label for key, (label, _) in labels_of(root).items()} == {
         "cat/1.png": "cat", "cat/4.png": "cat", "cat/gone.png": "cat", "dog/2.png": "dog", "dog/deep/3.png": "dog/deep",
         "same/1.png": "same", "same/4.png": "same", "same/gone.png": "same",
     }  # fmt: skip
-    assert "1 broken links, 3 links back to a folder" in capsys.readouterr().err
+    assert "2 broken links, 3 links back to a folder" in capsys.readouterr().err
 
 
 def test_links_among_many_folders_end(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -784,3 +788,67 @@ def test_an_interrupt_waits_for_no_picture_that_does_not_come(
         process.wait(60)
     assert Store.open(tmp_path / "s").shard_indices() == [0]
     assert extract_features(path, tmp_path / "s", CONFIG).reused == 4
+
+
+def test_pictures_in_cells_are_encoded_and_known_again(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    """A table of structs of bytes and path; then rows change places, one goes and one comes."""
+    path = tmp_path / "m.parquet"
+
+    def write(numbers: Sequence[int]) -> Path:
+        data = []
+        for i in numbers:
+            buffer = io.BytesIO()
+            Image.new("RGB", (9, 7), (i, 2 * i, 100)).save(buffer, "PNG")
+            data.append({"bytes": buffer.getvalue(), "path": f"k{i}"})
+        texts = ["x" * (i + 1) for i in numbers]
+        pyarrow.parquet.write_table(pyarrow.table({"image": data, "text": texts, "boxes": [[1]] * len(data)}), path)
+        return path
+
+    assert extract_features(write(range(6)), tmp_path / "s", CONFIG).encoded == 6
+    assert vectors(tmp_path / "s") == expected(range(6))
+    assert sorted(Store.open(tmp_path / "s").load().uri) == [f"k{i}" for i in range(6)]
+    assert extract_features(write([9, 3, 2, 1, 0, 4]), tmp_path / "s", CONFIG).encoded == 1
+    assert vectors(tmp_path / "s") == expected([0, 1, 2, 3, 4, 9])
+
+
+def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    make_manifest(tmp_path, 3)
+    path = tmp_path / "m.jsonl"
+    rows = [
+        {"key": "k0", "image": "0.png", "text": "x"},
+        {"key": "bad \ud800", "image": "1.png", "text": "xx"},
+        {"key": "bad path", "image": "\udce9.png", "text": "xx"},
+        {"key": "k2", "image": "2.png", "text": "xxx\ud800"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.failed) == (2, 2)
+    found = Store.open(tmp_path / "s").load()
+    assert [failure.key for failure in found.failures] == [r"bad \ud800", "bad path"]
+    assert all("not valid Unicode" in failure.reason for failure in found.failures)
+    assert found.has_image.tolist() == [True, False, False, True]
+    assert found.caption[3] == "xxx\ufffd"
+
+
+def test_a_row_on_top_of_texts_costs_one_row(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    texts = [{"text": "x" * (i % 7 + 1)} for i in range(10)]
+    extract_features(write_csv(tmp_path / "m.csv", texts), tmp_path / "s", CONFIG)
+    grown = write_csv(tmp_path / "m.csv", [{"text": "new"}, *texts])
+    summary = extract_features(grown, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (1, 10)
+
+
+def test_a_picture_that_is_not_there_is_told_with_what_is(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    make_manifest(tmp_path, 3)
+    path = write_csv(tmp_path / "m.csv", [{"image": "0.png"}, {"image": ".\\1.png"}, {"image": "2.PNG"}])
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert summary.encoded == 1
+    reasons = " ".join(failure.reason for failure in summary.failures)
+    assert "1.png is there: write / for" in reasons
+    assert "2.png is there: its suffix is .png" in reasons

@@ -94,15 +94,18 @@ def test_a_table_gives_the_same_rows_in_every_format(suffix: str, tmp_path: Path
         ([1, None, 2**53 + 1], ["1", "", "9007199254740993"]),
         ([True, False, None], ["True", "False", ""]),
         ([0.25, None, -3.0], ["0.25", "", "-3"]),
+        ([-0.0, 1e22, 1e15], ["0", "1e+22", "1000000000000000"]),
         (["None", "null", "NaN"], ["", "", ""]),
         (["x", None, "y"], ["x", "", "y"]),
         ([None, None, None], ["", "", ""]),
     ],
 )
 def test_labels_of_any_type(suffix: str, values: list[Any], labels: list[str], tmp_path: Path) -> None:
-    rows = [{"text": f"t{i}", "label": value} for i, value in enumerate(values)]
-    path = written(tmp_path, f"m.{suffix}", FORMATS[suffix](rows))
-    assert [row.label for row in read_manifest(path).rows()] == labels
+    rows = [{"key": f"k{i}", "text": value, "label": value} for i, value in enumerate(values)]
+    found = read_manifest(written(tmp_path, f"m.{suffix}", FORMATS[suffix](rows))).rows()
+    assert [row.label for row in found] == labels
+    words = isinstance(values[0], str)
+    assert [row.text for row in found] == ([value or "" for value in values] if words else labels)
 
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=8)
