@@ -51,7 +51,7 @@ class Replicas:
         self._devices = devices or device_names()
         self._forwards = []
         for name in self._devices:
-            with tf.device(name), _as_encoder_error():
+            with tf.device(name), as_encoder_error():
                 self._forwards.append(build())
         self._rounds = 1
         self._pool = ThreadPoolExecutor(len(self._devices), "huse-device")
@@ -64,7 +64,7 @@ class Replicas:
         """
         if not len(pixels):
             return self(np.zeros((1, *pixels.shape[1:]), np.uint8))[:0]
-        with _as_encoder_error():
+        with as_encoder_error():
             while True:
                 size = max(-(-len(pixels) // (len(self._devices) * self._rounds)), 1)
                 try:
@@ -100,14 +100,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def _as_encoder_error() -> Iterator[None]:
-    """What TensorFlow raises within, in one line."""
+def as_encoder_error(encoder: str = "the image encoder") -> Iterator[None]:
+    """What TensorFlow raises within, in one line.
+
+    Raises:
+        EncoderError: it has no memory, or cannot run the network on what it was given.
+    """
     import tensorflow as tf
 
     try:
         yield
-    except (MemoryError, tf.errors.OpError) as error:
+    except (MemoryError, ValueError, TypeError, tf.errors.OpError) as error:
         if is_out_of_memory(error):
-            raise EncoderError("a device has no memory for one picture; use a smaller --image-encoder") from error
-        reason = (str(getattr(error, "message", "")).splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"TensorFlow cannot run the image encoder: {reason}; name another") from error
+            raise EncoderError(f"{encoder}: a device has no memory for one item; use a smaller encoder") from error
+        told = str(getattr(error, "message", "") or error)
+        reason = next(filter(None, map(str.strip, told.splitlines())), type(error).__name__)
+        raise EncoderError(f"{encoder}: TensorFlow cannot run it ({reason.rstrip(':')}); name another") from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.extract.devices import as_encoder_error
 from huse.extract.encoders import saved_model
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
@@ -81,8 +82,10 @@ class BertEncoder:
         import tensorflow as tf
 
         preprocess, encode = self._models
-        inputs = preprocess(tf.constant(list(texts)))
-        layers = encode(inputs).get("encoder_outputs", [])
+        with as_encoder_error(f"bert:{','.join(self.handles)}"):
+            inputs = preprocess(tf.constant(list(texts)))
+            result = encode(inputs)
+        layers = result.get("encoder_outputs", []) if isinstance(result, dict) else []
         if len(layers) < LAYERS:
             raise EncoderError(f"{self.folders[1]}: {len(layers)} encoder_outputs, {LAYERS} layers are needed")
         tokens = tf.concat(layers[-LAYERS:], axis=-1)

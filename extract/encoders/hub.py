@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract import images, texts
-from huse.extract.devices import Replicas
+from huse.extract.devices import Replicas, as_encoder_error
 from huse.extract.encoders import saved_model
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
@@ -147,7 +147,8 @@ class HubTextEncoder:
         call = saved_model.caller(self._model, self.folder)
         parts = []
         for start in range(0, len(texts), TEXTS_A_BATCH):
-            result = call(tf.constant(list(texts[start : start + TEXTS_A_BATCH])))
+            with as_encoder_error(f"hub:{self.handle}"):
+                result = call(tf.constant(list(texts[start : start + TEXTS_A_BATCH])))
             parts.append(np.asarray(_matrix(saved_model.only_output(result, self.folder), self.folder), np.float32))
         return np.concatenate(parts)
 

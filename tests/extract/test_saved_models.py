@@ -110,6 +110,18 @@ def test_bert_takes_the_mean_of_the_last_four_layers_over_the_mask(tmp_path: Pat
         text_encoder(f"bert:{pre}")
 
 
+def test_models_of_the_other_kind_are_one_line(tmp_path: Path) -> None:
+    of_texts = save(tmp_path / "texts", lengths, STRING)
+    of_pictures = save(tmp_path / "pictures", means, tf.TensorSpec((None, 8, 8, 3), tf.float32))
+    for use in (
+        lambda: text_encoder(f"hub:{of_pictures}").encode(["a"]),
+        lambda: image_encoder(f"hub:{of_texts}").encode(np.zeros((1, 224, 224, 3), np.uint8)),
+    ):
+        with pytest.raises(EncoderError, match="TensorFlow cannot run it") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+
+
 def test_folders_whose_names_hold_plus_signs_and_commas(tmp_path: Path) -> None:
     folder = save(tmp_path / "c++" / "a+use", lengths, STRING)
     encoder = text_encoder(f"hub:{folder}/")
