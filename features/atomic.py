@@ -7,15 +7,17 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from shutil import copymode, rmtree
 from uuid import uuid4
 
 from huse.features.exchange_paths import exchange
+from huse.features.sync import sync_file, sync_files, sync_folder, sync_tree
 
 FORGOTTEN_AFTER = 24 * 3600
 """Seconds after which a temporary file of another machine, whose processes cannot be seen from here, is a leftover."""
@@ -46,11 +48,37 @@ def replacing(path: Path, sweep: bool = True) -> Iterator[Path]:
     try:
         with _naming(path, temporary):
             yield temporary
-            _sync(temporary)
+            sync_file(temporary)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
+    """Writes files of one folder, each of them as `replacing` does; several are synced together, which is much faster.
+
+    Raises:
+        OSError: one could not be written; files whose turn had not come are as they were.
+    """
+    folder = next(iter(files)).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if sweep:
+        for path in files:
+            remove_leftovers(path)
+    temporaries = {path: temporary_beside(path) for path in files}
+    try:
+        for path, temporary in temporaries.items():
+            with _naming(path, temporary), temporary.open("wb", buffering=0) as file:
+                _write_all(file, files[path])
+        with _naming(folder, folder):
+            sync_files(list(temporaries.values()))
+            for path, temporary in temporaries.items():
+                temporary.replace(path)
+            sync_folder(folder)
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -64,10 +92,10 @@ def replacing_files(*paths: Path) -> Iterator[list[Path]]:
         with _naming(paths[0], temporaries[0]):
             yield temporaries
             for temporary in temporaries:
-                _sync(temporary)
+                sync_file(temporary)
             for path, temporary in zip(paths, temporaries, strict=True):
                 temporary.replace(path)
-            _sync_folder(paths[0].parent)
+            sync_folder(paths[0].parent)
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
@@ -100,13 +128,13 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         with _naming(path, temporary):
             yield temporary
-            _sync_tree(temporary)
+            sync_tree(temporary)
             _require_replaceable(path, overwrite)
             if stays:
                 _move_into(temporary, path)
             else:
                 _swap(temporary, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         rmtree(temporary, ignore_errors=True)
 
@@ -225,7 +253,7 @@ def _move_into(temporary: Path, path: Path) -> None:
     for entry in old:
         if entry.name not in {other.name for other in new}:
             rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    _sync_folder(path)
+    sync_folder(path)
 
 
 def _swap(temporary: Path, path: Path) -> None:
@@ -245,6 +273,13 @@ def _swap(temporary: Path, path: Path) -> None:
     rmtree(aside, ignore_errors=True)
 
 
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Writes in sequence; a write that a full disk cut short is followed by one that tells why."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+
+
 @contextmanager
 def _naming(path: Path, temporary: Path) -> Iterator[None]:
     """Lets an error of the disk tell the name that the user gave."""
@@ -254,25 +289,3 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         if error.errno is not None and (error.filename is None or str(error.filename) == str(temporary)):
             error.filename = str(path)
         raise
-
-
-def _sync_tree(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            _sync_tree(entry)
-        elif not entry.is_symlink():
-            _sync(entry)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "nt":  # Windows has no handle on a folder to sync
-        _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,110 +1,90 @@
-"""Rows as the columns of a shard: names, types and shapes, and strings as one blob with the end of each."""
+"""The columns of a shard: their names, and the types and shapes that they must have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.rows import DIGEST_BYTES, Failure, Rows
+from huse.features.errors import ShardError
+from huse.features.rows import DIGEST_BYTES
 
 STRINGS = ("key", "label", "split", "uri", "caption")
 FAILURE_STRINGS = ("failure_key", "failure_stage", "failure_reason")
 VECTORS = ("image", "text")
-OPTIONAL = ("prediction", "probability")
+PREDICTIONS = ("prediction", "probability")
 """Of embeddings alone."""
 
-ENDS = "_ends"
-"""Suffix of the column that tells where each string of another ends."""
+REPEATED = ("label", "split", "prediction")
+"""Strings that many rows have in common, kept once in memory."""
+
+REBUILD = "run the command that made it again"
+"""What to do about a damaged shard."""
+
+FIXED: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "has_image": ((), "|b1"),
+    "has_text": ((), "|b1"),
+    "image_digest": ((DIGEST_BYTES,), "|u1"),
+    "text_digest": ((DIGEST_BYTES,), "|u1"),
+}
+"""Shape of a row, and type, of the columns that are neither strings nor vectors and that every shard has."""
+
+ALL_STRINGS = frozenset((*STRINGS, *FAILURE_STRINGS, "prediction"))
+REQUIRED = frozenset((*STRINGS, *FAILURE_STRINGS, *VECTORS, *FIXED))
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What the array of a column must be.
+class Dimensions:
+    """What the vectors of a store's shards are; None where anything will do.
 
     Attributes:
-        dtypes: the types it may have.
-        rows: ``rows``, ``failures`` or ``bytes``: what its first axis counts.
-        width: length of its second axis; 0 for any, None for an array without one.
+        widths: length of the ``image`` and of the ``text`` vectors, 0 for none.
+        dtype: ``float16`` or ``float32``.
     """
 
-    dtypes: tuple[str, ...]
-    rows: str = "rows"
-    width: int | None = None
+    widths: Mapping[str, int] | None = None
+    dtype: str | None = None
 
 
-_ENDS, _BYTES, _MASK = ("<i8",), ("|u1",), ("|b1",)
-
-LAYOUTS: Mapping[str, Layout] = {
-    **{name: Layout(_BYTES, "bytes") for name in (*STRINGS, *FAILURE_STRINGS, "prediction")},
-    **{name + ENDS: Layout(_ENDS) for name in (*STRINGS, "prediction")},
-    **{name + ENDS: Layout(_ENDS, "failures") for name in FAILURE_STRINGS},
-    **{name: Layout(("<f2", "<f4"), width=0) for name in VECTORS},
-    **{f"has_{name}": Layout(_MASK) for name in VECTORS},
-    **{f"{name}_digest": Layout(_BYTES, width=DIGEST_BYTES) for name in VECTORS},
-    "probability": Layout(("<f4",)),
-}
-"""Every column that a shard may have."""
-
-
-def arrays_of(rows: Rows, dtype: np.dtype[Any]) -> Arrays:
-    """The columns of some rows as they are stored, vectors in `dtype`."""
-    arrays: Arrays = {}
-    for name, column in rows.columns().items():
-        if column.dtype == object:
-            arrays |= _blob(name, column.tolist())
-        elif name in VECTORS:
-            with np.errstate(over="ignore"):
-                arrays[name] = column.astype(dtype)
-        else:
-            arrays[name] = column
-    failures = zip(*((f.key, f.stage, f.reason) for f in rows.failures), strict=True) if rows.failures else ((),) * 3
-    for name, values in zip(FAILURE_STRINGS, failures, strict=True):
-        arrays |= _blob(name, list(values))
-    return arrays
-
-
-def rows_of(columns: Arrays) -> Rows:
-    """The rows of a shard's columns, strings decoded, as `strings_of` gives them."""
-    failures = [Failure(*values) for values in zip(*(columns[name] for name in FAILURE_STRINGS), strict=True)]
-    return Rows(**{n: c for n, c in columns.items() if n not in FAILURE_STRINGS}, failures=failures)
-
-
-def is_string(name: str) -> bool:
-    """Whether a column holds strings."""
-    return name + ENDS in LAYOUTS
-
-
-def strings_of(blob: NDArray[np.uint8], ends: NDArray[np.int64], start: int = 0) -> NDArray[np.object_]:
-    """(n,) strings of a blob of UTF-8.
-
-    Args:
-        blob: the bytes of the n strings.
-        ends: (n,) where each ends, counted as `start` is.
-        start: where the first begins.
+def require_column(
+    path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int, wanted: Dimensions
+) -> None:
+    """Refuses a column that is no string column and not of the shape and type that it must have.
 
     Raises:
-        ValueError: the ends are not those of this blob, or it is not UTF-8.
+        ShardError: it names both.
     """
-    places = np.concatenate([[start], ends]) - start
-    if places[-1] != len(blob) or (np.diff(places) < 0).any():
-        raise ValueError("strings do not end where they should")
-    data = blob.tobytes()
-    strings = np.empty(len(ends), dtype=object)
-    if data.isascii():
-        text = data.decode("ascii")
-        strings[:] = [text[a:b] for a, b in zip(places[:-1].tolist(), places[1:].tolist(), strict=True)]
+    if name in VECTORS:
+        fits = len(shape) == 2 and shape[0] == rows and dtype.str in ("<f2", "<f4")
+        if fits and wanted.widths is not None and shape[1] != wanted.widths[name]:
+            raise ShardError(f"{path}: {name} vectors of length {shape[1]}, not {wanted.widths[name]}; {REBUILD}")
+        if fits and wanted.dtype is not None and shape[1] and dtype != wanted.dtype:
+            raise ShardError(f"{path}: {name} vectors of {dtype}, not {wanted.dtype}; {REBUILD}")
     else:
-        strings[:] = [data[a:b].decode() for a, b in zip(places[:-1].tolist(), places[1:].tolist(), strict=True)]
-    return strings
+        width, kind = ((), "<f4") if name == "probability" else FIXED[name]
+        fits = shape == (rows, *width) and dtype.str == kind
+    if not fits:
+        raise ShardError(f"{path}: {name} is {dtype} of shape {shape} for {rows} rows; {REBUILD}")
 
 
-def _blob(name: str, strings: list[str]) -> Arrays:
-    encoded = [value.encode() for value in strings]
-    ends = np.cumsum([len(value) for value in encoded], dtype=np.int64)
-    return {name: np.frombuffer(b"".join(encoded), np.uint8), name + ENDS: ends.reshape(len(encoded))}
+def require_sound(path: Path, name: str, values: NDArray[Any]) -> None:
+    """Refuses vectors that are not finite, and masks that are neither true nor false, whatever their digest says.
+
+    Raises:
+        ShardError: it names the column.
+    """
+    if name in VECTORS:
+        if values.dtype.itemsize == 2:  # by bits, which is several times faster than isfinite
+            bad = ((values.view(np.uint16) & np.uint16(0x7C00)) == 0x7C00).any()
+        else:
+            bad = not np.isfinite(values).all()
+        if bad:
+            raise ShardError(f"{path}: {name} holds vectors that are not finite; {REBUILD}")
+    elif values.dtype == bool and (values.view(np.uint8) > 1).any():
+        raise ShardError(f"{path}: {name} is no mask; {REBUILD}")

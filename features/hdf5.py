@@ -1,131 +1,221 @@
-"""HDF5 without surprises: files made in memory, and datasets that hold no more than they say, all in their own file."""
+"""HDF5 files by the low-level interface of h5py: made in memory, and read without trust in what they declare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 from numpy.typing import NDArray
 
+from huse.features.columns import REBUILD
 from huse.features.errors import ShardError
 
 CHUNK_BYTES = 1 << 20
-SMALL = 1 << 16
-"""Bytes up to which an array is stored in one piece; larger ones are in chunks, each with a checksum of HDF5."""
+SMALL_STEP, LARGE_STEP = 1 << 16, 1 << 24
+"""Bytes by which a file in memory grows."""
 
-MOST_COMPRESSED = 1100
-"""How many times smaller than its array a compressed dataset may be; deflate reaches 1,032."""
+MOST_ATTRIBUTE_BYTES = 1 << 16
+MOST_EXPANSION = 1100
+"""Bytes that a byte of deflate or LZF can become at most, rounded up."""
 
-REBUILD = "run the command that made it again"
-"""What to do about a damaged shard."""
+LZF = 32000
+_FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, LZF}
+
+Attributes = Mapping[str, str | int]
+Arrays = dict[str, NDArray[Any]]
 
 
-def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, str | int], compression: str) -> bytes:
-    """The bytes of an HDF5 file of some datasets and root attributes; equal ones give equal bytes.
+def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Attributes, compressed: Mapping[str, str]) -> bytes:
+    """The bytes of an HDF5 file; equal arguments give equal bytes.
 
     Args:
-        arrays: by name.
-        attributes: by name.
-        compression: of large arrays: ``""``, ``lzf`` or ``gzip``.
+        arrays: datasets of the root; contiguous, so that a slice is one read.
+        attributes: of the root.
+        compressed: ``lzf`` or ``gzip`` for the datasets that are stored in compressed chunks with Fletcher32 checksums.
     """
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fapl_core(CHUNK_BYTES, False)
-    file = h5py.h5f.create(b"shard", h5py.h5f.ACC_TRUNC, fapl=access)
+    size = sum(array.nbytes for array in arrays.values())
+    file = h5f.create(b"image", h5f.ACC_TRUNC, fapl=_in_memory(SMALL_STEP if size < LARGE_STEP else LARGE_STEP))
     try:
         for name, array in arrays.items():
-            _write_dataset(file, name, np.ascontiguousarray(array), compression)
-        root = h5py.File(file)
-        for key, value in attributes.items():
-            root.attrs[key] = np.bytes_(value.encode()) if isinstance(value, str) else np.int64(value)
-        h5py.h5f.flush(file)
-        return bytes(file.get_file_image())
+            creation = _creation() if not array.size else _chunked(array, compressed.get(name, ""))
+            space = h5s.create_simple(array.shape)
+            dataset = h5d.create(file, name.encode(), _type(array.dtype), space, creation)
+            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), _type(array.dtype))
+        for name, value in attributes.items():
+            stored = np.array(value.encode()) if isinstance(value, str) else np.array(value, "<i8")
+            h5a.create(file, name.encode(), _type(stored.dtype), _scalar()).write(stored)
+        h5f.flush(file)
+        image: bytes = file.get_file_image()
+        return image
     finally:
         file.close()
 
 
-def read_attributes(file: h5py.h5f.FileID, path: Path) -> dict[str, str | int]:
-    """The root attributes of an open file.
+@contextmanager
+def reading(path: Path) -> Iterator[h5f.FileID]:
+    """Opens a file to read; whatever is wrong with it in the block is a `ShardError` of one line."""
+    try:
+        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _on_disk())
+        try:
+            yield file
+        finally:
+            file.close()
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ShardError(f"{path}: cannot be read ({reason}); {REBUILD}") from error
+
+
+def read_attributes(file: h5f.FileID) -> dict[str, str | int]:
+    """The root's attributes.
 
     Raises:
-        ShardError: one is neither a string nor a whole number.
+        ValueError: one is not a string or an integer.
     """
-    attributes: dict[str, str | int] = {}
-    for i in range(h5py.h5a.get_num_attrs(file)):
-        attribute = h5py.h5a.open(file, index=i)
-        name = attribute.name.decode()
-        if attribute.shape != () or attribute.dtype.kind not in "Si":
-            raise ShardError(f"{path}: attribute {name} is no string and no whole number; {REBUILD}")
-        value = np.empty((), attribute.dtype)
+    found: dict[str, str | int] = {}
+    for index in range(h5a.get_num_attrs(file)):
+        attribute = h5a.open(file, index=index)
+        name, dtype = attribute.name.decode(), attribute.dtype
+        one = attribute.get_storage_size() == dtype.itemsize <= MOST_ATTRIBUTE_BYTES
+        if not one or dtype.kind not in "Siu":
+            raise ValueError(f"attribute {name} is no string or integer")
+        value: Any = np.empty((), dtype)
         attribute.read(value)
-        attributes[name] = value.item().decode() if attribute.dtype.kind == "S" else int(value)
-    return attributes
+        found[name] = value[()].decode() if dtype.kind == "S" else int(value[()])
+    return found
 
 
-def own_dataset(file: h5py.h5f.FileID, name: str, path: Path) -> h5py.h5d.DatasetID:
-    """A dataset of this file; links and virtual datasets could read any file of the user's.
+def dataset_names(file: h5f.FileID) -> list[str]:
+    """The datasets of the root, and of its groups as ``group/name``."""
+    names = []
+    for name in file:
+        _require_hard_link(file, name)
+        if h5g.get_objinfo(file, name).type == h5g.GROUP:
+            group = h5g.open(file, name)
+            names += [f"{name.decode()}/{child.decode()}" for child in group]
+        else:
+            names.append(name.decode())
+    return names
 
-    Raises:
-        ShardError: it lies elsewhere, or is not there.
+
+class Dataset:
+    """A dataset that lies within its file, and in no more bytes than it declares.
+
+    Attributes:
+        name: its path.
+        shape: as declared, at most what the file can hold.
+        dtype: of the values.
     """
-    encoded = name.encode()
-    if not file.links.exists(encoded) or file.links.get_info(encoded).type != h5py.h5l.TYPE_HARD:
-        raise ShardError(f"{path}: {name} is a link or missing; shards must hold their own data")
-    dataset = h5py.h5d.open(file, encoded)
-    created = dataset.get_create_plist()
-    if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
-        raise ShardError(f"{path}: {name} keeps its data outside the file; shards must hold their own data")
-    return dataset
+
+    def __init__(self, file: h5f.FileID, name: str) -> None:
+        """Opens it without reading values.
+
+        Raises:
+            ValueError: it is a link, keeps values elsewhere, or declares more than the file holds.
+        """
+        parts = name.split("/")
+        for depth in range(1, len(parts) + 1):
+            _require_hard_link(file, "/".join(parts[:depth]).encode())
+        self.name = name
+        self._dataset = h5d.open(file, name.encode())
+        self.shape: tuple[int, ...] = self._dataset.shape
+        self.dtype: np.dtype[Any] = self._dataset.dtype
+        _require_own_data(self._dataset, name, self.nbytes, file)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values in memory."""
+        size = self.dtype.itemsize
+        for length in self.shape:
+            size *= length
+        return size
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """The values from `start` to `stop` of the first axis."""
+        length = self.shape[0]
+        stop = length if stop is None else min(stop, length)
+        start = min(start, stop)
+        values = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        if not values.size:
+            return values
+        if len(values) == length:
+            self._dataset.read(h5s.ALL, h5s.ALL, values, _type(self.dtype))
+            return values
+        space = self._dataset.get_space()
+        space.select_hyperslab((start, *(0 for _ in self.shape[1:])), values.shape)
+        self._dataset.read(h5s.create_simple(values.shape), space, values, _type(self.dtype))
+        return values
 
 
-def require_stored(dataset: h5py.h5d.DatasetID, name: str, path: Path) -> None:
-    """Refuses, before memory is taken, a column that declares more than the file holds of it.
-
-    Raises:
-        ShardError: the message names it.
-    """
-    declared = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-    compressed = dataset.get_create_plist().get_layout() == h5py.h5d.CHUNKED and _is_compressed(dataset)
-    if declared > dataset.get_storage_size() * (MOST_COMPRESSED if compressed else 1):
-        raise ShardError(f"{path}: {name} declares more than the file holds; {REBUILD}")
+def _require_hard_link(file: h5f.FileID, name: bytes) -> None:
+    if file.links.get_info(name).type != h5l.TYPE_HARD:
+        raise ValueError(f"{name.decode()} is a link; shards must hold their own data")
 
 
-def read_rows(dataset: h5py.h5d.DatasetID, start: int, stop: int | None) -> NDArray[Any]:
-    """Rows `start` to `stop` of a dataset, or to its end."""
-    length, *rest = dataset.shape
-    stop = length if stop is None else min(stop, length)
-    array = np.empty((max(stop - start, 0), *rest), dataset.dtype)
-    if not array.size:
-        return array
-    file_space = dataset.get_space()
-    file_space.select_hyperslab((start, *(0 for _ in rest)), array.shape)
-    dataset.read(h5py.h5s.create_simple(array.shape), file_space, array)
-    return array
+def _require_own_data(dataset: h5d.DatasetID, name: str, nbytes: int, file: h5f.FileID) -> None:
+    creation = dataset.get_create_plist()
+    layout, length, stored = creation.get_layout(), file.get_filesize(), dataset.get_storage_size()
+    if layout == h5d.CONTIGUOUS and not creation.get_external_count():
+        offset = dataset.get_offset()
+        fits = not nbytes or (offset is not None and offset + nbytes <= length)
+    elif layout == h5d.CHUNKED:
+        filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
+        expansion = MOST_EXPANSION if filters & {h5z.FILTER_DEFLATE, LZF} else 1
+        chunks = zip(creation.get_chunk(), dataset.shape, strict=True)
+        within = all(chunk <= max(extent, 1) for chunk, extent in chunks)
+        fits = within and filters <= _FILTERS and stored <= length and nbytes <= expansion * stored
+    else:
+        raise ValueError(f"{name} is linked, virtual or external; shards must hold their own data")
+    if not fits:
+        raise ValueError(f"{name} declares {nbytes} bytes that are not in the file")
 
 
-def _is_compressed(dataset: h5py.h5d.DatasetID) -> bool:
-    created = dataset.get_create_plist()
-    filters = {created.get_filter(i)[0] for i in range(created.get_nfilters())}
-    return bool(filters & {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF})
+def _chunked(array: NDArray[Any], compression: str) -> h5p.PropDCID:
+    if not compression:
+        return _creation()
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_obj_track_times(False)
+    row_bytes = max(array.nbytes // len(array), 1)
+    creation.set_chunk((max(1, min(len(array), CHUNK_BYTES // row_bytes)), *array.shape[1:]))
+    if compression == "gzip":
+        creation.set_deflate(4)
+    else:
+        creation.set_filter(LZF, h5z.FLAG_OPTIONAL)
+    creation.set_fletcher32()
+    return creation
 
 
-def _write_dataset(file: h5py.h5f.FileID, name: str, array: NDArray[Any], compression: str) -> None:
-    if array.nbytes > SMALL:
-        rows_a_chunk = max(1, CHUNK_BYTES // (array.nbytes // len(array)))
-        h5py.File(file).create_dataset(
-            name,
-            data=array,
-            chunks=(min(len(array), rows_a_chunk), *array.shape[1:]),
-            fletcher32=True,
-            compression=compression or None,
-            track_times=False,
-        )
-        return
-    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    created.set_obj_track_times(False)
-    kind = h5py.h5t.py_create(array.dtype, logical=True)
-    dataset = h5py.h5d.create(file, name.encode(), kind, h5py.h5s.create_simple(array.shape), created)
-    if array.size:
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
+@cache
+def _creation() -> h5p.PropDCID:
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_obj_track_times(False)
+    return creation
+
+
+@cache
+def _in_memory(step: int) -> h5p.PropFAID:
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fapl_core(step, False)
+    return access
+
+
+@cache
+def _on_disk() -> h5p.PropFAID:
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_file_locking(False, True)  # shards are replaced, never changed; some network disks have no locks
+    return access
+
+
+@cache
+def _scalar() -> h5s.SpaceID:
+    return h5s.create(h5s.SCALAR)
+
+
+@lru_cache(64)
+def _type(dtype: np.dtype[Any]) -> h5t.TypeID:
+    return h5t.py_create(dtype)

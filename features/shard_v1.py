@@ -1,103 +1,79 @@
-"""Shards of format version 1: fixed-length strings, and one digest over the whole. They are read, never written."""
+"""The columns of a shard of format version 1: fixed-length strings, and one digest over the whole file."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+from h5py import h5f
 from numpy.typing import NDArray
 
-from huse.features.columns import FAILURE_STRINGS, Arrays
+from huse.features.columns import ALL_STRINGS, FAILURE_STRINGS, REBUILD, Dimensions, require_column, require_sound
 from huse.features.errors import ShardError
-from huse.features.hdf5 import read_attributes, require_stored
-from huse.features.rows import Failure, Rows
+from huse.features.hdf5 import Dataset, dataset_names
+from huse.features.shard_columns import CHECKED, ShardColumns, file_state
 
-FAILURE_NAMES = tuple(f"failures/{part}" for part in ("key", "stage", "reason"))
-
-Attributes = dict[str, str | int]
+EVERYTHING = "*"
 
 
-def read_version_1(path: Path) -> Rows:
-    """The rows of a shard, all of them, checked by its content digest.
+class Version1Columns(ShardColumns):
+    """An open shard of version 1; the first read of a file checks all of it, and vectors need as much memory."""
 
-    Raises:
-        ShardError: the content is not that of the digest, or lies outside of the file.
-        OSError: the file is damaged; so for the errors of h5py and NumPy.
-    """
-    with h5py.File(path, "r") as file:
-        attributes = read_attributes(file.id, path)
-        arrays = {name: _open_dataset(file, name, path)[()] for name in _dataset_names(file, path)}
-    if attributes.pop("content_digest", None) != _content_digest(arrays, attributes):
-        raise ShardError(f"{path}: content does not match its digest; run the command that made it again")
-    return _from_arrays(arrays)
+    def __init__(self, path: Path, file: h5f.FileID, attributes: dict[str, str | int], dimensions: Dimensions) -> None:
+        """Opens the datasets.
+
+        Raises:
+            ShardError: a count, type or size is not what it must be.
+        """
+        self.path = path
+        self.attributes = attributes
+        self.rows = self.count("rows")
+        self._state = file_state(file)
+        found = {name: Dataset(file, name) for name in dataset_names(file)}
+        self._datasets = {name.replace("failures/", "failure_"): dataset for name, dataset in found.items()}
+        self.names = tuple(self._datasets)
+        for name, dataset in self._datasets.items():
+            if name not in ALL_STRINGS:
+                require_column(path, name, dataset.shape, dataset.dtype, self.rows, dimensions)
+            elif dataset.dtype.kind != "S" or len(dataset.shape) != 1:
+                self._refuse(f"{name} has shape {dataset.shape} of {dataset.dtype}")
+            elif name not in FAILURE_STRINGS and dataset.shape[0] != self.rows:
+                self._refuse(f"{name} has {dataset.shape[0]} rows of {self.rows}")
+
+    def read(self, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """Whole columns, checked."""
+        everything = self._read_all()
+        return {name: _decoded(everything[name]) for name in names}
+
+    def slice(self, names: Iterable[str], start: int, stop: int | None) -> dict[str, NDArray[Any]]:
+        """Rows of columns of a file that was checked once; chunks have checksums of their own."""
+        if not CHECKED.has(self.path, self._state, EVERYTHING):
+            self._read_all()
+            CHECKED.add(self.path, self._state, [EVERYTHING])
+        return {name: _decoded(self._dataset(name).read(start, stop)) for name in names}
+
+    def _read_all(self) -> dict[str, NDArray[Any]]:
+        digest = hashlib.sha256()
+        for key in sorted(self.attributes):
+            if key != "content_digest":
+                digest.update(f"{key}={self.attributes[key]}\n".encode())
+        found = {name: dataset.read() for name, dataset in self._datasets.items()}
+        for name, values in sorted((self._datasets[name].name, values) for name, values in found.items()):
+            digest.update(f"{name}:{values.dtype.str}:{values.shape}\n".encode())
+            digest.update(np.ascontiguousarray(values).data)
+        if digest.hexdigest() != self.attributes.get("content_digest"):
+            raise ShardError(f"{self.path}: content does not match its digest; {REBUILD}")
+        for name, values in found.items():
+            require_sound(self.path, name, values)
+        return found
 
 
-def columns_of(rows: Rows) -> Arrays:
-    """The columns of a shard, named as in later versions."""
-    failed = zip(*((f.key, f.stage, f.reason) for f in rows.failures), strict=True) if rows.failures else ((),) * 3
-    failures = {name: np.array(list(v), dtype=object) for name, v in zip(FAILURE_STRINGS, failed, strict=True)}
-    return {**rows.columns(), **failures}
-
-
-def _content_digest(arrays: Arrays, attributes: Attributes) -> str:
-    """Hexadecimal SHA-256 over names, types, shapes and bytes of all datasets, and over the attributes."""
-    digest = hashlib.sha256()
-    for key in sorted(attributes):
-        digest.update(f"{key}={attributes[key]}\n".encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}:{array.dtype.str}:{array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _from_arrays(arrays: Arrays) -> Rows:
-    decoded: dict[str, Any] = {name: _decode(a) if a.dtype.kind == "S" else a for name, a in arrays.items()}
-    failed = [decoded.pop(name) for name in FAILURE_NAMES]
-    known = {f.name for f in fields(Rows)}
-    rows = Rows(
-        **{name: a for name, a in decoded.items() if name in known},
-        failures=[Failure(*values) for values in zip(*failed, strict=True)],
-    )
-    lengths = {name: len(column) for name, column in rows.columns().items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"columns differ in length: {lengths}")
-    return rows
-
-
-def _decode(strings: NDArray[np.bytes_]) -> NDArray[np.object_]:
-    decoded = np.empty(len(strings), dtype=object)
-    decoded[:] = [value.decode("utf-8") for value in strings]
+def _decoded(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind != "S":
+        return values
+    decoded = np.empty(len(values), dtype=object)
+    decoded[:] = [value.decode("utf-8") for value in values]
     return decoded
-
-
-def _dataset_names(file: h5py.File, path: Path) -> list[str]:
-    names: list[str] = []
-    for name in file:
-        _require_hard_link(file, name, path)
-        if isinstance(file[name], h5py.Group):
-            names.extend(f"{name}/{child}" for child in file[name])
-        else:
-            names.append(name)
-    return names
-
-
-def _open_dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    """A dataset whose bytes all lie in this file; links and virtual datasets could read any file of the user's."""
-    parts = name.split("/")
-    for depth in range(1, len(parts) + 1):
-        _require_hard_link(file, "/".join(parts[:depth]), path)
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise ShardError(f"{path}: {name} keeps its data outside the file; shards must hold their own data")
-    require_stored(dataset.id, name, path)
-    return dataset
-
-
-def _require_hard_link(file: h5py.File, name: str, path: Path) -> None:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ShardError(f"{path}: {name} is a link or missing; shards must hold their own data")

@@ -6,8 +6,8 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from huse.features import companions
-from huse.features.atomic import is_own_trace
-from huse.features.columns import FAILURE_STRINGS
+from huse.features.atomic import is_own_trace, sweep, write_files
+from huse.features.columns import FAILURE_STRINGS, Dimensions
 from huse.features.companions import CLASS_FILES as CLASS_FILES
 from huse.features.companions import CLASS_TEXTS_FILE as CLASS_TEXTS_FILE
 from huse.features.companions import CLASSES_FILE as CLASSES_FILE
@@ -33,7 +33,7 @@ from huse.features.info import STORE_FILE as STORE_FILE
 from huse.features.info import StoreInfo as StoreInfo
 from huse.features.info import read_info, write_info
 from huse.features.rows import Failure, Rows, concatenate
-from huse.features.shard import Attributes, read_attributes, read_columns, read_shard, write_shard
+from huse.features.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 
 MISSING = "run the command that made the store again, all its parts, or copy the files anew"
 """What to do about missing shards."""
@@ -79,6 +79,7 @@ class Store:
         self.path = path
         self.info = info
         self.identity = identity
+        self._swept = False
 
     @classmethod
     def create(cls, path: str | Path, info: StoreInfo, origin: str = "") -> Store:
@@ -148,7 +149,23 @@ class Store:
 
     def write(self, index: int, rows: Rows) -> None:
         """Writes shard `index`, replacing what is there in one step."""
-        write_shard(self.shard_path(index), rows, self._attributes(index), self.info.dtype, self.info.compression)
+        self.write_many({index: rows})
+
+    def write_many(self, shards: Mapping[int, Rows]) -> None:
+        """Writes some shards, each whole; they are synced together, which takes little longer than for one.
+
+        Raises:
+            ShardError: a vector is not finite in the store's type.
+            OSError: the disk is full, or cannot be written to.
+        """
+        if not self._swept:
+            sweep(self.path)
+            self._swept = True
+        dtype, compression, files = self.info.dtype, self.info.compression, {}
+        for index, rows in shards.items():
+            path = self.shard_path(index)
+            files[path] = shard_bytes(path, rows, self._attributes(index), dtype, compression)
+        write_files(files, sweep=False)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
         """Writes rows as full shards from shard 0 on, and the plan; returns how many rows there were.
@@ -178,8 +195,20 @@ class Store:
             ShardError: as `read`.
         """
         path = self.shard_path(index)
-        self._require_attributes(path, index, read_attributes(path))
-        return read_columns(path, names)
+        with open_shard(path, self._dimensions) as shard:
+            self._require_attributes(path, index, shard.attributes)
+            return shard.read(names)
+
+    def slice(self, index: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
+        """Rows `start` to `stop` of some columns of shard `index`; each column is verified once, see `read_slice`.
+
+        Raises:
+            ShardError: as `read`.
+        """
+        path = self.shard_path(index)
+        with open_shard(path, self._dimensions) as shard:
+            self._require_attributes(path, index, shard.attributes)
+            return shard.slice(names, start, stop)
 
     def read_or_none(self, index: int) -> Rows | None:
         """Shard `index`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
@@ -188,6 +217,10 @@ class Store:
         except ShardError as error:
             tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None
+
+    @cached_property
+    def _dimensions(self) -> Dimensions:
+        return Dimensions(self.info.widths, self.info.dtype)
 
     def _attributes(self, index: int) -> dict[str, str | int]:
         fingerprints = {
