@@ -54,12 +54,16 @@ def _delimiter(file: IO[str], expected: str, wanted: Collection[str]) -> tuple[s
     told = SEPARATOR_LINE.fullmatch(file.readline(LONGEST))
     if told:
         return told[1], 1
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for delimiter in (expected, *OTHERS):
         file.seek(0)
-        found[delimiter] = len(set(_header(file, delimiter)) & set(wanted))
+        header = _header(file, delimiter)
+        found[delimiter] = len(set(header) & set(wanted)), len(header)
     file.seek(0)
-    return max(found, key=lambda delimiter: found[delimiter]), 0
+    wanted_names, _ = max(found.values())
+    if wanted_names:
+        return next(delimiter for delimiter, (names, _) in found.items() if names == wanted_names), 0
+    return max(found, key=lambda delimiter: found[delimiter]), 0  # to be refused, naming what columns there are
 
 
 def _header(file: IO[str], delimiter: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
+import zlib
 from pathlib import Path
 from typing import IO, cast
 
@@ -52,19 +53,26 @@ def undecodable(path: Path, error: UnicodeDecodeError) -> ManifestError:
     """What to say of a file that is not in the encoding that it was read in."""
     if not error.encoding.startswith("utf-8"):
         return ManifestError(f"{path}: not {error.encoding} as its mark says; save the file as UTF-8")
+    try:
+        line, byte = _first_wrong(path)
+    except (EOFError, OSError, zlib.error):  # of a .gz that is damaged itself
+        return ManifestError(f"{path}: not UTF-8; save the file as UTF-8")
+    return ManifestError(
+        f"{path}:{line}: not UTF-8 (byte 0x{byte:02x}); save the file as UTF-8, as by iconv -f WINDOWS-1252 -t UTF-8"
+    )
+
+
+def _first_wrong(path: Path) -> tuple[int, int]:
+    """The line of the first byte that is not UTF-8, and the byte."""
+    number = 1
     with _open_bytes(path) as file:
-        before = 0
-        for number, line in enumerate(file, start=1):
+        for line in file:
             try:
                 line.decode()
             except UnicodeDecodeError as found:
-                number += before + len(LONE_RETURN.findall(line[: found.start]))
-                return ManifestError(
-                    f"{path}:{number}: not UTF-8 (byte 0x{line[found.start]:02x}); save the file as UTF-8, as by "
-                    "iconv -f WINDOWS-1252 -t UTF-8"
-                )
-            before += len(LONE_RETURN.findall(line))
-    return ManifestError(f"{path}: not UTF-8; save the file as UTF-8")
+                return number + len(LONE_RETURN.findall(line[: found.start])), line[found.start]
+            number += 1 + len(LONE_RETURN.findall(line))
+    raise EOFError("changed while it was read")
 
 
 def _open_bytes(path: Path) -> IO[bytes]:

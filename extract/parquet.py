@@ -42,7 +42,8 @@ def read_parquet(path: Path, wanted: Collection[str], image: str) -> Table:
     try:
         file = parquet.ParquetFile(path, buffer_size=BUFFER)
         schema = file.schema_arrow
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:
+        _raise_system_error(error)
         raise ManifestError(f"{path}: not a Parquet file ({_line(error)}); write it again") from error
     chosen = [name for name in schema.names if name in wanted]
     require_once(f"{path}", schema.names, wanted)
@@ -63,7 +64,8 @@ def _records(path: Path, arrow: Any, file: Any, chosen: list[str], image: str) -
                     number,
                     {name: cell_of(value, held and name == image) for name, value in zip(chosen, row, strict=True)},
                 )
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:
+        _raise_system_error(error)
         raise ManifestError(f"{path}: damaged after row {number} ({_line(error)}); write it again") from error
 
 
@@ -116,6 +118,12 @@ def _require_plain(path: Path, arrow: Any, field: Any, picture: bool) -> None:
     if arrow.types.is_nested(kind):
         also = ", or structs of bytes and path" if picture else ""
         raise ManifestError(f"{path}: column {field.name!r} holds {kind}; write one string a row{also}")
+
+
+def _raise_system_error(error: Exception) -> None:
+    """Raises what the system says of a file again; of damage, which is an OSError too, it says nothing."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def _line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,7 @@ def test_spreadsheets_are_taken_as_they_come(name: str, suffix: str, tmp_path: P
         ("m.csv", b"PK\x03\x04....", r"a spreadsheet or a ZIP file; save it as CSV"),
         ("m.csv", b"PAR1....", r"Parquet file"),
         ("m.csv", b"a,b\n1,2\n", r"no column 'image' or 'text' among a, b"),
+        ("m.csv", b"bild;titel, lang\n1;2\n", r"no column 'image' or 'text' among bild, titel, lang"),
         ("m.csv", b"\n\n", r"is empty"),
         ("m.csv", b"text,split\na,other\n", r"m\.csv:2: split 'other'; use train, val or test"),
         (
@@ -363,6 +365,28 @@ SPLIT_NAMES = [
 @pytest.mark.parametrize(("name", "split"), SPLIT_NAMES)
 def test_splits_by_the_names_that_people_give(name: str, split: str, tmp_path: Path) -> None:
     assert read_manifest(written(tmp_path, "m.csv", f"text,split\na,{name}\n")).rows()[0].split == split
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_damaged_tables_are_rows_or_one_line(suffix: str, tmp_path: Path) -> None:
+    """Bytes changed, lost and put in between, and files cut off: nothing but a ManifestError is ever raised."""
+    rng = random.Random(suffix)
+    rows = [{**row, "key": f"k{n}-{i}"} for n in range(5) for i, row in enumerate(MIXED)]
+    whole = FORMATS[suffix](rows)
+    messages = []
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 2, 9])):
+            at = rng.randrange(len(data))
+            new = bytes(rng.choice([rng.randrange(256), ord('"'), ord(","), 10]) for _ in range(rng.randrange(4)))
+            data[at : at + rng.choice([0, 1, 1, 30])] = new
+        del data[rng.choice([len(data), len(data), rng.randrange(len(data))]) :]
+        try:
+            read_manifest(written(tmp_path, f"m.{suffix}", bytes(data))).rows()
+        except ManifestError as error:
+            messages.append(str(error))
+    assert messages
+    assert all(f"m.{suffix}" in message and "\n" not in message for message in messages)
 
 
 def test_words_for_nothing_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
