@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from huse.features.atomic import replacing_folder
 from huse.features.errors import ModelError
-from huse.features.folders import require_empty
+from huse.features.folders import require_apart, require_empty
 from huse.train.model_folder import load_model
 
 LARGE = ("*.keras", "*.npy")
@@ -26,9 +27,11 @@ def export_card(model: str | Path, out: str | Path, name: str | None = None, lic
         ModelError: no model there, a damaged one, or `out` is not empty.
     """
     source, target = Path(model), Path(out)
-    trained = load_model(source)
+    require_apart(target, ModelError, source)
     require_empty(target, ModelError)
-    shutil.copytree(source, target, dirs_exist_ok=True)
-    (target / "README.md").write_text(trained.card(name or source.resolve().name, license_id), encoding="utf-8")
-    attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
-    (target / ".gitattributes").write_text(attributes, encoding="utf-8")
+    trained = load_model(source)
+    with replacing_folder(target) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        (folder / "README.md").write_text(trained.card(name or source.resolve().name, license_id), encoding="utf-8")
+        attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
+        (folder / ".gitattributes").write_text(attributes, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import tensorflow as tf
 from huse.embed.graph_decoder import decode
 from huse.embed.model import Model, load
 from huse.extract.encoders.protocols import GraphEncoder
+from huse.features.atomic import replacing_folder
 from huse.features.errors import ModelError
+from huse.features.folders import require_empty, require_folder_name
 from huse.train.forward import MODALITIES
 from huse.train.model_folder import TrainedModel
 
@@ -40,18 +41,16 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
         ModelError: `out` is there, or no encoder of the model runs in TensorFlow.
     """
     path = Path(out)
-    if path.exists():
-        raise ModelError(f"{path}: is there already; name a new folder")
+    require_folder_name(path, ModelError)
+    require_empty(path, ModelError)
     loaded = model if isinstance(model, Model) else load(model, precision="float32")
     archive = keras.export.ExportArchive()
     archive.track(loaded.trained.network)
     names = _add_towers(archive, loaded.trained)
     if with_encoders:
         names += _add_encoders(archive, loaded)
-    temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    archive.write_out(str(temporary), verbose=False)
-    temporary.replace(path)
+    with replacing_folder(path) as folder:
+        archive.write_out(str(folder), verbose=False)
     return names
 
 

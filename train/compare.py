@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.atomic import replacing
 from huse.features.errors import FitError
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
@@ -239,9 +240,11 @@ TABLES = {
 def write_tables(results: Result, folder: Path) -> str:
     """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
     text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
-    (folder / "tables.md").write_text(text, encoding="utf-8")
-    (folder / "tables.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    with (folder / "tables.csv").open("w", encoding="utf-8", newline="") as file:
+    with replacing(folder / "tables.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    with replacing(folder / "tables.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / "tables.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "figure", "mean", "std"])
         for method, result in results.items():
@@ -291,4 +294,5 @@ def _draw_bars(results: Result, path: Path) -> None:
         axis.set_xlim(0, 1)
         axis.tick_params(labelsize=8)
     axes[0].invert_yaxis()
-    figure.savefig(path, dpi=150)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")

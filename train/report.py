@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.atomic import replacing
 from huse.train.evaluate import figures_table
 
 PAIRS = 30
@@ -72,7 +73,6 @@ def write_report(
         truth: (n,) labels.
         predicted: as in `class_rows`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     frequent = [label for label, _ in Counter(truth).most_common(CLASSES_IN_PLOT)]
     pairs = [{"true": t, "predicted": p, "rows": n} for t, p, n in confusions(truth, predicted["fused"])[:PAIRS]]
     page = _PAGE.format(
@@ -83,7 +83,8 @@ def write_report(
         classes=_table(class_rows(truth, predicted)),
     )
     path = folder / "index.html"
-    path.write_text(page, encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 
