@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from huse.extract.texts import clean_text
 from huse.features.companions import SLASH_IN_NAME
 
 
+@lru_cache(maxsize=1 << 16)
 def label_path(label: str, separator: str = "/") -> str:
     """The class path of a label: its parts normalized as texts are, empty ones left out.
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from huse.extract.keys import content_key
 from huse.extract.manifest import Columns, read_manifest
@@ -64,6 +67,14 @@ def test_missing_file_and_column(tmp_path: Path) -> None:
         read_manifest(tmp_path / "absent.csv")
     with pytest.raises(ManifestError, match=r"no column 'sku' for --key-column"):
         read_manifest(manifest(tmp_path, "image\na\n"), Columns(key="sku"))
+
+
+@given(st.text(st.characters()))
+def test_clean_text_is_what_its_words_say(text: str) -> None:
+    plain = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    plain = "".join(" " if unicodedata.category(c) == "Cc" else c for c in unicodedata.normalize("NFC", plain))
+    assert clean_text(text) == " ".join(plain.split())
+    assert clean_text(clean_text(text)) == clean_text(text)
 
 
 def test_clean_text() -> None:

@@ -273,7 +273,7 @@ def test_spreadsheets_are_taken_as_they_come(name: str, suffix: str, tmp_path: P
         ("m.csv", b"PK\x03\x04....", r"a spreadsheet or a ZIP file; save it as CSV"),
         ("m.csv", b"PAR1....", r"Parquet file"),
         ("m.csv", b"a,b\n1,2\n", r"no column 'image' or 'text' among a, b"),
-        ("m.csv", b"bild;titel, lang\n1;2\n", r"no column 'image' or 'text' among bild, titel, lang"),
+        ("m.csv", b"bild;titel;art\n1;2;3\n", r"no column 'image' or 'text' among bild, titel, art"),
         ("m.csv", b"\n\n", r"is empty"),
         ("m.csv", b"text,split\na,other\n", r"m\.csv:2: split 'other'; use train, val or test"),
         (
