@@ -57,6 +57,7 @@ def make_store(folder: Path, rows: int) -> Store:
     """A store of random rows."""
     rng = np.random.default_rng(0)
     store = Store.create(folder, StoreInfo(FEATURES, *SPECS, SHARD, "float16"))
+    store.write_plan(rows // SHARD)
     for index in range(rows // SHARD):
         store.write(index, random_rows(rng, index * SHARD))
     return store

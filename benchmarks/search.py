@@ -45,6 +45,7 @@ def make_store(folder: Path, rows: int, intrinsic: int, dtype: str = "float16") 
     rng = np.random.default_rng(0)
     spec = EncoderSpec("random", "text", DIMENSION, "none", "0")
     store = Store.create(folder, StoreInfo(EMBEDDINGS, None, spec, SHARD, dtype))
+    store.write_plan(rows // SHARD)
     for index in range(rows // SHARD):
         part = Rows.empty(SHARD, 0, DIMENSION)
         part.key[:] = [f"row-{index * SHARD + i}" for i in range(SHARD)]

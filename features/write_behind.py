@@ -1,4 +1,4 @@
-"""A shard is written while the next one is made."""
+"""Shards are written while the next ones are made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from typing import Self
 from huse.features.rows import Rows
 from huse.features.store import Store
 
+MOST_WAITING = 1 << 24
+"""Bytes of vectors that wait for the disk, but for one shard."""
+
 
 class WriteBehind:
-    """Writes shards of a store in a thread, as a context; at most one is in flight, so an interrupt loses no more.
+    """Writes shards of a store in a thread, as a context.
 
-    Leaving the context waits for the last shard. An error of the disk is raised by the next call.
+    A shard is written at once when the disk is idle. Those that come while it is busy wait, and are then written
+    together, so that many small ones are synced at once; an interrupt loses no more than those.
+
+    Leaving the context waits for the last shard. An error of the disk is raised by a later call.
 
     Attributes:
         seconds: how long the caller has waited for the disk.
@@ -24,6 +30,8 @@ class WriteBehind:
         self.seconds = 0.0
         self._store = store
         self._thread = ThreadPoolExecutor(1, "huse-write")
+        self._waiting: dict[int, Rows] = {}
+        self._bytes = 0
         self._pending: Future[None] | None = None
 
     def __enter__(self) -> Self:
@@ -32,18 +40,28 @@ class WriteBehind:
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
         try:
             if kind is None:
+                self._start()
                 self._wait()
         finally:
             self._thread.shutdown()
 
     def write(self, index: int, rows: Rows) -> None:
-        """Begins to write a shard, once the one before is written.
+        """Takes a shard to write; waits for the disk when there is enough to write.
 
         Raises:
-            OSError: the shard before could not be written.
+            OSError: a shard before could not be written.
         """
+        self._waiting[index] = rows
+        self._bytes += rows.image.nbytes + rows.text.nbytes
+        if self._pending is None or self._pending.done() or self._bytes >= MOST_WAITING:
+            self._start()
+
+    def _start(self) -> None:
+        """Begins to write what waits, once what is being written is on the disk."""
         self._wait()
-        self._pending = self._thread.submit(self._store.write, index, rows)
+        if self._waiting:
+            self._pending = self._thread.submit(self._store.write_many, self._waiting)
+            self._waiting, self._bytes = {}, 0
 
     def _wait(self) -> None:
         began = time.perf_counter()

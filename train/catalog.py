@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.shard import read_columns
 from huse.features.store import Store
 
 SPLITS = ("", "train", "val", "test")
@@ -49,7 +48,7 @@ class Catalog:
         number: dict[str, int] = {}
         parts, unlabeled = [], _Unlabeled()
         for index in store.shard_indices():
-            columns = read_columns(store.shard_path(index), ("key", "label", "split", "has_image", "has_text"))
+            columns = store.columns(index, ("key", "label", "split", "has_image", "has_text"))
             label, split = columns["label"], columns["split"]
             usable = (columns["has_image"] | columns["has_text"]) & np.isin(split.astype(str), SPLITS)
             unlabeled.count(columns["key"][usable & (label == "") & (split != "test")])

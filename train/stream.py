@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.shard import read_slice
 from huse.features.store import Store
 from huse.train.batches import Moments, Numbers, TrainingRows, feature_moments
 from huse.train.catalog import Catalog
@@ -134,7 +133,7 @@ class StreamedRows:
             return self.texts.take(rows - len(self.catalog))
         index, place = int(self.catalog.shard[rows[0]]), self.catalog.place[rows]
         first, end = int(place[0]), int(place[-1]) + 1
-        columns = read_slice(self.store.shard_path(index), ("image", "text"), first, end)
+        columns = self.store.slice(index, ("image", "text"), first, end)
         image, text = (columns[name][place - first] for name in ("image", "text"))
         return TrainingRows(image, text, self.has_image[rows], self.has_text[rows], self.labels[rows])
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 from samples import random_rows
 
+from huse.features import write_behind
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
@@ -24,31 +25,43 @@ def test_all_shards_are_there_when_the_context_is_left(small_store: Store) -> No
         assert small_store.read(index).holds_the_same_as(random_rows(9, seed=index))
 
 
-def test_the_caller_goes_on_while_one_shard_is_written(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_write, at_work = threading.Event(), []
+def test_shards_that_come_while_the_disk_is_busy_are_written_together(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write, groups = threading.Event(), []
 
-    def write(index: int, rows: Rows) -> None:
+    def write_many(shards: dict[int, Rows]) -> None:
         assert may_write.wait(10)
-        at_work.append(index)
+        groups.append(list(shards))
 
-    monkeypatch.setattr(small_store, "write", write)
+    monkeypatch.setattr(small_store, "write_many", write_many)
     with WriteBehind(small_store) as behind:
-        behind.write(0, random_rows(1))
-        assert at_work == []
+        for index in range(4):
+            behind.write(index, random_rows(1))
+        assert groups == []
         may_write.set()
-        behind.write(1, random_rows(1))
-        assert at_work[0] == 0
-    assert at_work == [0, 1]
+    assert groups == [[0], [1, 2, 3]]
+
+
+def test_what_waits_is_bounded(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[list[int]] = []
+    monkeypatch.setattr(small_store, "write_many", lambda shards: groups.append(list(shards)))
+    monkeypatch.setattr(write_behind, "MOST_WAITING", 3 * random_rows(5).image.nbytes)
+    with WriteBehind(small_store) as behind:
+        for index in range(40):
+            behind.write(index, random_rows(5))
+    assert max(map(len, groups)) <= 3
+    assert [index for group in groups for index in group] == list(range(40))
 
 
 @pytest.mark.parametrize("shards", [1, 2])
 def test_an_error_of_the_disk_reaches_the_caller(
     small_store: Store, monkeypatch: pytest.MonkeyPatch, shards: int
 ) -> None:
-    def write(index: int, rows: Rows) -> None:
+    def write_many(shards: dict[int, Rows]) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(small_store, "write", write)
+    monkeypatch.setattr(small_store, "write_many", write_many)
     with pytest.raises(OSError, match="no space left"):
         write_shards(small_store, shards)
 
