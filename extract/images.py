@@ -9,6 +9,7 @@ A decoded picture is turned, converted and made small band by band, so that memo
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import struct
@@ -90,20 +91,27 @@ def read_picture(location: str | Path) -> bytes:
     Raises:
         PictureError: the picture is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
     """
+    shown = str(location).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
     try:
         data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
     except OSError as error:
-        raise PictureError(f"{error.strerror or error}: {location}") from error
+        raise PictureError(f"{error.strerror or _cause(error)}: {shown}") from error
     except (ValueError, MemoryError) as error:
-        raise PictureError(f"cannot be read ({_reason(error)}): {str(location)!a}") from error
+        raise PictureError(f"cannot be read ({_reason(error)}): {shown}") from error
     if not data:
-        raise PictureError(f"empty file: {location}")
+        raise PictureError(f"empty file: {shown}")
     return data
+
+
+def _cause(error: OSError) -> str:
+    """What is behind the error of a file system that repeats the location alone, as that of HTTP does."""
+    cause = error.__cause__
+    return f"{type(error).__name__}{f' ({type(cause).__name__}: {_reason(cause)})' if cause else ''}"
 
 
 def _read(path: Path) -> bytes:
     if path.is_fifo() or path.is_socket() or path.is_char_device():
-        raise PictureError(f"not a regular file: {path}")  # reading it might never end
+        raise OSError(errno.EINVAL, "not a regular file")  # reading it might never end
     return path.read_bytes()
 
 

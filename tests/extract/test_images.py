@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import warnings
@@ -159,6 +160,14 @@ def test_urls_are_read_through_fsspec() -> None:
         read_picture("memory://pictures/absent.png")
     with pytest.raises(PictureError, match="ValueError: Protocol not known: nonsense"):
         read_picture("nonsense://a.png")
+
+
+def test_reasons_are_told_once_and_in_utf_8(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"^FileNotFoundError.*: memory://pictures/absent\.png$"):
+        read_picture("memory://pictures/absent.png")
+    with pytest.raises(PictureError) as caught:
+        read_picture(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    assert str(caught.value).encode().endswith(b"caf\\udce9.png")
 
 
 def test_a_url_without_the_package_that_reads_it_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
