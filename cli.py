@@ -54,6 +54,13 @@ images_option = click.option(
     metavar="DIR",
     help="Where relative picture paths start from.  [default: the folder that EMBEDDINGS lies in]",
 )
+semantic_graph_option = click.option(
+    "--semantic-graph",
+    default="auto",
+    show_default=True,
+    metavar="auto|names|taxonomy|FILE.npy",
+    help="Class distances: from their names, else the tree of the label paths, else all classes equally far.",
+)
 index_option = click.option(
     "--index",
     type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),
@@ -304,9 +311,7 @@ def encoders(as_json: bool) -> None:
 @click.option(
     "--preset", type=click.Choice(["default", "paper"]), default="default", show_default=True, help="Where to start."
 )
-@click.option(
-    "--semantic-graph", default="names", show_default=True, metavar="names|taxonomy|FILE.npy", help="Class distances."
-)
+@semantic_graph_option
 @hyperparameter_options
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
@@ -366,10 +371,11 @@ def evaluate(model: Path, store: Path, split: str, taxonomy: Path | None, report
 @main.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path("compare"), show_default=True, help="For tables.")
-@click.option("--objectives", metavar="A,B,...", help="Some of the methods.  [default: all]")
+@click.option("--objectives", metavar="A,B,...", help="Some of the methods.  [default: all that STORE allows]")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs a tuned method.")
 @click.option("--trials", type=click.IntRange(1), default=3, show_default=True, help="Configurations tried a method.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training rows, for every method.")
+@semantic_graph_option
 @taxonomy_option
 @json_option
 @uses_tensorflow
@@ -380,6 +386,7 @@ def compare(
     seeds: int,
     trials: int,
     epochs: int | None,
+    semantic_graph: str,
     taxonomy: Path | None,
     as_json: bool,
 ) -> None:
@@ -389,11 +396,11 @@ def compare(
     measured on the test rows. Methods: posterior, separate, triplet, cme, adamine, devise, hie, huse-p, huse-paper,
     huse.
     """
-    from huse.train.compare import METHODS
     from huse.train.compare import compare as run
 
-    chosen = tuple(objectives.split(",")) if objectives else METHODS
-    results = run(store, out, chosen, seeds, trials, taxonomy, {"epochs": epochs} if epochs else None)
+    chosen = tuple(name.strip() for name in objectives.split(",")) if objectives else None
+    changes = {"epochs": epochs} if epochs else None
+    results = run(store, out, chosen, seeds, trials, taxonomy, changes, semantic_graph)
     _print(as_json, results, lambda: click.echo((out / "tables.md").read_text(encoding="utf-8")))
 
 
@@ -910,6 +917,7 @@ def _show_fit(summary: dict[str, Any], model: Path) -> None:
     again = ", then fitted on all training rows" if summary["refit"] else ""
     click.echo(
         f"{summary['train_rows']} training and {summary['val_rows']} validation rows of {summary['classes']} classes; "
+        f"semantic graph: {summary['semantic_graph']}; "
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{again}; {summary['seconds']:.1f} s"
     )
     if summary["metrics"]:

@@ -12,7 +12,36 @@ from numpy.typing import NDArray
 from huse.features.rows import Rows
 
 Numbers = NDArray[np.integer]
-Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the columns of some features are like.
+
+    Attributes:
+        mean: (d,).
+        variance: (d,).
+        filled: (d,) share of the values that are not zero; 1 where nothing is known.
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    filled: NDArray[np.float64]
+
+    def deviation(self) -> NDArray[np.float64]:
+        """(d,) what to divide each column by.
+
+        A dense column gets variance 1. In a sparse one the values that are there do, since variance 1 of all would
+        make the rarest words the loudest. A column that never changes says nothing, and what it has in other rows
+        would meet weights that were never trained: it is divided by so much that nothing is left of it.
+        """
+        overall = float(self.variance.mean() + self.mean.var()) or 1.0
+        spread = np.sqrt(self.variance / np.maximum(self.filled, 1e-12))
+        return np.where(self.variance > 1e-10 * overall, spread, SILENT * np.sqrt(overall))
+
+
+SILENT = 1e6
+"""Deviation of a column that never changes, in multiples of the others'."""
 
 
 PART = 1 << 16
@@ -64,7 +93,7 @@ class TrainingRows:
         )
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
-        """Mean and variance of each column over those of the rows that have the modality; see `feature_moments`."""
+        """What each column is like over those of the rows that have the modality; see `feature_moments`."""
         there = rows[getattr(self, f"has_{modality}")[rows]]
         parts = (getattr(self, modality)[there[i : i + PART]] for i in range(0, max(len(there), 1), PART))
         return feature_moments(parts, square_root)
@@ -94,7 +123,7 @@ class TrainingData(Protocol):
         """The rows of some numbers, in memory."""
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
-        """Mean and variance of each column over those of the rows that have the modality; see `feature_moments`."""
+        """What each column is like over those of the rows that have the modality; see `feature_moments`."""
 
     def windows(
         self, rows: Numbers, size: int, rng: np.random.Generator, draws: NDArray[np.float64] | None
@@ -122,27 +151,30 @@ def with_texts(data: TrainingRows, vectors: NDArray[np.floating], labels: NDArra
 
 
 def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) -> Moments:
-    """Mean and variance (d,) of the columns of several (n, d) arrays, as if they were one.
+    """What the columns of several (n, d) arrays are like, as if they were one.
 
     Args:
         parts: the arrays; at least one, which may be empty.
         square_root: take the signed square root of every value first.
     """
-    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    count, mean, squares, filled = 0, np.zeros(1), np.zeros(1), np.zeros(1)
     for part in parts:
         values = part.astype(np.float32)
         if square_root:
             values = np.sign(values) * np.sqrt(np.abs(values))
         if not len(values):
-            mean, squares = (np.zeros(values.shape[1]) + value for value in (mean, squares))
+            mean, squares, filled = (np.zeros(values.shape[1]) + value for value in (mean, squares, filled))
             continue
         wide = values.astype(np.float64)
         # the update of Chan, Golub and LeVeque (1979), which does not cancel
         own, total = wide.mean(axis=0), count + len(wide)
         shift = own - mean
         squares = squares + len(wide) * wide.var(axis=0) + shift**2 * (count * len(wide) / total)
+        filled = filled + np.count_nonzero(values, axis=0)
         mean, count = mean + shift * (len(wide) / total), total
-    return mean, squares / count if count else np.ones_like(mean)
+    if not count:
+        return Moments(mean, np.ones_like(mean), np.ones_like(mean))
+    return Moments(mean, squares / count, filled / count)
 
 
 def class_balance(labels: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -164,7 +196,13 @@ def in_batches(order: Numbers, size: int) -> Iterator[NDArray[np.int32]]:
     yield from np.resize(order.astype(np.int32), (batches, size))
 
 
-def hold_out(labels: NDArray[np.generic], fraction: float, seed: int, most: int | None = None) -> NDArray[np.bool_]:
+def hold_out(
+    labels: NDArray[np.generic],
+    fraction: float,
+    seed: int,
+    most: int | None = None,
+    groups: NDArray[np.integer] | None = None,
+) -> NDArray[np.bool_]:
     """Marks the rows held out for validation: a share of each class, and never all of one.
 
     Args:
@@ -172,14 +210,41 @@ def hold_out(labels: NDArray[np.generic], fraction: float, seed: int, most: int 
         fraction: share to hold out.
         seed: of the choice.
         most: hold out no more than about this many in all; the share of each class is then smaller.
+        groups: (n,) group of each row; a group is held out whole or not at all. By default each row is one.
     """
     if most is not None and len(labels):
         fraction = min(fraction, most / len(labels))
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), bool)
     number = np.unique(labels, return_inverse=True)[1]
-    ends = np.cumsum(np.bincount(number))
-    for members in np.split(np.argsort(number, kind="stable"), ends[:-1]):
-        count = min(round(len(members) * fraction), len(members) - 1)
-        held[rng.permutation(members)[: max(count, 0)]] = True
+    size = np.bincount(number)
+    members = np.split(np.argsort(number, kind="stable"), np.cumsum(size)[:-1])
+    together = _Groups(np.arange(len(labels)) if groups is None else groups)
+    left = size.copy()
+    for mine, rows in enumerate(members):
+        wanted = min(round(len(rows) * fraction), len(rows) - 1)
+        for row in rng.permutation(rows):
+            if size[mine] - left[mine] >= wanted:
+                break
+            group = together.of(row)
+            classes, counts = np.unique(number[group], return_counts=True)
+            ours = counts[classes == mine][0]
+            if held[row] or size[mine] - left[mine] + ours / 2 > wanted or (left[classes] <= counts).any():
+                continue
+            held[group] = True
+            left[classes] -= counts
     return held
+
+
+class _Groups:
+    """The members of groups, found by any of them."""
+
+    def __init__(self, groups: NDArray[np.integer]) -> None:
+        self._number = np.unique(groups, return_inverse=True)[1]
+        self._order = np.argsort(self._number, kind="stable")
+        self._end = np.cumsum(np.bincount(self._number))
+
+    def of(self, row: int) -> NDArray[np.intp]:
+        """The rows of the group of a row."""
+        group = self._number[row]
+        return self._order[self._end[group - 1] if group else 0 : self._end[group]]

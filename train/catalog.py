@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.store import Store
+from huse.train.groups import content_groups
 
 SPLITS = ("", "train", "val", "test")
+DIGESTS = ("image_digest", "text_digest")
+COLUMNS = ("key", "label", "split", "has_image", "has_text", *DIGESTS)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Catalog:
         place: (n,) row number in that shard.
         has_image: (n,) mask.
         has_text: (n,) mask.
+        group: (n,) number of the rows of equal content that each row belongs to, see `content_groups`.
     """
 
     labels: list[str]
@@ -34,6 +38,7 @@ class Catalog:
     place: NDArray[np.int32]
     has_image: NDArray[np.bool_]
     has_text: NDArray[np.bool_]
+    group: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.label)
@@ -48,7 +53,7 @@ class Catalog:
         number: dict[str, int] = {}
         parts, unlabeled = [], _Unlabeled()
         for index in store.shard_indices():
-            columns = store.columns(index, ("key", "label", "split", "has_image", "has_text"))
+            columns = store.columns(index, COLUMNS)
             label, split = columns["label"], columns["split"]
             usable = (columns["has_image"] | columns["has_text"]) & np.isin(split.astype(str), SPLITS)
             unlabeled.count(columns["key"][usable & (label == "") & (split != "test")])
@@ -61,6 +66,7 @@ class Catalog:
                     "place": place.astype(np.int32),
                     "has_image": columns["has_image"][place],
                     "has_text": columns["has_text"][place],
+                    **{name: columns[name][place] for name in DIGESTS},
                 }
             )
         unlabeled.warn()
@@ -69,6 +75,7 @@ class Catalog:
         sorted_number = np.zeros(len(labels), np.int32)
         sorted_number[[number[name] for name in labels]] = np.arange(len(labels))
         joined["label"] = sorted_number[joined["label"]]
+        joined["group"] = content_groups([joined.pop(name) for name in DIGESTS])
         return cls(labels, **joined)
 
     def of_split(self, *names: str) -> NDArray[np.bool_]:

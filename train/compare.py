@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.atomic import replacing
-from huse.features.errors import FitError
+from huse.features.errors import FitError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
@@ -22,7 +23,7 @@ from huse.train.config import OBJECTIVES, PRESETS, FitConfig, preset
 from huse.train.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
 from huse.train.fit import fit_towers, search_best
 from huse.train.forward import Arrays, features_of, make_forward
-from huse.train.objectives import ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
+from huse.train.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
 from huse.train.posterior import fit_posterior
 from huse.train.task import LabeledData, Task, read_labeled
 
@@ -49,22 +50,24 @@ Result = dict[str, Any]
 def compare(
     store: str | Path,
     out: str | Path,
-    methods: tuple[str, ...] = METHODS,
+    methods: tuple[str, ...] | None = None,
     seeds: int = 3,
     trials: int = 3,
     taxonomy: Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    semantic_graph: str = "auto",
 ) -> Result:
     """Tunes each method by the same number of trials on validation rows, then measures it on the test rows.
 
     Args:
-        store: features with labels, texts, pictures and a test split.
+        store: features with labels and a test split.
         out: folder for tables.md, tables.csv, tables.json and bars.png.
-        methods: some of `METHODS`.
+        methods: some of `METHODS`; by default all that the store has what they need for.
         seeds: runs of each tuned method, for mean and spread.
         trials: configurations tried a method; the first is the default one.
         taxonomy: file for HP@K, see `read_taxonomy`; label paths by default.
         changes: hyperparameters set for every method, such as fewer epochs.
+        semantic_graph: see `load_graph`.
 
     Returns:
         By method: ``config``, ``val_score``, and ``figures`` with ``mean`` and ``std`` of every figure.
@@ -73,13 +76,17 @@ def compare(
         FitError: an unknown method, or a store that does not allow training.
         StoreError: no test rows.
     """
-    unknown = set(methods) - set(METHODS)
+    unknown = set(methods or ()) - set(METHODS)
     if unknown:
         raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
     source = Store.open(store, FEATURES)
+    methods = _possible(source, methods)
+    data = read_labeled(source, preset("default", memory="resident"), semantic_graph)
+    tqdm.write(f"semantic graph: {data.graph_source}", file=sys.stderr)
     test = source.load(("test",))
     test = test.take(test.label != "")
-    data = read_labeled(source, preset("default", memory="resident"))
+    if not len(test):
+        raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     results: Result = {}
@@ -89,6 +96,22 @@ def compare(
             results[method] = run(method, source, data, changes or {}).measure(test, seeds, trials, taxonomy, bar)
             write_tables(results, folder)
     return results
+
+
+def _possible(store: Store, methods: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The methods that a store has what they need for; those that were asked for by name must be among them."""
+    lacks: dict[str, str] = {}
+    if store.read_classes() is None:
+        lacks |= dict.fromkeys(ONTO_CLASS_NAMES, "vectors of the class names")
+    if not (store.info.image and store.info.text):
+        lacks |= dict.fromkeys(ACROSS_MODALITIES, "pictures and texts")
+    for name in methods or ():
+        if name in lacks:
+            raise FitError(f"objective {name} needs {lacks[name]}, {store.path} does not have them; leave it out")
+    if methods is None and lacks:
+        left_out = ", ".join(f"{name} (needs {what})" for name, what in lacks.items())
+        tqdm.write(f"left out: {left_out}", file=sys.stderr)
+    return methods or tuple(name for name in METHODS if name not in lacks)
 
 
 class _Towers:

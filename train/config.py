@@ -40,7 +40,9 @@ class FitConfig:
     shortcut: bool = _option(True, "Add a linear map of the features to what the hidden layers give; not in the paper.")
     dropout: float = _option(0.5, "Rate after every hidden layer.")
     input_dropout: float = _option(0.2, "Rate on the features.")
-    standardize: bool = _option(True, "Bring every feature to mean 0 and variance 1 over the training rows.")
+    standardize: bool = _option(
+        True, "Bring every feature to mean 0 and variance 1 over the training rows, sparse ones less."
+    )
     square_root: bool = _option(True, "Take the signed square root of image features first; it evens out ReLU outputs.")
     class_names: bool = _option(True, "Train on the class names too, as texts of their classes; not in the paper.")
     logits: str = _option("cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", LOGITS)

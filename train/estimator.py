@@ -17,7 +17,7 @@ from huse.train.config import FitConfig, preset
 from huse.train.fit import fit_towers
 from huse.train.forward import Arrays, class_probabilities, features_of
 from huse.train.model_folder import TrainedModel
-from huse.train.semantic_graph import graph_from_taxonomy
+from huse.train.semantic_graph import graph_from_taxonomy, require_distances
 from huse.train.task import LabeledData
 
 Features = Any
@@ -139,13 +139,14 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         rows = _rows(image, text)
         rows.label[:] = [names[i] for i in numbers]
         config = self._config()
-        graph = self.semantic_graph
-        if graph is None:
+        if self.semantic_graph is None:
             graph = graph_from_taxonomy([str(label) for label in self.classes_])
+        else:
+            graph = require_distances(np.asarray(self.semantic_graph), len(names), "semantic_graph")
         task = LabeledData(
             where="y",
             classes=names,
-            graph=np.asarray(graph, np.float32),
+            graph=graph,
             class_vectors=np.zeros((len(names), 0), np.float32),
             data=TrainingRows.of(rows, names),
             given=np.arange(len(rows)),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.errors import StoreError
+from huse.features.errors import FitError, StoreError
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
 from huse.train.forward import Arrays, class_probabilities, features_of, softmax
+from huse.train.groups import rows_shared_with_training
 from huse.train.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.model_folder import TrainedModel, check_store, load_model
-from huse.train.objectives import WITHOUT_SPACE
+from huse.train.objectives import WITHOUT_CLASSIFIER, WITHOUT_SPACE
 from huse.train.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
+from huse.train.unknown_classes import UnknownClass, unknown_classes, unknown_lines
 
 DIRECTIONS = (("image", "image"), ("image", "text"), ("text", "image"), ("text", "text"))
 HP_KS = (2, 5, 10)
@@ -40,12 +43,15 @@ def evaluate_model(
         report: folder for an HTML page with a table of classes and what is confused with what.
 
     Returns:
-        ``rows``, ``split``, ``accuracy`` by ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
+        ``rows``, ``split``, ``unknown_classes`` (each with ``label``, ``rows`` and the ``similar`` class of the model),
+        ``shared_with_training`` (rows whose picture or text a training row of the store has too), ``accuracy`` by
+        ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
         ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``, and ``hierarchical`` with ``hp_at_2``, ``5`` and ``10``.
         A figure that these rows do not allow is None.
 
     Raises:
         FingerprintError: the store was made by other encoders.
+        FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
         StoreError: no labeled row of this split.
     """
     trained = model if isinstance(model, TrainedModel) else load_model(model)
@@ -60,6 +66,8 @@ def evaluate_model(
     result = {
         "rows": len(rows),
         "split": split,
+        "unknown_classes": [asdict(entry) for entry in unknown_classes(rows.label, trained.classes)],
+        "shared_with_training": rows_shared_with_training(source, split) if split in ("val", "test") else None,
         **figures(outputs, data, rows.label, trained.fusion_weight),
         "hierarchical": hierarchical_figures(outputs, data, rows.label, taxonomy),
     }
@@ -86,7 +94,16 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
         data: these rows.
         labels: (n,) their label paths, also of classes that the network does not know.
         fusion_weight: share of the picture in the fused class.
+
+    Raises:
+        FitError: an output is not finite.
     """
+    broken = [name for name, values in outputs.items() if not np.isfinite(values).all()]
+    if broken:
+        raise FitError(
+            f"the towers give values that are not finite ({', '.join(broken)}); "
+            "fit again with a lower --learning-rate, and look at the features with huse store verify"
+        )
     accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
     return {
         "accuracy": {name: _known(value) for name, value in accuracies.items()},
@@ -97,7 +114,7 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
 def hierarchical_figures(
     outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
 ) -> dict[str, dict[str, float | None]]:
-    """HP@2, HP@5 and HP@10 (paper 4.4) in four directions.
+    """HP@2, HP@5 and HP@10 (paper 4.4) in four directions; None where every class would be right.
 
     Args:
         outputs: of the network for n rows.
@@ -121,7 +138,7 @@ def hierarchical_figures(
 def figures_table(result: dict[str, Any]) -> str:
     """Accuracy and retrieval figures as text."""
     accuracy = "   ".join(f"{name} {_figure(value)}" for name, value in result["accuracy"].items())
-    lines = [f"{result['rows']} rows of split {result['split']}", f"accuracy   {accuracy}", ""]
+    lines = [f"{result['rows']} rows of split {result['split']}", *_remarks(result), f"accuracy   {accuracy}", ""]
     heads, parts = ["R@1", "R@5", "R@10", "mAP"], [result["retrieval"]]
     if "hierarchical" in result:
         heads, parts = [*heads, *(f"HP@{k}" for k in HP_KS)], [*parts, result["hierarchical"]]
@@ -130,6 +147,15 @@ def figures_table(result: dict[str, Any]) -> str:
         cells = "".join(f"{_figure(value):>8}" for part in parts for value in part[direction].values())
         lines.append(f"{direction.replace('_', ' '):<16}{cells}")
     return "\n".join(lines)
+
+
+def _remarks(result: dict[str, Any]) -> list[str]:
+    """What makes the figures look worse or better than they are."""
+    lines = unknown_lines([UnknownClass(**entry) for entry in result.get("unknown_classes", ())])
+    if result.get("shared_with_training"):
+        shared = f"{result['shared_with_training']} of {result['rows']} rows"
+        lines.append(f"{shared} share their picture or text with a training row; huse store leaks lists them")
+    return lines
 
 
 def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
@@ -150,11 +176,15 @@ def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
 def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     """What early stopping maximizes.
 
-    Mean cross-modal mAP; or mean accuracy, when a modality is missing or the objective does not tie them.
+    Mean cross-modal mAP; or mean accuracy, when a modality is missing or the objective does not tie them; or mean mAP
+    within the modalities, when the objective trains no classifier either.
     """
-    cross = [metrics["retrieval"][direction]["map"] for direction in ("image_to_text", "text_to_image")]
+    cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
     if None not in cross and objective not in WITHOUT_SPACE:
         return float(np.mean(cross))
+    within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
+    if objective in WITHOUT_CLASSIFIER and any(value is not None for value in within):
+        return float(np.mean([value for value in within if value is not None]))
     return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
 
 

@@ -52,6 +52,7 @@ class FitSummary:
         refit: whether the towers were then trained on the held out rows too.
         seconds: wall time, reading the store included.
         metrics: validation figures of the best epoch.
+        semantic_graph: what the distances of classes come from.
     """
 
     classes: int
@@ -62,6 +63,7 @@ class FitSummary:
     refit: bool
     seconds: float
     metrics: dict[str, Any]
+    semantic_graph: str
 
 
 @dataclass
@@ -81,7 +83,7 @@ def fit_model(
     store: str | Path,
     model: str | Path,
     config: FitConfig = FitConfig(),
-    semantic_graph: str = "names",
+    semantic_graph: str = "auto",
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: Path | None = None,
@@ -92,7 +94,7 @@ def fit_model(
         store: features with labels.
         model: the model folder to write.
         config: hyperparameters.
-        semantic_graph: ``names``, ``taxonomy`` or a .npy file, see `load_graph`.
+        semantic_graph: ``auto``, ``names``, ``taxonomy`` or a .npy file, see `load_graph`.
         overwrite: replace a model that is there.
         resume: go on from the checkpoint that an interrupted fit of the same rows and options left beside `model`; it
             ends with the same weights as an uninterrupted one.
@@ -156,6 +158,7 @@ def _fit(
         refit=any(entry["phase"] == "refit" for entry in best.history),
         seconds=time.perf_counter() - start,
         metrics=best.metrics,
+        semantic_graph=task.graph_source,
     )
 
 

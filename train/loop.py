@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from huse.features.errors import FitError
 from huse.train.batches import TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.config import FitConfig
 from huse.train.devices import over_replicas, own_share
@@ -33,7 +34,7 @@ def steps_per_epoch(config: FitConfig, rows: int) -> int:
 
 def global_batch(config: FitConfig, rows: int) -> int:
     """Rows a step over all replicas: as configured, or all rows, and as many on each replica."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    replicas: int = tf.distribute.get_strategy().num_replicas_in_sync
     return max(min(config.batch_size, rows) // replicas, 1) * replicas
 
 
@@ -88,7 +89,13 @@ class Training:
             self.step(self.place(window), tf.constant(batch))
             for window, batch in islice(self._batches(rng, draws), self._steps_of(number))
         ]
-        return {"epoch": number, **{name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}}
+        means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
+        if not math.isfinite(means["loss"]):
+            raise FitError(
+                f"epoch {number}: the loss is {means['loss']}, no longer a finite number; "
+                "fit again with a lower --learning-rate"
+            )
+        return {"epoch": number, **means}
 
     def _batches(
         self, rng: np.random.Generator, draws: NDArray[np.float64] | None

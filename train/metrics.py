@@ -85,6 +85,8 @@ def hierarchical_precision(
 ) -> dict[str, float]:
     """HP@K after DeViSE (paper 4.4): the share of the K nearest whose class is near the query's.
 
+    Where the set of right classes has grown to all, nothing could be wrong: such queries are left out.
+
     Args:
         query: (q, D) unit vectors.
         gallery: (g, D) unit vectors.
@@ -95,16 +97,19 @@ def hierarchical_precision(
         gallery_keys: as in `retrieval_metrics`.
 
     Returns:
-        ``hp_at_K`` for each K; ties count as chance; nan when there is no query or nothing to find.
+        ``hp_at_K`` for each K; ties count as chance; nan when no query is left or there is nothing to find.
     """
     if not len(query) or not len(gallery):
         return {f"hp_at_{k}": float("nan") for k in near}
     shares: dict[int, list[NDArray[np.float64]]] = {k: [] for k in near}
     for rows, scores in _score_blocks(query, gallery):
         for k, mask in near.items():
+            telling = ~np.asarray(mask.all(axis=1))[query_labels[rows]]
+            if not telling.any():
+                continue
             relevant = mask[query_labels[rows][:, None], gallery_labels[None, :]]
             ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
-            shares[k].append(ranking.precision(k))
+            shares[k].append(ranking.precision(k)[telling])
     return {f"hp_at_{k}": _mean(parts) for k, parts in shares.items()}
 
 
@@ -206,5 +211,5 @@ def _score_blocks(
 
 
 def _mean(parts: list[NDArray[np.float64]]) -> float:
-    values = np.concatenate(parts)
+    values = np.concatenate(parts) if parts else np.zeros(0)
     return float(values.mean()) if len(values) else float("nan")

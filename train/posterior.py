@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from huse.features.rows import Rows
-from huse.train.batches import TrainingRows
+from huse.train.batches import Moments, TrainingRows
 from huse.train.forward import MODALITIES, Arrays
 
 
 def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows | TrainingRows], Arrays]:
-    """Trains the classifiers on standardized features, pictures after a signed square root.
+    """Trains the classifiers on features scaled as for the towers, pictures after a signed square root.
 
     Args:
         data: training rows.
@@ -37,7 +35,8 @@ def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows 
     for modality in MODALITIES:
         has = getattr(data, f"has_{modality}")
         if has.any():
-            models[modality] = _Classifier(_transformed(data, modality)[has], data.labels[has], classes, c)
+            moments = data.moments(modality, np.arange(len(data)), modality == "image")
+            models[modality] = _Classifier(_transformed(data, modality)[has], data.labels[has], classes, c, moments)
 
     def forward(rows: Rows | TrainingRows) -> Arrays:
         outputs: Arrays = {}
@@ -53,18 +52,26 @@ def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows 
 
 
 class _Classifier:
-    def __init__(self, features: NDArray[np.float32], labels: NDArray[np.int32], classes: int, c: float) -> None:
+    def __init__(
+        self, features: NDArray[np.float32], labels: NDArray[np.int32], classes: int, c: float, moments: Moments
+    ) -> None:
         self.classes = classes
-        self.model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=300))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a weak regularization may stop at max_iter
-            self.model.fit(features, labels)
+        self.moments = moments
+        self.known = np.unique(labels)
+        self.model = LogisticRegression(C=c, max_iter=300)
+        if len(self.known) > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a weak regularization may stop at max_iter
+                self.model.fit(self._scaled(features), labels)
         self.mean = self.posterior(features).mean(axis=0, keepdims=True)
 
     def posterior(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         result = np.zeros((len(features), self.classes))
-        result[:, self.model.classes_] = self.model.predict_proba(features)
+        result[:, self.known] = self.model.predict_proba(self._scaled(features)) if len(self.known) > 1 else 1.0
         return result
+
+    def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray((features - self.moments.mean) / self.moments.deviation(), np.float32)
 
 
 def _transformed(data: Rows | TrainingRows, modality: str) -> NDArray[np.float32]:

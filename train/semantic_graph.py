@@ -2,8 +2,88 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from huse.features.errors import FitError
+
+NAMES = "class names"
+TAXONOMY = "taxonomy of the label paths"
+EQUAL = "all classes equally far"
+
+Graph = NDArray[np.float32]
+
+
+def load_graph(
+    semantic_graph: str, where: str, classes: list[str], vectors: NDArray[np.float32] | None
+) -> tuple[Graph, str]:
+    """The semantic graph (K, K) of the classes, in their order, and what it comes from.
+
+    Args:
+        semantic_graph: ``names`` (class names through a text encoder), ``taxonomy`` (label paths), ``auto`` (names if
+            there are vectors of all, else the taxonomy if the label paths spell one, else all classes are equally
+            far), or a .npy file with a K x K matrix in the order of the sorted labels.
+        where: name of the source, for messages.
+        classes: sorted label paths.
+        vectors: (K, Dc) vectors of the class names, None when the source does not have them all.
+
+    Raises:
+        FitError: there are no vectors of the class names, or the file does not hold such a matrix.
+    """
+    if semantic_graph == "names":
+        if vectors is None:
+            raise FitError(
+                f"{where}: has no vectors of all its class names; give --semantic-graph auto, taxonomy or a .npy file, "
+                "or make the store with --class-encoder"
+            )
+        return graph_from_vectors(vectors), NAMES
+    if semantic_graph == "auto" and vectors is not None:
+        return graph_from_vectors(vectors), NAMES
+    if semantic_graph in ("auto", "taxonomy"):
+        graph = graph_from_taxonomy(classes)
+        return graph, TAXONOMY if (graph[~np.eye(len(classes), dtype=bool)] < 1).any() else EQUAL
+    return _read_graph(Path(semantic_graph), len(classes)), semantic_graph
+
+
+def _read_graph(path: Path, classes: int) -> Graph:
+    option = f"--semantic-graph {path}"
+    try:
+        graph = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FitError(f"{option}: not auto, names, taxonomy or a .npy file ({error})") from error
+    if not isinstance(graph, np.ndarray):
+        raise FitError(f"{option}: holds several arrays; save one K x K array of distances with numpy.save")
+    return require_distances(graph, classes, option)
+
+
+def require_distances(graph: NDArray[np.generic], classes: int, option: str) -> Graph:
+    """A semantic graph that somebody made, as float32, once it is known to be one.
+
+    Args:
+        graph: what was given.
+        classes: K.
+        option: its name, for messages.
+
+    Raises:
+        FitError: it is not K x K, not finite, negative, not symmetric, or its diagonal is not 0.
+    """
+    if graph.dtype.kind not in "fiub":
+        raise FitError(f"{option}: holds no numbers; give a K x K array of distances")
+    if graph.shape != (classes, classes):
+        raise FitError(
+            f"{option}: shape {graph.shape}; it must hold {classes} x {classes} finite distances, "
+            "in the order of the sorted labels"
+        )
+    distances = np.asarray(graph, np.float32)
+    if not np.isfinite(distances).all() or (distances < 0).any():
+        raise FitError(f"{option}: has values that are negative or not finite; give distances")
+    if np.diagonal(distances).any():
+        raise FitError(f"{option}: its diagonal is not 0; give distances, not similarities")
+    if not np.allclose(distances, distances.T, rtol=1e-3, atol=1e-5):
+        raise FitError(f"{option}: is not symmetric; A to B must be as far as B to A")
+    return distances
 
 
 def graph_from_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -80,7 +80,7 @@ class StreamedRows:
         return read.take(np.argsort(order))
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
-        """Mean and variance of each column; reads every shard whole, one at a time, and verifies it."""
+        """What each column is like; reads every shard whole, one at a time, and verifies it."""
         has = self.has_image if modality == "image" else self.has_text
         there = np.sort(rows[has[rows]])
         stored, extra = there[there < len(self.catalog)], there[there >= len(self.catalog)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from huse.train.catalog import Catalog
 from huse.train.config import FitConfig
 from huse.train.memory import streaming_window
 from huse.train.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES
-from huse.train.semantic_graph import graph_from_taxonomy, graph_from_vectors
+from huse.train.semantic_graph import load_graph
 from huse.train.stream import StreamedRows
 
 MOST_VALIDATION_ROWS = 20_000
@@ -39,6 +40,7 @@ class Task:
         val: rows that choose the epoch and the fusion weight; may be none.
         everything: numbers of all that can be trained on, the held out rows included; None when no rows are held out.
         digest: SHA-256 of all that was read.
+        graph_source: what the graph comes from, in words.
     """
 
     classes: list[str]
@@ -50,6 +52,7 @@ class Task:
     val: TrainingRows
     everything: Numbers | None
     digest: str
+    graph_source: str
 
     @property
     def val_labels(self) -> NDArray[np.object_]:
@@ -70,6 +73,8 @@ class LabeledData:
         given: numbers of the rows to train on, those that may be held out included.
         given_val: numbers of the rows of a validation split; when there are none, rows are held out.
         digest: SHA-256 of all that was read.
+        group: (n,) group of equal content of each row of the store, see `content_groups`; None where nothing is known.
+        graph_source: what the graph comes from, in words.
     """
 
     where: str
@@ -80,12 +85,15 @@ class LabeledData:
     given: Numbers
     given_val: Numbers
     digest: str = ""
+    group: NDArray[np.int32] | None = None
+    graph_source: str = ""
 
     def split(self, config: FitConfig) -> Task:
         """Parts the rows into those to train on and those to validate on.
 
         Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
-        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn.
+        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share a picture or a
+        text are held out together.
 
         Raises:
             FitError: fewer than two classes, or class-name vectors that do not fit the objective.
@@ -101,7 +109,8 @@ class LabeledData:
         texts = last if config.class_names else last[:0]
         train, val, everything = self.given, self.given_val, None
         if not len(val):
-            held = hold_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS)
+            groups = None if self.group is None else self.group[self.given]
+            held = hold_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS, groups)
             train, val = self.given[~held], self.given[held]
             everything = np.concatenate([train, val, texts]) if len(val) else None
         elif len(val) > MOST_VALIDATION_ROWS:
@@ -116,15 +125,16 @@ class LabeledData:
             val=self.data.take(val),
             everything=everything,
             digest=self.digest,
+            graph_source=self.graph_source,
         )
 
 
-def prepare(store: Store, config: FitConfig, semantic_graph: str = "names") -> Task:
+def prepare(store: Store, config: FitConfig, semantic_graph: str = "auto") -> Task:
     """Reads and splits the labeled rows of a store; see `read_labeled` and `LabeledData.split`."""
     return read_labeled(store, config, semantic_graph).split(config)
 
 
-def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "names") -> LabeledData:
+def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") -> LabeledData:
     """Reads the labeled rows of a store, or where they are when they are to be streamed.
 
     Rows of split ``train`` and rows without a split are trained on, rows of split ``val`` validate.
@@ -144,74 +154,41 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "names")
     store.require_whole()
     catalog = Catalog.of(store)
     catalog = catalog.take(~catalog.of_split("test"))
-    _require_classes(catalog.label[catalog.of_split("train", "")], str(store.path))
+    train, val = catalog.of_split("train", ""), catalog.of_split("val")
+    _require_classes(catalog.label[train], str(store.path))
+    _warn_of_leaks(catalog.group[val], catalog.group[train], str(store.path))
     classes = catalog.labels
-    vectors = _class_vectors(store, classes)
-    graph = load_graph(semantic_graph, store, classes, vectors)
+    vectors, texts = _in_order(store.read_classes(), classes), _in_order(store.read_class_texts(), classes)
+    graph, source = load_graph(semantic_graph, str(store.path), classes, vectors)
     return LabeledData(
         where=str(store.path),
         classes=classes,
         graph=graph,
         class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
-        data=_open(store, catalog, _class_texts(store, classes), config),
-        given=np.flatnonzero(catalog.of_split("train", "")),
-        given_val=np.flatnonzero(catalog.of_split("val")),
-        digest=_digest(store, graph, vectors),
+        data=_open(store, catalog, texts, config),
+        given=np.flatnonzero(train),
+        given_val=np.flatnonzero(val),
+        digest=_digest(store, graph, vectors, texts),
+        group=catalog.group,
+        graph_source=source,
     )
-
-
-def load_graph(
-    semantic_graph: str, store: Store, classes: list[str], vectors: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    """The semantic graph (K, K) of the classes, in their order.
-
-    Args:
-        semantic_graph: ``names`` (class names through the text encoder, made by stage 1), ``taxonomy`` (label paths),
-            or a .npy file with a K x K matrix in the order of the sorted labels.
-        store: named in messages.
-        classes: sorted label paths.
-        vectors: (K, Dc) vectors of the class names, None when the store does not have them all.
-
-    Raises:
-        FitError: the store has no vector for a class name, or the file does not hold such a matrix.
-    """
-    if semantic_graph == "taxonomy":
-        return graph_from_taxonomy(classes)
-    if semantic_graph == "names":
-        if vectors is None:
-            raise FitError(
-                f"{store.path}: no vector for the class names; run huse extract again, or use --semantic-graph taxonomy"
-            )
-        return graph_from_vectors(vectors)
-    try:
-        graph = np.load(semantic_graph, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FitError(f"--semantic-graph {semantic_graph}: not names, taxonomy or a .npy file ({error})") from error
-    if graph.shape != (len(classes), len(classes)) or not np.isfinite(graph).all():
-        raise FitError(
-            f"--semantic-graph {semantic_graph}: shape {graph.shape}; "
-            f"it must hold {len(classes)} x {len(classes)} finite distances, in the order of the sorted labels"
-        )
-    return np.asarray(graph, dtype=np.float32)
 
 
 def _require_classes(labels: Numbers, where: str) -> None:
     classes = len(np.unique(labels))
     if classes < 2:
-        raise FitError(f"{where}: {len(labels)} labeled training rows of {classes} classes; 2 are needed")
+        hint = "" if len(labels) else "; rows to train on have a label, and split train or none"
+        raise FitError(f"{where}: {len(labels)} labeled training rows of {classes} classes; 2 are needed{hint}")
 
 
-def _class_vectors(store: Store, classes: list[str]) -> NDArray[np.float32] | None:
-    """Vectors of the class names in the order of the classes; None when the store does not have them all."""
-    return _in_order(store.read_classes(), classes)
-
-
-def _class_texts(store: Store, classes: list[str]) -> NDArray[np.float32]:
-    """The class names as texts to train on; none where they are not of the text encoder."""
-    vectors = _in_order(store.read_class_texts(), classes)
-    return (
-        np.zeros((0, store.info.text.dimension if store.info.text else 0), np.float32) if vectors is None else vectors
-    )
+def _warn_of_leaks(val: Numbers, train: Numbers, where: str) -> None:
+    shared = int(np.isin(val, train).sum())
+    if shared:
+        warnings.warn(
+            f"{where}: {shared} of {len(val)} rows of split val share their picture or text with training rows, "
+            "so validation flatters; huse store leaks lists them",
+            stacklevel=4,
+        )
 
 
 def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.float32] | None:
@@ -221,13 +198,16 @@ def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.flo
     return stored.vectors[[number[label] for label in classes]]
 
 
-def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32], config: FitConfig) -> TrainingData:
-    """The rows of a catalog and, after them, one text a class: in memory, or where to read them."""
+def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, config: FitConfig) -> TrainingData:
+    """The rows of a catalog and, after them, a text for each class whose name says anything: in memory, or where."""
     image_dim, text_dim = (spec.dimension if spec else 0 for spec in (store.info.image, store.info.text))
     dtype = np.dtype(store.info.dtype)
     window = streaming_window(config, len(catalog), (image_dim + text_dim) * dtype.itemsize)
     n = 0 if window else len(catalog)
-    here, numbers = TrainingRows.empty(n, image_dim, text_dim, dtype), np.arange(len(texts), dtype=np.int32)
+    here = TrainingRows.empty(n, image_dim, text_dim, dtype)
+    texts = np.zeros((0, text_dim), np.float32) if texts is None else texts
+    numbers = np.flatnonzero(texts.any(axis=1)).astype(np.int32)
+    texts = texts[numbers]
     if window:
         extra = with_texts(here, texts, numbers)
         masks = {
@@ -241,12 +221,12 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32], config: Fi
     return with_texts(here, texts, numbers)
 
 
-def _digest(store: Store, graph: NDArray[np.float32], vectors: NDArray[np.float32] | None) -> str:
+def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float32] | None) -> str:
     digest = hashlib.sha256(graph.tobytes())
     for index in store.shard_indices():
         digest.update(str(read_attributes(store.shard_path(index))["content_digest"]).encode())
-    if vectors is not None:
-        digest.update(vectors.tobytes())
+    for array in vectors:
+        digest.update(b"" if array is None else array.tobytes())
     return digest.hexdigest()
 
 

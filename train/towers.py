@@ -132,12 +132,9 @@ def _tower(
     if root:
         x = SignedSquareRoot()(x)
     if moments is not None:
-        mean, variance = moments
-        overall = float(variance.mean() + mean.var())
-        variance = np.maximum(variance, 1e-6 * max(overall, 1e-12))
         standardize = Standardize()
         x = standardize(x)
-        standardize.set_weights([mean.astype(np.float32), np.sqrt(variance).astype(np.float32)])
+        standardize.set_weights([moments.mean.astype(np.float32), moments.deviation().astype(np.float32)])
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
     features = x

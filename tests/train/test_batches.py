@@ -29,6 +29,24 @@ def test_no_class_is_held_out_whole(labels: list[int], fraction: float) -> None:
         assert held[names == name].sum() == min(round(size * fraction), size - 1)
 
 
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    groups=st.lists(st.integers(0, 25), min_size=60, max_size=60),
+    fraction=st.floats(0, 0.9),
+    seed=st.integers(0, 3),
+)
+def test_groups_are_held_out_whole(labels: list[int], groups: list[int], fraction: float, seed: int) -> None:
+    names, group = np.array(labels), np.array(groups[: len(labels)])
+    held = hold_out(names, fraction, seed, groups=group)
+    assert not set(group[held]) & set(group[~held])
+    assert set(names[~held]) == set(labels), "no class is held out whole"
+
+
+def test_groups_of_equal_size_give_the_share_that_was_asked_for() -> None:
+    held = hold_out(np.repeat([0, 1], 200), 0.2, 0, groups=np.arange(400) // 4)
+    assert 76 <= held.sum() <= 84
+
+
 def test_labels_become_numbers() -> None:
     rows = random_rows(4)
     data = TrainingRows.of(rows, ["things/class 0", "things/class 2"])
@@ -56,15 +74,30 @@ def test_balanced_batches_draw_every_class_equally() -> None:
 @given(sizes=st.lists(st.integers(0, 6), min_size=1, max_size=5))
 def test_moments_of_parts_are_those_of_the_whole(square_root: bool, sizes: list[int]) -> None:
     whole = np.random.default_rng(0).normal(3.0, size=(sum(sizes), 4)).astype(np.float16)
-    mean, variance = feature_moments(np.split(whole, np.cumsum(sizes)[:-1]), square_root)
+    whole[::3, 1] = 0
+    moments = feature_moments(np.split(whole, np.cumsum(sizes)[:-1]), square_root)
     values = whole.astype(np.float64)
     if square_root:
         values = np.sign(values) * np.sqrt(np.abs(values))
     if len(values):
-        np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-5)
-        np.testing.assert_allclose(variance, values.var(axis=0), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(moments.mean, values.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(moments.variance, values.var(axis=0), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(moments.filled, (values != 0).mean(axis=0))
     else:
-        assert (mean.tolist(), variance.tolist()) == ([0] * 4, [1] * 4)
+        assert [moments.mean.tolist(), moments.variance.tolist()] == [[0] * 4, [1] * 4]
+
+
+def test_sparse_columns_are_scaled_by_the_values_that_are_there() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.normal(5.0, 3.0, size=(4000, 1))
+    rare = np.where(rng.random((4000, 1)) < 0.01, rng.normal(0.0, 0.3, size=(4000, 1)), 0.0)
+    values = np.concatenate([dense, rare, np.full((4000, 1), 7.0), np.zeros((4000, 1))], axis=1)
+    moments = feature_moments([values], False)
+    scaled = (values - moments.mean) / moments.deviation()
+    assert scaled[:, 0].std() == pytest.approx(1)
+    assert scaled[rare[:, 0] != 0, 1].std() == pytest.approx(1, rel=0.02)
+    other = (np.array([[5.0, 0.0, 9.0, 0.5]]) - moments.mean) / moments.deviation()
+    assert np.abs(other[0, 2:]).max() < 1e-5, "columns that never changed stay silent"
 
 
 def test_held_out_rows_have_a_limit() -> None:

@@ -118,11 +118,12 @@ def test_semantic_graphs(tmp_path: Path, small_store: Store) -> None:
     np.save(tmp_path / "g.npy", np.eye(4))
     with pytest.raises(FitError, match=r"shape \(4, 4\); it must hold 3 x 3"):
         fit_model(small_store.path, tmp_path / "x", fast, semantic_graph=str(tmp_path / "g.npy"))
-    with pytest.raises(FitError, match=r"absent\.npy: not names, taxonomy or a \.npy file"):
+    with pytest.raises(FitError, match=r"absent\.npy: not auto, names, taxonomy or a \.npy file"):
         fit_model(small_store.path, tmp_path / "x", fast, semantic_graph="absent.npy")
     (small_store.path / "classes.h5").unlink()
-    with pytest.raises(FitError, match="--semantic-graph taxonomy"):
-        fit_model(small_store.path, tmp_path / "x", fast)
+    with pytest.raises(FitError, match="--semantic-graph auto"):
+        fit_model(small_store.path, tmp_path / "x", fast, semantic_graph="names")
+    assert fit_model(small_store.path, tmp_path / "x", fast).semantic_graph == "taxonomy of the label paths"
 
 
 def test_a_model_is_not_lost_by_accident(tmp_path: Path, small_store: Store) -> None:
@@ -150,6 +151,12 @@ def test_stores_without_classes_or_rows_are_refused(tmp_path: Path, small_store:
     small_store.shard_path(0).unlink()
     with pytest.raises(StoreError, match="shards are missing"):
         fit_model(small_store.path, tmp_path / "m", FAST)
+
+
+def test_a_loss_that_is_not_finite_ends_the_fit(tmp_path: Path, small_store: Store) -> None:
+    with pytest.raises(FitError, match=r"not finite|no longer a finite number"):
+        fit_model(small_store.path, tmp_path / "m", replace(FAST, learning_rate=1e38))
+    assert not (tmp_path / "m").exists()
 
 
 def test_unknown_splits_and_labels_when_evaluating(tmp_path: Path, small_store: Store) -> None:

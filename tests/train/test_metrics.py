@@ -127,8 +127,19 @@ def test_hierarchical_precision_equals_the_plain_loop(own: bool) -> None:
             for depth in range(len(path) - 1, -1, -1):
                 if len(right) < k:
                     right = {c for c, label in enumerate(labels) if label.split("/")[:depth] == path[:depth]}
-            shares.append(sum(classes[j] in right for j in order[:k]) / k)
-        assert ours[f"hp_at_{k}"] == pytest.approx(np.mean(shares), abs=1e-6)
+            if len(right) < len(labels):
+                shares.append(sum(classes[j] in right for j in order[:k]) / k)
+        if shares:
+            assert ours[f"hp_at_{k}"] == pytest.approx(np.mean(shares), abs=1e-6)
+        else:
+            assert np.isnan(ours[f"hp_at_{k}"])
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["x/a", "x/b", "x/c"], ["x/a", "x/b", "y/c"]])
+def test_hierarchical_precision_says_nothing_where_all_classes_are_right(labels: list[str]) -> None:
+    near = near_classes(ancestors_of_labels(labels), (5,))
+    vectors, classes = unit(np.random.default_rng(0).normal(size=(12, 4))), np.arange(12) % 3
+    assert np.isnan(hierarchical_precision(vectors, vectors, classes, classes, near)["hp_at_5"])
 
 
 def test_hierarchical_precision_of_ties_is_chance() -> None:
