@@ -18,7 +18,7 @@ OTHERS = (",", ";", "\t", "|")
 LONGEST = 1 << 26
 """Most characters of one value; more is a quote that is not closed."""
 
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE | re.DOTALL)
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\1*[\r\n]*', re.IGNORECASE | re.DOTALL)
 """The line by which a spreadsheet is told the delimiter."""
 
 

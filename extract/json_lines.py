@@ -34,7 +34,7 @@ def _records(
     path: Path, file: IO[str], columns: dict[str, None], wanted: Collection[str], image: str
 ) -> Iterator[Record]:
     for number, line in enumerate(file, start=1):
-        if not line.strip():
+        if not line.strip("\ufeff \t\r\n"):
             continue
         values = _object(f"{path}:{number}", line)
         columns.update(dict.fromkeys(values))
@@ -49,7 +49,7 @@ def _records(
 
 def _object(where: str, line: str) -> dict[str, Any]:
     try:
-        values = json.loads(line)
+        values = json.loads(line.lstrip("\ufeff"))  # the mark of a file that was joined to another
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{where}: not JSON ({error}); each line must be one whole object") from error
     if not isinstance(values, dict):

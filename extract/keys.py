@@ -13,8 +13,8 @@ from huse.extract.spool import Spool
 KEY_DIGEST_BYTES = 16
 CONTENT_BYTES = 8
 
-GIVEN, PATH, CONTENT = range(3)
-"""Where a key is from: the manifest, the name of a picture that lies in it, or the row's content."""
+GIVEN, PATH, NUMBERED = range(3)
+"""Keys that must be unique, names of pictures in a table, which give way to content, and keys that may be numbered."""
 
 
 def key_digest(key: str) -> bytes:
@@ -47,12 +47,12 @@ def make_unique(spool: Spool, digests: NDArray[np.bytes_], origins: NDArray[np.u
         for group in equal_groups(digests):
             for position in group[origins[group] == PATH]:
                 rename(position, content_key(spool.picture(spool.take([position])[0])))
-                origins[position] = CONTENT
-    if (origins == CONTENT).any():
+                origins[position] = NUMBERED
+    if (origins == NUMBERED).any():
         for group in equal_groups(digests):
             first_given = group[np.argsort(origins[group] != GIVEN, kind="stable")]
             for number, position in enumerate(first_given[1:], start=2):
-                if origins[position] == CONTENT:
+                if origins[position] == NUMBERED:
                     rename(position, f"{spool.take([position])[0].key}#{number}")
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
+FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?|(?=/))", re.IGNORECASE)
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
-DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
+"""How paths of Windows begin."""
 
 MOST_NAMES = 100_000
 """Folders of more entries are not looked through for a name that is nearly right."""

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from huse.extract.cells import MISSING, Cell, Picture, escaped, plain
 from huse.extract.images import PictureError, read_picture
 from huse.extract.keys import (
-    CONTENT,
     GIVEN,
     KEY_DIGEST_BYTES,
+    NUMBERED,
     PATH,
     content_key,
     equal_groups,
@@ -253,11 +253,13 @@ class _Reading:
 
     def _key(self, given: str, image: str, text: str, data: bytes) -> tuple[str, int]:
         """The key of a row, and where it is from."""
+        if self.folder:
+            return clean_text(image), NUMBERED  # names that differ in spaces only are numbered
         if key := clean_text(escaped(given)) or ("" if data else clean_text(escaped(image))):
             return key, GIVEN
         if data and (key := clean_text(escaped(image))):
             return key, PATH
-        return content_key(data or text), CONTENT
+        return content_key(data or text), NUMBERED
 
 
 def _problem(cells: Mapping[str, str]) -> str:

@@ -140,6 +140,16 @@ def test_names_that_are_not_utf_8_and_names_with_spaces(tmp_path: Path) -> None:
     assert {row.label for row in rows} == {r"caf\xe9"}
 
 
+def test_names_that_differ_in_spaces_or_form_only_are_numbered(tmp_path: Path) -> None:
+    for name in ("a b.png", "a  b.png", "caf\u00e9/1.png", "cafe\u0301/1.png"):
+        fill(tmp_path, name)
+    manifest = read_manifest(tmp_path)
+    rows = manifest.rows()
+    assert sorted(row.key for row in rows) == ["a b.png", "a b.png#2", "caf\u00e9/1.png", "caf\u00e9/1.png#2"]
+    assert manifest.labels == ["caf\u00e9"]
+    assert len({manifest.location(row) for row in rows}) == 4
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -30,6 +30,9 @@ from huse.extract.manifest import read_manifest
         ("a.png", "/a.png", r"leave out the / at its start"),
         ("a.png", "images/a.png", r"a\.png is there; leave out the folders"),
         ("a.png", "C:\\pictures\\b.png", r"a path of another machine"),
+        ("a.png", "\\\\server\\pictures\\b.png", r"a path of another machine"),
+        ("a.png", "file:///C:/pictures/b.png", r"a path of another machine"),
+        ("a b.png", "file:a%20c.png", r""),
         ("a.png", "b.png", r""),
         ("a.png", "b/c/d.png", r""),
         ("a.png", 400 * "x", r""),
@@ -67,10 +70,10 @@ def test_locations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a b.png").write_bytes(b"x")
     (tmp_path / "100%25.png").write_bytes(b"x")
     assert [picture_location(written, tmp_path) for written in (
-        f"file://{tmp_path}/a%20b.png", f"file://localhost{tmp_path}/a b.png", f"FILE://{tmp_path}/100%25.png",
+        f"file:{tmp_path}/a%20b.png", f"file://{tmp_path}/a%20b.png", f"file://localhost{tmp_path}/a b.png", f"FILE://{tmp_path}/100%25.png",
         "~/a.png", "a/../b.png", "https://example.com/a%20b.png", "s3://bucket/a.png", "a.png",
     )] == [
-        f"{tmp_path}/a b.png", f"{tmp_path}/a b.png", f"{tmp_path}/100%25.png",
+        f"{tmp_path}/a b.png", f"{tmp_path}/a b.png", f"{tmp_path}/a b.png", f"{tmp_path}/100%25.png",
         f"{tmp_path}/home/a.png", f"{tmp_path}/a/../b.png", "https://example.com/a%20b.png", "s3://bucket/a.png",
         f"{tmp_path}/a.png",
     ]  # fmt: skip

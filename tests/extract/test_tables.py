@@ -231,6 +231,7 @@ SPREADSHEETS = {
     "tabs": b"key\ttext\tlabel\n1\ta, b\tx\n2\tc\t\n",
     "bars": b"key|text|label\n1|a, b|x\n2|c|\n",
     "sep": b'sep=;\r\nkey;text;label\r\n1;"a, b";x\r\n2;c;\r\n',
+    "sep of a spreadsheet": b'sep=;;;\r\nkey;text;label\r\n1;"a, b";x\r\n2;c;\r\n',
     "odd sep": b'"sep=^"\nkey^text^label\n1^a, b^x\n2^c^\n',
     "mark": '\ufeffkey,text,label\n1,"a, b",x\n2,c,\n'.encode(),
     "UTF-16": 'key,text,label\n1,"a, b",x\n2,c,\n'.encode("utf-16"),
@@ -293,6 +294,11 @@ def test_what_is_refused_says_where_and_why(name: str, content: bytes, message: 
     with pytest.raises(ManifestError, match=message) as raised:
         read_manifest(written(tmp_path, name, content))
     assert "\n" not in str(raised.value)
+
+
+def test_json_lines_joined_with_their_marks(tmp_path: Path) -> None:
+    lines = '\ufeff{"text": "a"}\n\ufeff{"text": "b"}\n\ufeff\n'
+    assert [row.text for row in read_manifest(written(tmp_path, "m.jsonl", lines)).rows()] == ["a", "b"]
 
 
 def test_standard_input_and_odd_paths(tmp_path: Path) -> None:
