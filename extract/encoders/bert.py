@@ -74,6 +74,8 @@ class BertEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, 4 x hidden size) vectors."""
+        if not texts:
+            return np.zeros((0, self.spec.dimension), np.float32)
         return np.concatenate(
             [self._batch(texts[start : start + TEXTS_A_BATCH]) for start in range(0, len(texts), TEXTS_A_BATCH)]
         )

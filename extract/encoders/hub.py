@@ -142,6 +142,8 @@ class HubTextEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, dimension) vectors."""
+        if not texts:
+            return np.zeros((0, self.spec.dimension), np.float32)
         import tensorflow as tf
 
         call = saved_model.caller(self._model, self.folder)

@@ -121,7 +121,9 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
     if len(names) > 1:
         states = state or [None] * len(names)
         if not isinstance(states, list) or len(states) != len(names):
-            raise EncoderError(f"{name}: what was learned is not of these {len(names)} encoders; extract again")
+            raise EncoderError(
+                f"{name}: what was learned is not of these {len(names)} encoders; extract again with --overwrite"
+            )
         return TextConcatenation([text_encoder(*pair) for pair in zip(names, states, strict=True)])
     family, _, argument = name.partition(":")
     if name == "use":

@@ -126,5 +126,8 @@ class TfidfEncoder:
             and all(isinstance(weight, int | float) and math.isfinite(weight) for weight in weights)
         )
         if not good:
-            raise EncoderError(f"{self.name}: what was learned is not of this encoder, or damaged; extract again")
+            raise EncoderError(
+                f"{self.name}: what was learned is not of this encoder, or damaged; name the encoder that learned it, "
+                "or extract again with --overwrite"
+            )
         return state
