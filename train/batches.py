@@ -35,9 +35,9 @@ class Moments:
         make the rarest words the loudest. A column that never changes says nothing, and what it has in other rows
         would meet weights that were never trained: it is divided by so much that nothing is left of it.
         """
-        overall = float(self.variance.mean() + self.mean.var()) or 1.0
+        overall = float(np.mean(self.variance + self.mean**2)) or 1.0
         spread = np.sqrt(self.variance / np.maximum(self.filled, 1e-12))
-        return np.where(self.variance > 1e-10 * overall, spread, SILENT * np.sqrt(overall))
+        return np.where(self.variance > 1e-12 * self.mean**2, spread, SILENT * np.sqrt(overall))
 
 
 SILENT = 1e6
@@ -227,12 +227,13 @@ def hold_out(
             if size[mine] - left[mine] >= wanted:
                 break
             group = together.of(row)
-            classes, counts = np.unique(number[group], return_counts=True)
-            ours = counts[classes == mine][0]
-            if held[row] or size[mine] - left[mine] + ours / 2 > wanted or (left[classes] <= counts).any():
+            ours = np.count_nonzero(number[group] == mine)
+            if held[row] or size[mine] - left[mine] + ours / 2 > wanted:
                 continue
-            held[group] = True
-            left[classes] -= counts
+            classes, counts = (mine, 1) if len(group) == 1 else np.unique(number[group], return_counts=True)
+            if (left[classes] > counts).all():
+                held[group] = True
+                left[classes] -= counts
     return held
 
 

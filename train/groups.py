@@ -54,5 +54,6 @@ def rows_shared_with_training(store: Store, split: str) -> int | None:
     return int((shared & asked).sum()) if known else None
 
 
-def _names(digests: Digests) -> NDArray[np.void]:
-    return np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
+def _names(digests: Digests) -> NDArray[np.uint64]:
+    """(n,) the first 64 bits of each digest: sorted far faster, and hardly ever equal by chance."""
+    return np.ascontiguousarray(digests[:, :8]).view(np.uint64).ravel()

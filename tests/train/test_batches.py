@@ -91,13 +91,14 @@ def test_sparse_columns_are_scaled_by_the_values_that_are_there() -> None:
     rng = np.random.default_rng(0)
     dense = rng.normal(5.0, 3.0, size=(4000, 1))
     rare = np.where(rng.random((4000, 1)) < 0.01, rng.normal(0.0, 0.3, size=(4000, 1)), 0.0)
-    values = np.concatenate([dense, rare, np.full((4000, 1), 7.0), np.zeros((4000, 1))], axis=1)
+    values = np.concatenate([dense, rare, np.full((4000, 1), 7.3), np.zeros((4000, 1)), dense / 1e9], axis=1)
     moments = feature_moments([values], False)
     scaled = (values - moments.mean) / moments.deviation()
     assert scaled[:, 0].std() == pytest.approx(1)
     assert scaled[rare[:, 0] != 0, 1].std() == pytest.approx(1, rel=0.02)
-    other = (np.array([[5.0, 0.0, 9.0, 0.5]]) - moments.mean) / moments.deviation()
-    assert np.abs(other[0, 2:]).max() < 1e-5, "columns that never changed stay silent"
+    other = (np.array([[5.0, 0.0, 9.0, 0.5, 0.0]]) - moments.mean) / moments.deviation()
+    assert scaled[:, 4].std() == pytest.approx(1), "whatever its unit"
+    assert np.abs(other[0, 2:4]).max() < 1e-5, "columns that never changed stay silent"
 
 
 def test_held_out_rows_have_a_limit() -> None:
