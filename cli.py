@@ -656,9 +656,17 @@ def card(model: Path, out: Path, name: str | None, license_: str | None) -> None
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of a picture.")
+@click.option(
+    "--max-upload-pixels",
+    type=click.IntRange(1),
+    default=40_000_000,
+    show_default=True,
+    help="Pixels of a picture that is sent; larger ones are refused undecoded.",
+)
 @index_option
 @images_option
 @model_encoder_options
+@max_pixels_option
 @uses_tensorflow
 def serve(
     model: Path,
@@ -666,14 +674,15 @@ def serve(
     host: str,
     port: int,
     max_upload: float,
+    max_upload_pixels: int,
     index: str,
     images_folder: Path | None,
     **encoders: Any,
 ) -> None:
     """Serve a page that searches EMBEDDINGS by words and pictures, and a JSON API, described under /docs.
 
-    Only pictures that EMBEDDINGS names are served. There is no login: beyond this machine, put a server with one before
-    it.
+    Only pictures that EMBEDDINGS names are served, and nothing but pictures. There is no login: beyond this machine,
+    put a server with one before it.
     """
     from huse.embed.model import load
     from huse.features.extras import require
@@ -684,7 +693,8 @@ def serve(
     from huse.serve.run import run_server
 
     loaded = load(model, **encoders)
-    run_server(Searcher(loaded, embeddings, images_folder, index), host, port, int(max_upload * 2**20), click.echo)
+    searcher = Searcher(loaded, embeddings, images_folder, index)
+    run_server(searcher, host, port, int(max_upload * 2**20), click.echo, max_upload_pixels)
 
 
 @main.group()

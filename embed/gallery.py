@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,19 @@ class Gallery:
     @classmethod
     def of(cls, rows: Rows, gallery: str) -> Gallery:
         """The rows with their vectors of a gallery, of `GALLERIES`."""
-        if gallery == "fused":
-            return cls(rows, fused_vectors(rows), rows.has_image | rows.has_text)
-        return cls(rows, getattr(rows, gallery), getattr(rows, f"has_{gallery}"))
+        vectors = fused_vectors(rows) if gallery == "fused" else getattr(rows, gallery)
+        return cls(rows, vectors, those_with(vars(rows), gallery))
 
     def in_float32(self) -> Gallery:
         """The same, ready to be compared many times: the queries' own type, in twice the memory of float16."""
         return replace(self, vectors=self.vectors.astype(np.float32, copy=False))
+
+
+def those_with(columns: Mapping[str, Any], gallery: str) -> NDArray[np.bool_]:
+    """(n,) which of some rows have a vector of a gallery, by their columns ``has_image`` and ``has_text``."""
+    if gallery == "fused":
+        return np.asarray(columns["has_image"] | columns["has_text"], bool)
+    return np.asarray(columns[f"has_{gallery}"], bool)
 
 
 def require_gallery(gallery: str) -> None:
@@ -75,6 +82,16 @@ def require_gallery(gallery: str) -> None:
     """
     if gallery not in GALLERIES:
         raise QueryError(f"no gallery {gallery!r}; use {', '.join(GALLERIES[:-1])} or {GALLERIES[-1]}")
+
+
+def require_count(k: int) -> None:
+    """Refuses to look for no row at all.
+
+    Raises:
+        QueryError: k below 1.
+    """
+    if k < 1:
+        raise QueryError(f"k is {k}; it must be at least 1")
 
 
 def shown_label(rows: Rows, i: int) -> str:
@@ -119,8 +136,7 @@ def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Seq
     Raises:
         QueryError: k below 1.
     """
-    if k < 1:
-        raise QueryError(f"k is {k}; it must be at least 1")
+    require_count(k)
     wanted = np.asarray(queries, np.float32)
     best: list[list[Hit]] = [[] for _ in wanted]
     for gallery in galleries:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huse.embed.gallery import Hit
-from huse.embed.thumbnails import data_uri
+from huse.embed.thumbnails import Thumbnails
 from huse.features.atomic import replacing
 
 SIDE = 160
@@ -34,16 +34,18 @@ def write_hits_page(path: Path, queries: Sequence[str], results: Sequence[Sequen
         results: the hits of each query.
         folder: where relative pictures start from.
     """
+    thumbnails = Thumbnails(folder)
     parts = [
-        f"<h2>{html.escape(query)}</h2>\n<ol>{''.join(_item(hit, folder) for hit in hits)}</ol>"
+        f"<h2>{html.escape(query)}</h2>\n<ol>{''.join(_item(hit, thumbnails) for hit in hits)}</ol>"
         for query, hits in zip(queries, results, strict=True)
     ]
     with replacing(path) as temporary:
-        temporary.write_text(_PAGE.format(side=SIDE, results="\n".join(parts)), encoding="utf-8")
+        temporary.write_text(_PAGE.format(side=SIDE, results="\n".join(parts)), encoding="utf-8", errors="replace")
+    thumbnails.warn_of_none()
 
 
-def _item(hit: Hit, folder: Path) -> str:
-    source = data_uri(hit.uri, folder, SIDE)
+def _item(hit: Hit, thumbnails: Thumbnails) -> str:
+    source = thumbnails.data_uri(hit.uri, SIDE)
     picture = f'<img alt="{html.escape(hit.key)}" src="{source}">' if source else ""
     return (
         f"<li>{picture}<b>{hit.score:.3f}</b> {html.escape(hit.caption)}"

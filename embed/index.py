@@ -1,6 +1,7 @@
 """Approximate nearest neighbors by FAISS, for more vectors than can be compared one by one.
 
-An index lies beside the embeddings, in `index/`, and names the shards it was made of: when they change it is made anew.
+An index lies beside the embeddings, in `index/`. Its description names the shards it was made of and has the digest of
+its file: when either differs it is made anew.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.embed.gallery import Gallery, Hit, hit_of, nearest
+from huse.embed.gallery import Hit
+from huse.embed.index_build import HNSW, IVFPQ, SAMPLE_K, build_index, recall_of
+from huse.embed.places import Places, places_in_memory, places_on_disk
 from huse.features.atomic import replacing
 from huse.features.errors import QueryError
 from huse.features.extras import require
+from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.shard import read_attributes, read_columns, read_slice
+from huse.features.shard import read_attributes
 from huse.features.store import Store
 
-AUTO, EXACT, HNSW, IVFPQ = "auto", "exact", "hnsw", "ivfpq"
+AUTO, EXACT = "auto", "exact"
 KINDS = (AUTO, EXACT, HNSW, IVFPQ)
 EXACT_ROWS, HNSW_ROWS = 1_000_000, 10_000_000
 """Rows up to which `auto` compares with all, and up to which it keeps whole vectors in memory."""
 
-NEIGHBORS, BUILD_EFFORT, SEARCH_EFFORT = 32, 100, 256
-"""HNSW: links a vector, and candidates looked at while building and while searching."""
-
-BYTES_A_VECTOR, PROBES = 64, 64
-"""IVF-PQ: length of a code, and lists looked into."""
-
 FOLDER = "index"
-SAMPLE, SAMPLE_K = 100, 10
-"""Queries and neighbors by which the recall of a new index is measured."""
-
-SHOWN = ("key", "label", "caption", "uri", "prediction")
 
 
 @dataclass(frozen=True)
@@ -49,30 +42,43 @@ class Index:
     """An index over the rows of a store that have a vector of a gallery.
 
     Attributes:
-        store: the rows.
-        gallery: ``image``, ``text`` or ``fused``.
-        kind: ``hnsw`` or ``ivfpq``.
         recall: share of the true 10 nearest among the 10 found, over a sample of stored vectors; 1 is exact.
         faiss: the index itself; its numbers count the rows that are there, in the order of the shards.
+        places: the rows of these numbers.
     """
 
-    store: Store
-    gallery: str
-    kind: str
     recall: float
     faiss: Any
+    places: Places
 
     def nearest(self, queries: NDArray[np.floating], k: int) -> list[list[Hit]]:
         """For each of (q, D) unit vectors about the k nearest rows, nearest first."""
-        scores, numbers = self.faiss.search(np.ascontiguousarray(queries, np.float32), k)
+        scores, numbers = self.faiss.search(np.ascontiguousarray(queries, np.float32), min(k, len(self.places)))
         return [
-            [self._places.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
+            [self.places.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
             for pair in zip(scores, numbers, strict=True)
         ]
 
-    @cached_property
-    def _places(self) -> _Places:
-        return _Places(self.store, self.gallery)
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of an index on disk.
+
+    Attributes:
+        digest: of the shards it was made of, see `content_digest`.
+        recall: as of `Index`.
+        vectors: how many it has.
+        file: SHA-256 of the file that FAISS wrote.
+    """
+
+    digest: str
+    recall: float
+    vectors: int
+    file: str
+
+
+class _DamageError(Exception):
+    """An index or its description is not what was written."""
 
 
 def choose_kind(store: Store, index: str) -> str:
@@ -93,14 +99,17 @@ def _tell(line: str) -> None:
     tqdm.write(line, file=sys.stderr)  # standard output is for results, which may be JSON
 
 
-def open_index(store: Store, gallery: str, kind: str, say: Callable[[str], None] = _tell) -> Index:
-    """The index of a store as it is now; made, and its recall told, when there is none.
+def open_index(
+    store: Store, gallery: str, kind: str, say: Callable[[str], None] = _tell, shards: Sequence[Rows] | None = None
+) -> Index:
+    """The index of a store as it is now; made, and its recall told, when there is none or a damaged one.
 
     Args:
         store: embeddings.
         gallery: which vectors.
         kind: ``hnsw`` or ``ivfpq``.
-        say: receives a line when an index was made.
+        say: receives a line when an index was made, and one when one was damaged.
+        shards: the rows of all shards, when they are in memory.
 
     Raises:
         ExtraError: FAISS is not installed.
@@ -108,22 +117,44 @@ def open_index(store: Store, gallery: str, kind: str, say: Callable[[str], None]
     """
     faiss = require("faiss", "search", f"an index of kind {kind}")
     digest = content_digest(store)
-    name = store.path / FOLDER / f"{gallery}-{kind}"
-    described = _read_description(name.with_suffix(".json"))
-    if described.get("digest") == digest:
-        return Index(store, gallery, kind, described["recall"], faiss.read_index(str(name.with_suffix(".faiss"))))
-    built = _build(faiss, store, gallery, kind)
-    recall = _recall(built, store, gallery)
-    name.parent.mkdir(exist_ok=True)
-    name.with_suffix(".json").unlink(missing_ok=True)  # an index without its description is no index
-    with replacing(name.with_suffix(".faiss")) as temporary:
-        faiss.write_index(built, str(temporary))
-    with replacing(name.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps({"digest": digest, "recall": recall, "vectors": built.ntotal}) + "\n")
+    places = places_on_disk(store, gallery) if shards is None else places_in_memory(shards, gallery)
+    if not len(places):
+        raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another --gallery")
+    path = store.path / FOLDER / f"{gallery}-{kind}.faiss"
+    try:
+        kept = _read(faiss, path, digest, places)
+    except _DamageError:
+        kept = None
+    return kept or _make(faiss, store, path, (gallery, kind), digest, places, say, shards)
+
+
+def _make(
+    faiss: Any,
+    store: Store,
+    path: Path,
+    what: tuple[str, str],
+    digest: str,
+    places: Places,
+    say: Callable[[str], None],
+    shards: Sequence[Rows] | None,
+) -> Index:
+    gallery, kind = what
+    with locked(path):
+        try:
+            kept = _read(faiss, path, digest, places)  # another process may have made it while this one waited
+        except _DamageError as error:
+            say(f"{path}: {error}; making it anew")
+            kept = None
+        if kept is not None:
+            return kept
+        rows = shards if shards is not None else store
+        built = build_index(faiss, rows, gallery, kind, len(places), store.info.dtype)
+        recall = recall_of(built, rows, gallery, len(places))
+        _write(faiss, built, path, digest, recall)
     say(
         f"made an index ({kind}) of {built.ntotal} {gallery} vectors: finds {recall:.1%} of the true {SAMPLE_K} nearest"
     )
-    return Index(store, gallery, kind, recall, built)
+    return Index(recall, built, places)
 
 
 def content_digest(store: Store) -> str:
@@ -134,99 +165,35 @@ def content_digest(store: Store) -> str:
     return digest.hexdigest()
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> None:
+    """Writes an index and then its description; between the two the old description fits no file, and counts not."""
+    with replacing(path) as temporary:
+        faiss.write_index(built, str(temporary))
+        file = _file_digest(temporary)
+    described = Description(digest, recall, built.ntotal, file)
+    with replacing(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(asdict(described)) + "\n", encoding="utf-8")
+
+
+def _read(faiss: Any, path: Path, digest: str, places: Places) -> Index | None:
+    """The index on disk; None when there is none, or one of other shards."""
     try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return described
+        described = Description(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+        if described.digest != digest:
+            return None
+        if described.file != _file_digest(path):
+            raise _DamageError("differs from what was written")
+        index = faiss.read_index(str(path))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _DamageError(f"cannot be read ({str(error).splitlines()[0]})") from error
+    recall = described.recall
+    if index.ntotal != len(places) or not isinstance(recall, float) or not 0 <= recall <= 1:
+        raise _DamageError("does not fit the embeddings")
+    return Index(recall, index, places)
 
 
-def _build(faiss: Any, store: Store, gallery: str, kind: str) -> Any:
-    spec = store.info.image or store.info.text
-    dimension = spec.dimension if spec else 0
-    total = sum(int(_there(store, i, gallery).sum()) for i in store.shard_indices())
-    if not total:
-        raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another --gallery")
-    if kind == HNSW:
-        index = _empty_hnsw(faiss, dimension, store.info.dtype)
-    else:
-        index = _trained_ivfpq(faiss, store, gallery, dimension, total)
-    with tqdm(total=total, desc=f"index ({kind})", unit="row", disable=None) as bar:
-        for rows in store:
-            part = Gallery.of(rows, gallery)
-            index.add(np.ascontiguousarray(part.vectors[part.there], np.float32))
-            bar.update(int(part.there.sum()))
-    return index
-
-
-def _empty_hnsw(faiss: Any, dimension: int, dtype: str) -> Any:
-    """HNSW that keeps vectors as the store has them; float16 is faster than float32, in half the memory."""
-    storage = "SQfp16" if dtype == "float16" else "Flat"
-    index = faiss.index_factory(dimension, f"HNSW{NEIGHBORS},{storage}", faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_EFFORT, SEARCH_EFFORT
-    return index
-
-
-def _trained_ivfpq(faiss: Any, store: Store, gallery: str, dimension: int, total: int) -> Any:
-    lists = max(1, min(int(4 * total**0.5), total // 39))  # k-means wants 39 vectors a list
-    code = next(size for size in range(min(BYTES_A_VECTOR, dimension), 0, -1) if dimension % size == 0)
-    bits = min(8, max(1, int(np.log2(max(total // 39, 2)))))
-    index = faiss.index_factory(dimension, f"IVF{lists},PQ{code}x{bits}", faiss.METRIC_INNER_PRODUCT)
-    index.nprobe = PROBES
-    index.train(_sample(store, gallery, max(64 * lists, 256 * 39)))
-    return index
-
-
-def _sample(store: Store, gallery: str, size: int) -> NDArray[np.float32]:
-    """About `size` of the vectors, from all shards."""
-    rng = np.random.default_rng(0)
-    share = min(1.0, size / max(len(store), 1))
-    parts = []
-    for rows in store:
-        part = Gallery.of(rows, gallery)
-        chosen = np.flatnonzero(part.there & (rng.random(len(rows)) < share))
-        parts.append(part.vectors[chosen].astype(np.float32))
-    return np.ascontiguousarray(np.concatenate(parts))
-
-
-def _recall(index: Any, store: Store, gallery: str) -> float:
-    """Share of the true nearest that the index finds, each sampled vector itself left out."""
-    queries = _sample(store, gallery, SAMPLE)
-    if not len(queries):
-        queries = _sample(store, gallery, len(store))[:1]
-    places = _Places(store, gallery)
-    _, found = index.search(queries, SAMPLE_K + 1)
-    truth = nearest((Gallery.of(rows, gallery) for rows in store), queries, SAMPLE_K + 1)
-    shares = []
-    for numbers, hits in zip(found, truth, strict=True):
-        keys = {places.hit(int(n), 0.0).key for n in numbers if n >= 0}
-        others = [hit.key for hit in hits[1:]]
-        shares.append(sum(key in keys for key in others) / len(others) if others else 1.0)
-    return sum(shares) / len(shares)
-
-
-class _Places:
-    """Where in a store the numbered vectors of an index are; rows are read when they are asked for."""
-
-    def __init__(self, store: Store, gallery: str) -> None:
-        self.store = store
-        self.indices = store.shard_indices()
-        self.places = [np.flatnonzero(_there(store, i, gallery)) for i in self.indices]
-        self.ends = np.cumsum([len(p) for p in self.places])
-
-    def hit(self, number: int, score: float) -> Hit:
-        """The row of a vector as a hit."""
-        shard = int(np.searchsorted(self.ends, number, side="right"))
-        place = int(self.places[shard][number - (self.ends[shard] - len(self.places[shard]))])
-        columns = read_slice(self.store.shard_path(self.indices[shard]), SHOWN, place, place + 1)
-        rows = Rows.empty(1, 0, 0)
-        for name, values in columns.items():
-            setattr(rows, name, values)
-        return hit_of(rows, 0, score)
-
-
-def _there(store: Store, index: int, gallery: str) -> NDArray[np.bool_]:
-    columns = read_columns(store.shard_path(index), ("has_image", "has_text"))
-    there = columns["has_image"] | columns["has_text"] if gallery == "fused" else columns[f"has_{gallery}"]
-    return np.asarray(there, bool)
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,9 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from huse.embed.gallery import shown_labels
 from huse.embed.projection import Points, color_of, groups_of, lay_out
-from huse.embed.thumbnails import data_uri
+from huse.embed.thumbnails import Thumbnails
 from huse.features.atomic import replacing
 from huse.features.rows import Rows
 
@@ -42,13 +44,15 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, method: s
         QueryError: fewer than three vectors to draw.
     """
     data = map_data(rows, lay_out(rows, method, seed))
-    for i, entry in enumerate(data["rows"][:MOST_THUMBNAILS]):
-        entry["thumb"] = data_uri(rows.uri[i], folder, SIDE)
-    # a text with </script> in it must not end the script
-    safe = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    thumbnails = Thumbnails(folder)
+    for i in np.flatnonzero(rows.has_image)[:MOST_THUMBNAILS]:
+        data["rows"][i]["thumb"] = thumbnails.data_uri(rows.uri[i], SIDE)
+    # no text may end the script, or begin a comment in it
+    safe = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     page = _PAGE.format(style=asset("map.css"), script=asset("map.js"), data=safe)
     with replacing(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+    thumbnails.warn_of_none()
 
 
 def map_data(rows: Rows, points: Points) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class Model:
             Why an encoder cannot be had, as its queries will be told; searching by rows needs none.
         """
         errors: list[HuseError] = []
-        for modality in ("image", "text"):
+        for modality in ("text", "image"):
             try:
                 if getattr(self.trained, modality) is not None:
                     self._ready(modality)
@@ -194,6 +194,8 @@ class Model:
 
     def _ready(self, modality: str) -> Any:
         """The encoder, its network built: encoders build theirs at the first use, which two threads could do twice."""
+        if modality in self._warm:  # without the lock, under which the other encoder may be building
+            return self._made[modality]
         with self._once:
             encoder = self.encoder(modality)
             if modality not in self._warm:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from huse.embed.gallery import shown_labels
 from huse.embed.projection import COLORS, Points, color_of, groups_of, lay_out
-from huse.embed.thumbnails import thumbnail
+from huse.embed.thumbnails import Thumbnails
 from huse.features.atomic import replacing
 from huse.features.rows import Rows
 from huse.features.store import class_name
@@ -60,15 +60,17 @@ def draw_map(
     pen = ImageDraw.Draw(canvas)
     for place, row in zip(points.places[~points.is_picture], points.row[~points.is_picture], strict=True):
         _draw_dot(pen, place, color[groups[row]])
+    thumbnails = Thumbnails(folder)
     for place, row in zip(points.places[points.is_picture], points.row[points.is_picture], strict=True):
         if with_pictures:
-            _draw_thumbnail(canvas, pen, place, thumbnail(rows.uri[row], folder), color[groups[row]])
+            _draw_thumbnail(canvas, pen, place, thumbnails.picture(rows.uri[row]), color[groups[row]])
         else:
             pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
     _draw_class_names(pen, rows, points)
     _draw_legend(pen, legend, color)
     with replacing(out) as temporary:
         canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True)
+    thumbnails.warn_of_none()
 
 
 def spread(

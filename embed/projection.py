@@ -91,15 +91,12 @@ def project(vectors: NDArray[np.floating], method: str = "auto", seed: int = 0) 
 
 
 def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    import warnings
-
     from huse.features.extras import require
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells that a seed costs it its threads
-        umap = require("umap", "plot", "a map by UMAP")
-        reducer = umap.UMAP(metric="cosine", n_neighbors=min(15, len(vectors) - 1), random_state=seed)
-        return np.asarray(reducer.fit_transform(vectors), np.float64)
+    umap = require("umap", "plot", "a map by UMAP")
+    # one thread: a seed costs it the others, which it would warn of
+    reducer = umap.UMAP(metric="cosine", n_neighbors=min(15, len(vectors) - 1), random_state=seed, n_jobs=1)
+    return np.asarray(reducer.fit_transform(vectors), np.float64)
 
 
 def groups_of(rows: Rows) -> tuple[list[str], list[str]]:

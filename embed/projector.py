@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from huse.embed.gallery import shown_labels
-from huse.embed.thumbnails import thumbnail
+from huse.embed.thumbnails import Thumbnails
 from huse.features.atomic import replacing
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
@@ -73,13 +73,15 @@ def _columns(n: int) -> int:
 def _write_sprite(rows: Rows, order: NDArray[np.intp], side: int, out: Path, folder: Path) -> None:
     columns = _columns(len(order))
     sprite = Image.new("RGB", (columns * side, columns * side), "white")
+    thumbnails = Thumbnails(folder)
     tiles: dict[int, Image.Image | None] = {}
     for place, i in enumerate(order):
         if i not in tiles:
-            small = thumbnail(rows.uri[i], folder, side) if rows.uri[i] else None
+            small = thumbnails.picture(rows.uri[i], side) if rows.has_image[i] else None
             tiles[i] = small and ImageOps.pad(small, (side, side), color="white")
         tile = tiles[i]
         if tile is not None:
             sprite.paste(tile, (place % columns * side, place // columns * side))
     with replacing(out / SPRITE_FILE) as temporary:
         sprite.save(temporary, "PNG")
+    thumbnails.warn_of_none()

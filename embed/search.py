@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from huse.embed.gallery import Gallery, Hit, nearest, require_gallery
-from huse.embed.index import AUTO, EXACT, choose_kind, open_index
-from huse.features.encoder_spec import require_same
-from huse.features.errors import QueryError
+from huse.embed.engine import Engine
+from huse.embed.gallery import Hit, require_count, require_gallery
+from huse.embed.index import AUTO
+from huse.features.errors import FingerprintError, QueryError
 from huse.features.store import EMBEDDINGS, Store
 
 if TYPE_CHECKING:
     from huse.embed.model import Model
+    from huse.features.encoder_spec import EncoderSpec
 
 OTHER = {"image": "text", "text": "image"}
 """What a query is compared with unless told: texts find pictures, and pictures texts."""
@@ -59,16 +57,25 @@ def search_embeddings(
 
     if not texts and not images:
         raise QueryError("give a text or a picture to search for")
+    require_count(k)
+    require_gallery(gallery or "fused")
     loaded = model if isinstance(model, Model) else load(model)
     store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
     store.require_whole()
+    engine = Engine(store, index)
     results: list[list[Hit]] = []
     for modality, queries in (("text", texts), ("image", images)):
         if queries:
             against = gallery or OTHER[modality]
             require_model(loaded, store, against)
             vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
-            results += find(store, against, vectors, k, classes, index)
+            hits = engine.nearest(vectors, against, k, classes)
+            if not any(hits):
+                where = f" in {', '.join(classes)}" if classes else ""
+                raise QueryError(
+                    f"{store.path}: no row{where} has a vector of modality {against}; try another --gallery"
+                )
+            results += hits
     return results
 
 
@@ -76,30 +83,12 @@ def require_model(model: Model, store: Store, gallery: str) -> None:
     """Refuses embeddings of another model.
 
     Raises:
-        FingerprintError: the message names both.
+        FingerprintError: the message names both ways out.
     """
-    for modality in ("image", "text") if gallery == "fused" else (gallery,):
-        if modality in OTHER:
-            ours, theirs = model.trained.embedding_spec(modality), getattr(store.info, modality)
-            require_same(ours, theirs, f"{modality}: the model and {store.path}")
-
-
-def find(
-    store: Store,
-    gallery: str,
-    vectors: NDArray[np.floating],
-    k: int,
-    classes: Sequence[str] = (),
-    index: str = AUTO,
-) -> list[list[Hit]]:
-    """For each of (q, D) unit vectors the k nearest rows of a store; arguments and errors as `search_embeddings`."""
-    require_gallery(gallery)
-    kind = EXACT if classes or k < 1 else choose_kind(store, index)
-    if kind == EXACT:
-        hits = nearest((Gallery.of(rows, gallery) for rows in store), vectors, k, classes)
-    else:
-        hits = open_index(store, gallery, kind).nearest(vectors, k)
-    if not any(hits):
-        where = f" in {', '.join(classes)}" if classes else ""
-        raise QueryError(f"{store.path}: no row{where} has a vector of modality {gallery}; try another --gallery")
-    return hits
+    for modality in OTHER:
+        theirs: EncoderSpec | None = getattr(store.info, modality)
+        if gallery in (modality, "fused") and theirs != model.trained.embedding_spec(modality):
+            raise FingerprintError(
+                f"{store.path}: another model made these embeddings, not {model.trained.fingerprint[:12]}; embed again "
+                f"with this model, or search with the one that made them"
+            )

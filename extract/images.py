@@ -209,13 +209,13 @@ def small_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image
         return _upright(picture, within, Resampling.LANCZOS)
 
 
-def picture_type(data: bytes, max_pixels: int = MAX_PIXELS) -> str:
+def picture_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> str:
     """The media type of a picture, such as ``image/png``, by its bytes; it is not decoded.
 
     Raises:
         PictureError: as `decode_picture`.
     """
-    with opened_picture(data, max_pixels) as picture:
+    with opened_picture(data, max_pixels, option) as picture:
         return Image.MIME.get(picture.format or "", "application/octet-stream")
 
 

@@ -10,6 +10,7 @@ function options() {
 async function ask(path, request) {
   const response = await fetch(path, request);
   const body = await response.json();
+  if (response.status === 202) return null; // it is still being made
   if (!response.ok) throw new Error(typeof body.detail === "string" ? body.detail : "the server refused this");
   return body;
 }
@@ -66,11 +67,12 @@ function showQuery(query, classes) {
 function showHits(hits) {
   by("hits").replaceChildren(...hits.map(hit => {
     const item = by("hit").content.cloneNode(true), image = item.querySelector("img");
+    image.onerror = () => { image.hidden = true; };
     if (hit.picture) Object.assign(image, {src: hit.picture, alt: hit.key, hidden: false});
     item.querySelector(".caption").textContent = hit.caption || hit.key;
     item.querySelector(".label").textContent = hit.label;
     item.querySelector(".score").textContent = hit.score.toFixed(3);
-    item.querySelector("button").onclick = () => searchFrom(hit, Boolean(hit.picture));
+    item.querySelector("button").onclick = () => searchFrom(hit, hit.has_image);
     return item;
   }));
 }
@@ -110,9 +112,13 @@ by("show-map").onclick = async () => {
   by("show-map").setAttribute("aria-pressed", String(!box.hidden));
   if (box.hidden || box.childElementCount || box.dataset.loading) return;
   box.dataset.loading = "yes";
-  say("drawing the map …");
   try {
-    drawMap(box, await ask("/api/map"), searchFrom);
+    let data;
+    while (!(data = await ask("/api/map"))) {
+      say("the map is being drawn; searches are answered meanwhile …");
+      await new Promise(done => setTimeout(done, 1000));
+    }
+    drawMap(box, data, searchFrom);
     say("");
   } catch (error) {
     say(error.message, true);
@@ -120,11 +126,20 @@ by("show-map").onclick = async () => {
   delete box.dataset.loading;
 };
 
-ask("/api/info").then(info => {
-  by("status").textContent ||= `${info.rows.toLocaleString()} rows of ${info.classes.length} classes`;
+async function tellWhatThereIs() {
+  let info = await ask("/api/info");
   const names = new Set();
   for (const {label} of info.classes) {
     label.split("/").forEach((_, i, parts) => names.add(parts.slice(0, i + 1).join("/")));
   }
   by("classes").replaceChildren(...[...names].sort().map(value => Object.assign(document.createElement("option"), {value})));
-});
+  const rows = `${info.rows.toLocaleString()} rows of ${info.classes.length} classes`;
+  while (!info.ready) {
+    if (!last) say(`${rows}; getting ready …`);
+    await new Promise(done => setTimeout(done, 500));
+    info = await ask("/api/info");
+  }
+  if (!last) say([rows, ...info.problems].join("; "));
+}
+
+tellWhatThereIs().catch(error => say(error.message, true));

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Event, Lock, Thread
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.embed.gallery import Gallery, Hit, nearest, shown_labels
-from huse.embed.index import AUTO, EXACT, Index, choose_kind, open_index
-from huse.embed.map_page import map_data
+from huse.embed.engine import Engine
+from huse.embed.gallery import Gallery, Hit, shown_labels
+from huse.embed.index import AUTO
 from huse.embed.model import Model
-from huse.embed.projection import lay_out
 from huse.embed.search import OTHER, require_model
-from huse.embed.thumbnails import location
+from huse.embed.thumbnails import none_found
+from huse.extract.locations import picture_location
 from huse.features.errors import QueryError
-from huse.features.rows import Rows, concatenate
 from huse.features.store import EMBEDDINGS, Store
-from huse.train.forward import MODALITIES
+from huse.serve.shown import location
+from huse.serve.space_map import SpaceMap
 
-MOST_ON_MAP = 2_000
-"""Rows that the map shows, drawn at random when there are more."""
+LOOKED_FOR = 1_000
+"""Picture files that are looked for at the start."""
 
 GUESSES = 3
 """Most probable classes told of a query."""
@@ -63,7 +63,11 @@ class Searcher:
         embeddings: a store that `huse embed` made with it.
         folder: where relative pictures start from; by default the folder that the embeddings lie in.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always
-            exact, and so are the ``fused`` vectors.
+            exact.
+
+    Attributes:
+        map: the space in two dimensions.
+        problems: why some kinds of queries cannot be answered; known when it is ready.
 
     Raises:
         FingerprintError: the embeddings are another model's.
@@ -75,31 +79,72 @@ class Searcher:
 
     def __init__(self, model: Model, embeddings: str | Path, folder: Path | None = None, index: str = AUTO) -> None:
         store = Store.open(embeddings, EMBEDDINGS)
-        for modality in MODALITIES:
-            require_model(model, store, modality)
+        require_model(model, store, "fused")
         store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent
         self.shards = list(store)
+        self.map = SpaceMap(self.shards)
+        self.problems: list[str] = []
         self._places = {
             str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
         }
+        self._engine = Engine(store, index, self.shards)
+        self._engine.prepare()
         self._once = Lock()
-        self._galleries: dict[str, list[Gallery]] = {}
-        self._indices: dict[str, Index] = {}
-        kind = choose_kind(store, index)
-        if kind != EXACT:
-            there = [m for m in MODALITIES if any(getattr(rows, f"has_{m}").any() for rows in self.shards)]
-            self._indices = {gallery: open_index(store, gallery, kind) for gallery in there}
+        self._preparing: Thread | None = None
+        self._ready = Event()
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def prepare(self) -> None:
+        """Begins to build, in the background, what first queries would wait for: the encoders, and then the map."""
+        with self._once:
+            if self._preparing is None:
+                self._preparing = Thread(target=self._prepare, name="huse-prepare", daemon=True)
+                self._preparing.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the encoders are built; before, the first queries wait for them."""
+        return self._ready.is_set()
+
+    def wait_until_ready(self) -> None:
+        """Returns when the encoders are built, or cannot be."""
+        self.prepare()
+        self._ready.wait()
+
+    def _prepare(self) -> None:
+        try:
+            self.problems = [str(error) for error in self.model.warm()]
+        except Exception as error:  # noqa: BLE001 - an encoder from elsewhere may raise anything; rows are found without
+            self.problems = [f"{type(error).__name__}: {error}"]
+        finally:
+            self._ready.set()
+        self.map.start()
 
     @cached_property
     def class_counts(self) -> list[tuple[str, int]]:
         """The label paths of the rows, and how many rows each has."""
         counts = Counter(label for rows in self.shards for label in shown_labels(rows))
         return sorted((label, n) for label, n in counts.items() if label)
+
+    @cached_property
+    def lost_pictures(self) -> str:
+        """What to say when no picture file of the rows is there; empty when one is, or none is looked for."""
+        uris = (uri for rows in self.shards for uri in rows.uri[rows.has_image] if uri and "://" not in uri)
+        some = list(islice(uris, LOOKED_FOR))
+        if not some or any(location(uri, self.folder) for uri in some):
+            return ""
+        return none_found(len(some), picture_location(some[0], self.folder))
+
+    def has_image(self, key: str) -> bool:
+        """Whether there is such a row and it has the vector of a picture."""
+        if key not in self._places:
+            return False
+        shard, i = self._places[key]
+        return bool(self.shards[shard].has_image[i])
 
     def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to words."""
@@ -129,25 +174,11 @@ class Searcher:
         return Answer(hits, guesses)
 
     def picture(self, key: str) -> str | None:
-        """Where the picture of a row is, a path or a URL; None when there is no such row or it has no picture."""
-        if key not in self._places:
+        """Where the picture of a row is, a path or a URL; None when there is no such row, or no picture to be shown."""
+        if not self.has_image(key):
             return None
         shard, i = self._places[key]
-        rows = self.shards[shard]
-        return location(rows.uri[i], self.folder) if rows.uri[i] else None
-
-    @property
-    def map(self) -> dict[str, Any]:
-        """Points of the space in two dimensions, see `map_data`; made at the first call."""
-        with self._once:
-            return self._map
-
-    @cached_property
-    def _map(self) -> dict[str, Any]:
-        rows: Rows = concatenate(self.shards)
-        if len(rows) > MOST_ON_MAP:
-            rows = rows.take(np.sort(np.random.default_rng(0).choice(len(rows), MOST_ON_MAP, replace=False)))
-        return map_data(rows, lay_out(rows))
+        return location(str(self.shards[shard].uri[i]), self.folder)
 
     def _answer(
         self,
@@ -162,9 +193,4 @@ class Searcher:
         return Answer(self._nearest(vector[None], gallery, k, classes), guesses)
 
     def _nearest(self, vector: NDArray[np.floating], gallery: str, k: int, classes: list[str]) -> list[Hit]:
-        if gallery in self._indices and not classes:
-            return self._indices[gallery].nearest(vector, k)[0]
-        with self._once:
-            if gallery not in self._galleries:
-                self._galleries[gallery] = [Gallery.of(rows, gallery).in_float32() for rows in self.shards]
-        return nearest(self._galleries[gallery], vector, k, classes)[0]
+        return self._engine.nearest(vector, gallery, k, classes)[0]

@@ -12,7 +12,7 @@ from PIL import Image
 
 import huse
 from huse.embed.model import Model
-from huse.embed.thumbnails import data_uri, thumbnail
+from huse.embed.thumbnails import Thumbnails
 from huse.extract import images
 from huse.extract.encoders import text_encoder
 from huse.features.errors import QueryError
@@ -65,10 +65,10 @@ def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path, monk
 
 def test_pictures_that_are_shown_are_turned_as_encoders_see_them(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
-    small = thumbnail("a.png", tmp_path, 20)
+    small = Thumbnails(tmp_path).picture("a.png", 20)
     assert small is not None
     assert small.size == (15, 20)
     shades = np.asarray(small, int)[..., 0]
     assert (np.diff(shades.mean(axis=0)) < 0).all()  # what was at the bottom, and light, is at the left
-    assert data_uri("a.png", tmp_path, 20).startswith("data:image/jpeg;base64,")
-    assert thumbnail("absent.png", tmp_path) is None
+    assert Thumbnails(tmp_path).data_uri("a.png", 20).startswith("data:image/jpeg;base64,")
+    assert Thumbnails(tmp_path).picture("absent.png") is None

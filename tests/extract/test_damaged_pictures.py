@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from huse.embed.thumbnails import data_uri, thumbnail
+from huse.embed.thumbnails import Thumbnails
 from huse.extract import images
 from huse.extract.images import PictureError, decode_picture, opened_picture, read_picture, small_picture
 
@@ -147,8 +147,8 @@ def test_whatever_is_raised_is_the_pictures_failure(
     message = str(caught.value)
     assert "\n" not in message
     assert " ".join(str(error).split()) in message or type(error).__name__ in message or "memory" in message
-    assert thumbnail("a.png", tmp_path) is None
-    assert data_uri("a.png", tmp_path) == ""
+    assert Thumbnails(tmp_path).picture("a.png") is None
+    assert Thumbnails(tmp_path).data_uri("a.png") == ""
 
 
 def test_an_interrupt_is_nobodys_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -93,6 +94,7 @@ def test_every_refusal_is_described(client: TestClient) -> None:
             schema = described[status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/Refusal"}
     assert set(paths["/pictures/{key}"]["get"]["responses"]) == {"200", "404", "422"}
+    assert set(paths["/api/map"]["get"]["responses"]) == {"200", "202", "404"}
 
 
 def test_uploads_are_limited_before_they_are_read(client: TestClient) -> None:
@@ -124,6 +126,14 @@ def test_the_api_describes_itself_without_a_network(client: TestClient) -> None:
 
 
 def test_the_map_has_a_point_for_every_vector(client: TestClient) -> None:
-    space = client.get("/api/map").json()
+    for _ in range(600):
+        response = client.get("/api/map")
+        if response.status_code != 202:
+            break
+        assert response.json()["ready"] is False
+        time.sleep(0.1)
+    space = response.json()
+    assert response.status_code == 200, space
+    assert client.get("/api/info").json()["map_ready"]
     assert (len(space["points"]), len(space["rows"])) == (84, 42)
     assert client.get(space["rows"][0]["thumb"]).status_code == 200
