@@ -33,13 +33,14 @@ def read_json_lines(path: Path, file: IO[str], wanted: Collection[str], image: s
 def _records(
     path: Path, file: IO[str], columns: dict[str, None], wanted: Collection[str], image: str
 ) -> Iterator[Record]:
+    used = set(wanted)
     for number, line in enumerate(file, start=1):
         if not line.strip("\ufeff \t\r\n"):
             continue
         values = _object(f"{path}:{number}", line)
         columns.update(dict.fromkeys(values))
         record = {}
-        for name in values.keys() & set(wanted):
+        for name in values.keys() & used:
             try:
                 record[name] = cell_of(values[name], name == image)
             except CellError as error:

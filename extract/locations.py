@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
@@ -36,8 +37,9 @@ def picture_location(written: str, folder: Path) -> str:
 def local_path(folder: Path, written: str) -> str:
     """A path on this machine; bytes of a name that are not UTF-8 may be written as backslash, x and two digits."""
     path = str(folder / written)
-    if written.startswith("~") and not os.path.lexists(path):
-        path = str(Path(written).expanduser())
+    if written.startswith("~/") and not os.path.lexists(path):
+        with suppress(RuntimeError):  # without a home
+            path = str(Path(written).expanduser())
     if "\\x" in written and not os.path.lexists(path):
         raw = ESCAPED_BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
         if os.path.lexists(raw):
@@ -51,7 +53,13 @@ def nearest_picture(written: str, folder: Path) -> str:
     Returns:
         A sentence such as ``a b.png is there: decode %20``, or nothing when the picture is there or nothing is like it.
     """
-    location = picture_location(written, folder)
+    try:
+        return _nearest(written, folder, picture_location(written, folder))
+    except (OSError, ValueError):  # what is looked at may go or be closed, and not every text is a path
+        return ""
+
+
+def _nearest(written: str, folder: Path, location: str) -> str:
     if SCHEME.match(location) or is_there(location):
         return ""
     if os.path.lexists(location):

@@ -53,7 +53,7 @@ def open_table(
             with open_text(path) as file:
                 yield read_delimited(path, file, suffix, wanted)
         else:
-            _refuse(path, suffix)
+            _refuse(path)
     except gzip.BadGzipFile as error:
         raise ManifestError(f"{path}: not a whole gzip file ({error}); compress it again") from error
     except (EOFError, zlib.error) as error:
@@ -70,8 +70,9 @@ def _require_pictures(folder: Path) -> None:
             raise ManifestError(f"{folder}: is {what}; name the table or the folder of pictures")
 
 
-def _refuse(path: Path, suffix: str) -> None:
+def _refuse(path: Path) -> None:
     if str(path) == "-":
         raise ManifestError("-: standard input is not taken, since a manifest is looked at twice; name a file")
     path.open("rb").close()  # what is not there at all is told as that
+    suffix = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
     raise ManifestError(f"{path}: unknown format {suffix!r}; name {FORMATS}")

@@ -8,6 +8,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from huse.extract.images import PictureError
 from huse.extract.locations import nearest_picture, picture_location
@@ -51,6 +53,27 @@ def test_a_picture_that_is_not_there_is_told_with_what_is(there: str, written: s
         manifest = read_manifest(path)
         with pytest.raises(PictureError, match=hint):
             manifest.picture(manifest.rows()[0])
+
+
+odd = st.text(st.one_of(st.sampled_from("~/\\\\.%2x0:a "), st.characters()), max_size=20)
+
+
+@given(
+    start=st.sampled_from(["", "~", "~/", "/", "file://", "file:", "C:\\\\", "https://", "\\\\x", "../"]), written=odd
+)
+def test_no_text_is_too_odd_to_look_for(start: str, written: str) -> None:
+    folder = Path(__file__).parent
+    assert isinstance(nearest_picture(start + written, folder), str)
+    if not any("\ud800" <= character <= "\udfff" for character in written):
+        assert isinstance(picture_location(start + written, folder), str)
+
+
+def test_a_home_and_a_working_directory_may_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert nearest_picture("a.png", tmp_path) == ""
+    assert picture_location("~nobody/a.png", tmp_path) == f"{tmp_path}/~nobody/a.png"
 
 
 def test_pictures_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

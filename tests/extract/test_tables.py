@@ -288,6 +288,8 @@ def test_spreadsheets_are_taken_as_they_come(name: str, suffix: str, tmp_path: P
         ("m.jsonl", b'{"image": {"bytes": "iVBOR", "path": "a"}}', r"m\.jsonl:1: column 'image' holds bytes"),
         ("m.jsonl", b"", r"has no rows"),
         ("m", b"text\na\n", r"unknown format ''; name CSV"),
+        ("m.2.xlsx", b"PK", r"unknown format '\.xlsx'; name CSV"),
+        ("m.parquet.gz", b"", r"unknown format '\.parquet\.gz'; name CSV"),
     ],
 )
 def test_what_is_refused_says_where_and_why(name: str, content: bytes, message: str, tmp_path: Path) -> None:
