@@ -32,6 +32,9 @@ FASTER = {
 }
 """What to change about each bottleneck of stage 1."""
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 MANY_FAILURES = 10
 """Failures that a summary names; the others are counted."""
 
@@ -72,16 +75,29 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class HuseGroup(click.Group):
-    """Turns the errors huse raises on purpose into one line and exit code 1."""
+    """Turns the errors huse raises on purpose, and those of files and disks, into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; --debug lets the traceback through."""
         try:
             return super().invoke(ctx)
-        except HuseError as error:
+        except (HuseError, OSError, MemoryError, KeyboardInterrupt) as error:
             if ctx.params.get("debug"):
                 raise
-            raise click.ClickException(str(error)) from error
+            if isinstance(error, KeyboardInterrupt):
+                click.echo("Interrupted; the same command goes on where it stopped", err=True)
+                raise click.exceptions.Exit(INTERRUPTED) from error
+            if isinstance(error, BrokenPipeError):  # the reader of the output has what it wants
+                raise
+            raise click.ClickException(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory; give smaller batches or shards, or close other programs"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return " ".join(str(error).split("\n")) or type(error).__name__
 
 
 @click.group(cls=HuseGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -831,6 +847,51 @@ def leaks(store: Path, as_json: bool) -> None:
     lines.append(f"{counts['image']} pictures and {counts['text']} texts stand in more than one split")
     values = {"leaks": [asdict(leak) for leak in found], **counts}
     _print(as_json, values, lambda: click.echo("\n".join(lines)))
+
+
+@main.command()
+@click.argument("path", required=False, metavar="[STORE | MODEL | EMBEDDINGS]", type=click.Path(path_type=Path))
+@json_option
+@uses_tensorflow
+def doctor(path: Path | None, as_json: bool) -> None:
+    """Tell what this machine has and what a run would use; check every file of a store, a model or embeddings."""
+    from huse.doctor.artefact import examine
+    from huse.doctor.environment import examine_environment
+
+    examined = examine(path) if path else None
+    environment = examine_environment(Path.cwd())
+    findings = [*environment.findings, *(examined.findings if examined else [])]
+    values: dict[str, Any] = {"environment": environment.values, "findings": [asdict(f) for f in findings]}
+    if examined:
+        values |= {"path": str(examined.path), "kind": examined.kind, "contents": examined.contents}
+    _print(as_json, values, lambda: click.echo("\n".join(_doctor_lines(values))))
+    if findings:
+        raise click.exceptions.Exit(1)
+
+
+def _doctor_lines(values: dict[str, Any]) -> Iterator[str]:
+    there = values["environment"]
+    packages = ", ".join(f"{name} {version or 'missing'}" for name, version in there["packages"].items())
+    yield f"huse {there['huse']}, Python {there['python']}, {there['system']}"
+    yield f"packages     {packages}"
+    yield f"devices      {', '.join(there['devices'])}; {there['cores']} cores, {there['memory_gib']} GiB of memory"
+    native = "native" if there["native_bfloat16"] else "not native"
+    amx = "with AMX" if there["amx"] else "no AMX"
+    yield f"arithmetic   bfloat16 {native}, {amx}; --precision auto is {there['precision_auto']}"
+    yield f"convolution  {there['convolution']}"
+    yield f"disk         {there['free_disk_gib']} GiB free here"
+    for extra, missing in sorted(there["extras"].items()):
+        lacks = f"lacks {', '.join(missing)}: pip install 'huse[{extra}]'" if missing else "there"
+        yield f"extra        {extra}: {lacks}"
+    for name, digest in there["weights"].items():
+        yield f"weights      {name}: {digest[:12]}"
+    if "path" in values:
+        yield f"{values['path']}: {values['kind']}, {values['contents']}"
+    for finding in values["findings"]:
+        yield f"wrong        {finding['where']}: {finding['what']}"
+        if finding["command"]:
+            yield f"             type: {finding['command']}"
+    yield "nothing is wrong" if not values["findings"] else f"{len(values['findings'])} things are wrong"
 
 
 @main.command()

@@ -47,9 +47,9 @@ def random_rows(n: int, seed: int = 0, classes: int = 3) -> Rows:
     return rows
 
 
-def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0) -> Store:
+def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0, kind: str = FEATURES) -> Store:
     """A store of `random_rows` with class vectors."""
-    store = Store.create(path, StoreInfo(FEATURES, IMAGE_SPEC, TEXT_SPEC, shard_size, "float32"))
+    store = Store.create(path, StoreInfo(kind, IMAGE_SPEC, TEXT_SPEC, shard_size, "float32"))
     rows = random_rows(n, seed)
     for index, start in enumerate(range(0, n, shard_size)):
         store.write(index, rows.take(np.arange(start, min(start + shard_size, n))))

@@ -1,0 +1,144 @@
+"""A store, a model or embeddings: what it is, every file checked, and what to type about what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from huse.doctor.finding import Finding
+from huse.features.atomic import is_own_trace
+from huse.features.encoder_spec import EncoderSpec, imported_spec
+from huse.features.errors import HuseError, StoreError
+from huse.features.lock import lock_path
+from huse.features.store import EMBEDDINGS, STORE_FILE, Store
+from huse.train.model_files import CONFIG_FILE, FORMAT, check_model, read_config
+
+MODEL = "model"
+NESTED = "features"
+"""Where embeddings of a manifest keep what stage 1 made."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was looked at.
+
+    Attributes:
+        path: the folder or file.
+        kind: ``features``, ``embeddings`` or ``model``.
+        contents: what it holds, in a few words.
+        findings: what is wrong, worst first; empty when all is well.
+    """
+
+    path: Path
+    kind: str
+    contents: str
+    findings: list[Finding]
+
+
+def examine(path: Path) -> Examined:
+    """Finds out what a path is, and reads every byte of it; TensorFlow is not loaded.
+
+    Raises:
+        StoreError: it is none of huse's folders; the message names those that lie in it.
+    """
+    if (path / STORE_FILE).is_file():
+        return _examine_store(path)
+    if (path / CONFIG_FILE).is_file():
+        return _examine_model(path)
+    if path.suffix in (".npy", ".parquet") and path.with_suffix(".store").is_dir():
+        return _examine_store(path.with_suffix(".store"))
+    raise StoreError(f"{path}: {_told(path)}")
+
+
+def _told(path: Path) -> str:
+    if not path.exists():
+        return "is not there; name a store, a model or embeddings"
+    if path.is_file():
+        return "is a file; name a store, a model or embeddings, or a .npy or .parquet file beside its .store"
+    inside = sorted(
+        entry.name for entry in path.iterdir() if (entry / STORE_FILE).is_file() or (entry / CONFIG_FILE).is_file()
+    )
+    return f"is no store and no model; of its folders these are: {', '.join(inside) or 'none'}"
+
+
+def _examine_store(path: Path) -> Examined:
+    try:
+        store = Store.open(path)
+    except HuseError as error:
+        command = f"huse extract MANIFEST {path} --overwrite"
+        return Examined(path, "store", "unreadable", [Finding(STORE_FILE, str(error), command)])
+    again = _command(store)
+    findings = [Finding(name, what, again) for name, what in sorted(store.verify().items())]
+    findings += _traces(path, again)
+    if store.info.kind == EMBEDDINGS:
+        findings += _index_findings(store)
+        if (path / NESTED / STORE_FILE).is_file():
+            findings += [
+                Finding(f"{NESTED}/{finding.where}", finding.what, again)
+                for finding in _examine_store(path / NESTED).findings
+            ]
+    return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
+
+
+def _command(store: Store) -> str:
+    if store.info.kind == EMBEDDINGS:
+        return f"huse embed MODEL SOURCE {store.path}"
+    made_elsewhere = any(spec == imported_spec(spec.modality, spec.dimension, spec.name) for spec in _specs(store))
+    return f"huse store import {store.path}" if made_elsewhere else f"huse extract MANIFEST {store.path}"
+
+
+def _specs(store: Store) -> list[EncoderSpec]:
+    return [spec for spec in (store.info.image, store.info.text) if spec]
+
+
+def _contents(store: Store, damaged: bool) -> str:
+    encoders = " and ".join(map(str, _specs(store)))
+    shards = len(store.shard_indices())
+    version = "" if store.identity else "; of format version 1, which is read as ever"
+    rows = f"{shards} shards" if damaged else f"{len(store)} rows in {shards} shards"
+    return f"{rows}, {encoders}{version}"
+
+
+def _traces(path: Path, again: str) -> Iterator[Finding]:
+    """Temporary files of runs that were killed, and locks of runs that may be at work."""
+    for entry in sorted(path.iterdir()):
+        if is_own_trace(entry.name) and entry.suffix != ".lock":
+            yield Finding(entry.name, "of a run that was killed, or is at work; the next run removes it", again)
+    lock = lock_path(path)
+    if lock.exists():
+        holder = lock.read_text(encoding="utf-8", errors="replace").strip() or "a process"
+        yield Finding(lock.name, f"{holder} writes here, or was killed; a dead process holds nothing", again)
+
+
+def _index_findings(store: Store) -> Iterator[Finding]:
+    """Indexes that are damaged, or of other shards; the next search makes them anew."""
+    for described in sorted((store.path / "index").glob("*.json")):
+        again = f"huse search MODEL {store.path} --index {described.stem.rpartition('-')[2]} --text WORDS"
+        try:
+            values = json.loads(described.read_text(encoding="utf-8"))
+            with described.with_suffix(".faiss").open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if values["digest"] != store.content_digest():
+                yield Finding(f"index/{described.name}", "is of other rows; the next search makes it anew", again)
+            elif values.get("file", digest) != digest:
+                yield Finding(f"index/{described.stem}.faiss", "does not match its digest", again)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, HuseError) as error:
+            yield Finding(f"index/{described.name}", f"cannot be read ({error}); the next search makes it anew", again)
+
+
+def _examine_model(path: Path) -> Examined:
+    again = f"huse fit STORE {path} --overwrite"
+    findings = [Finding(name, what, again) for name, what in sorted(check_model(path).items())]
+    checkpoint = path.with_name(f"{path.name}.checkpoint.npz")
+    if checkpoint.exists():
+        what = "a fit of this model was interrupted; the same command with --resume goes on from here"
+        findings.append(Finding(checkpoint.name, what, f"huse fit STORE {path} --overwrite --resume"))
+    contents = "unreadable"
+    if CONFIG_FILE not in {finding.where for finding in findings}:
+        config = read_config(path, check_files=False)
+        encoders = " and ".join(str(spec) for spec in (config.image, config.text) if spec)
+        contents = f"{FORMAT}, {config.fit.dimension}-d over {encoders}, fingerprint {config.fingerprint[:12]}"
+    return Examined(path, MODEL, contents, findings)
