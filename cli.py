@@ -257,7 +257,7 @@ def _shown(value: Any) -> str:
     default="use",
     show_default=True,
     metavar="NAME",
-    help="Text encoder of the class names, for the semantic graph.",
+    help="Text encoder of the class names, for the semantic graph; none leaves them out.",
 )
 @click.option(
     "--salient-tokens",

@@ -32,7 +32,7 @@ class ExtractConfig:
     Attributes:
         image_encoder: registry name of the picture encoder.
         text_encoder: registry name of the text encoder.
-        class_encoder: registry name of the text encoder of the class names, for the semantic graph.
+        class_encoder: registry name of the text encoder of the class names, for the semantic graph; ``none`` for none.
         image_weights: local Keras weights file in place of the bundled one.
         shard_size: most rows a shard.
         dtype: stored type of the vectors, ``float16`` or ``float32``.

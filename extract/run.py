@@ -113,7 +113,7 @@ class Extraction:
 
     def _open(self) -> Store:
         if self.overwrite and self.store.exists():
-            _prove(self.encoders)
+            _prove(self.encoders, self.config)
             remove_store(self.store)
         return Store.create(self.store, self.info, self.origin)
 
@@ -200,16 +200,17 @@ def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) 
     text = text_encoder(name, state) if manifest.has_texts else None
     if isinstance(text, FittedEncoder) and state is None:
         text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
-    if not manifest.labels:
+    if not manifest.labels or config.class_encoder == "none":
         return Encoders(image, text)
     classes = text if text and config.class_encoder == config.text_encoder else text_encoder(config.class_encoder)
     return Encoders(image, text, classes)
 
 
-def _prove(encoders: Encoders) -> None:
+def _prove(encoders: Encoders, config: ExtractConfig) -> None:
     """Lets every encoder encode something, so that one that cannot is known before a store is deleted."""
-    if encoders.image is not None:
-        encoders.image.encode(np.zeros((1, *encoders.image.input_size, 3), np.uint8))
+    if encoders.image is not None:  # a batch of the run's shape, for which the network is compiled anyway
+        size = _batch_size(encoders, config.batch_size)
+        encoders.image.encode(np.zeros((size, *encoders.image.input_size, 3), np.uint8))
     for encoder in (encoders.text, encoders.classes):
         if encoder is not None:
             encoder.encode(["a"])
