@@ -6,6 +6,8 @@ rows once:
 - forward: the towers on one shard that is in memory, as often as there are shards;
 - huse: `embed_source`, from shards on disk to shards on disk, with classes, probabilities, checksums and sync.
 
+Many small shards, 2,000 of 10 rows, are embedded too.
+
 Peak memory is that of a process of its own that embeds a quarter of the rows, and all of them.
 """
 
@@ -37,7 +39,7 @@ from huse.train.forward import features_of
 from huse.train.model_folder import TrainedModel, load_model
 from huse.train.towers import build_towers
 
-DIMENSION, CLASSES, SHARD = 512, 100, 10_000
+DIMENSION, CLASSES, SHARD, SMALL = 512, 100, 10_000, 10
 SPECS = [EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text")]
 
 
@@ -79,6 +81,24 @@ def peak_memory(model: Path, store: Path, out: Path) -> float:
     return float(done.stdout.splitlines()[-1])
 
 
+def small_shards(folder: Path, model: Model) -> float:
+    """Milliseconds a shard of 10 rows, of 2,000."""
+    store = Store.create(folder / "small", StoreInfo(FEATURES, *SPECS, SMALL, "float16"))
+    rows = random_rows(np.random.default_rng(0), 0)
+    for start in range(0, SHARD, 100 * SMALL):
+        places = range(start, start + 100 * SMALL, SMALL)
+        store.write_many({at // SMALL: rows.take(range(at, at + SMALL)) for at in places})
+    more = [rows.take(range(at, at + SMALL)) for at in range(0, SHARD, SMALL)]
+    for part in more:
+        part.key[:] = [f"more-{key}" for key in part.key]
+    count = SHARD // SMALL
+    store.write_many({count + i: part for i, part in enumerate(more)})
+    store.write_plan(2 * count)
+    began = time.perf_counter()
+    embed_source(model, store.path, folder / "small-out")
+    return (time.perf_counter() - began) * 1000 / (2 * count)
+
+
 def measure(rows: int, rounds: int) -> dict[str, float]:
     """All figures."""
     with tempfile.TemporaryDirectory() as name:
@@ -100,12 +120,14 @@ def measure(rows: int, rounds: int) -> dict[str, float]:
             embed_source(Model(trained), store.path, folder / "out")
             seconds["huse"].append(time.perf_counter() - began)
             shutil.rmtree(folder / "out")
+        small = small_shards(folder, Model(trained))
         few, many = (peak_memory(folder / "model", s.path, folder / f"{s.path.name}-out") for s in (quarter, store))
     ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
     return {
         "rows": rows,
         **{f"{name}_rows_per_s": rows / statistics.median(values) for name, values in seconds.items()},
         "ratio_forward": ratio,
+        "ms_a_small_shard": small,
         "mib_at_quarter": few,
         "mib_at_all": many,
     }

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class EncoderSpec:
     weights: str
     source: str = field(default="", compare=False)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal SHA-256 of the spec."""
         decisive = {name: value for name, value in asdict(self).items() if name != "source"}
