@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from huse.features.errors import HuseError
 from huse.features.rows import Rows
 from huse.features.store import Store
 
@@ -18,9 +20,9 @@ class WriteBehind:
     """Writes shards of a store in a thread, as a context.
 
     A shard is written at once when the disk is idle. Those that come while it is busy wait, and are then written
-    together, so that many small ones are synced at once; an interrupt loses no more than those.
+    together, so that many small ones are synced at once.
 
-    Leaving the context waits for the last shard. An error of the disk is raised by a later call.
+    Leaving the context, also by an interrupt, waits for the last shard. An error of the disk is raised by a later call.
 
     Attributes:
         seconds: how long the caller has waited for the disk.
@@ -39,7 +41,8 @@ class WriteBehind:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
         try:
-            if kind is None:
+            # also when interrupted: what is finished may have taken hours; another error is told before one of the disk
+            with suppress(*(() if kind is None else (HuseError, OSError))):
                 self._start()
                 self._wait()
         finally:

@@ -71,3 +71,26 @@ def test_what_is_in_flight_is_finished_when_the_run_is_interrupted(small_store: 
         write_shards(small_store, 1, KeyboardInterrupt())
     assert len(small_store.read(0)) == 9
     assert not list(small_store.path.glob(".*"))
+
+
+def test_what_waits_for_the_disk_is_written_when_the_run_is_interrupted(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write, write_many = threading.Event(), small_store.write_many
+
+    def slowly(shards: dict[int, Rows]) -> None:
+        assert may_write.wait(10)
+        write_many(shards)
+
+    monkeypatch.setattr(small_store, "write_many", slowly)
+
+    def interrupted() -> None:
+        with WriteBehind(small_store) as behind:
+            for index in range(5):
+                behind.write(index, random_rows(9, seed=index))
+            may_write.set()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert all(small_store.read(index).holds_the_same_as(random_rows(9, seed=index)) for index in range(5))
