@@ -38,7 +38,7 @@ MAX_PIXELS = 178_956_970
 ENOUGH = 3
 """JPEGs are decoded at the smallest scale that is at least this many times the encoder's size; docs/scaling.md."""
 
-BAND_PIXELS = 1 << 22
+BAND_PIXELS = 1 << 20
 """Pixels that are turned and converted at a time."""
 
 LONGEST = 1 << 15
