@@ -9,10 +9,11 @@ import numpy as np
 
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, ClassVectors, Store, StoreInfo, class_name
+from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name
 
 IMAGE_SPEC = EncoderSpec("image-test", "image", 6, "none", "0")
 TEXT_SPEC = EncoderSpec("text-test", "text", 4, "none", "0")
+EMBEDDING_DIMENSION = 16
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -57,4 +58,28 @@ def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0, k
     labels = sorted(set(rows.label))
     vectors = np.random.default_rng(1).normal(size=(len(labels), 4)).astype(np.float32)
     store.write_classes(ClassVectors(labels, [class_name(label) for label in labels], vectors, str(TEXT_SPEC)))
+    return store
+
+
+def embedding_spec(modality: str) -> EncoderSpec:
+    """The spec of `random_embeddings`."""
+    return EncoderSpec("huse", modality, EMBEDDING_DIMENSION, "towers", "0")
+
+
+def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int = 0) -> Store:
+    """A store of made unit vectors in shards of 25."""
+    image = embedding_spec("image") if has_image else None
+    store = Store.create(path, StoreInfo(EMBEDDINGS, image, embedding_spec("text"), 25, "float32"))
+    rng = np.random.default_rng(seed)
+    for index, start in enumerate(range(0, max(n, 1), 25)):
+        size = min(25, n - start)
+        rows = Rows.empty(size, EMBEDDING_DIMENSION if has_image else 0, EMBEDDING_DIMENSION)
+        rows.key[:] = [f"row {start + i}" for i in range(size)]
+        for modality in ("image", "text") if has_image else ("text",):
+            vectors = rng.normal(size=(size, EMBEDDING_DIMENSION))
+            setattr(rows, modality, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
+            getattr(rows, f"has_{modality}")[:] = True
+        rows.prediction, rows.probability = rows.label.copy(), np.ones(size, np.float32)
+        store.write(index, rows)
+    store.write_plan(len(store.shard_indices()))
     return store

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import EMBEDDING_DIMENSION as DIMENSION
+from samples import random_embeddings as embeddings
 
 from huse.embed.engine import Engine
 from huse.embed.index import open_index
-from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import QueryError
-from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, Store, StoreInfo
-
-DIMENSION = 16
+from huse.features.store import Store
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,25 +26,6 @@ def one_thread() -> None:
     import faiss
 
     faiss.omp_set_num_threads(1)
-
-
-def embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int = 0) -> Store:
-    """A store of made unit vectors in shards of 25."""
-    image = EncoderSpec("huse", "image", DIMENSION, "towers", "0")
-    text = EncoderSpec("huse", "text", DIMENSION, "towers", "0")
-    store = Store.create(path, StoreInfo(EMBEDDINGS, image if has_image else None, text, 25, "float32"))
-    rng = np.random.default_rng(seed)
-    for index, start in enumerate(range(0, max(n, 1), 25)):
-        size = min(25, n - start)
-        rows = Rows.empty(size, DIMENSION if has_image else 0, DIMENSION)
-        rows.key[:] = [f"row {start + i}" for i in range(size)]
-        for modality in ("image", "text") if has_image else ("text",):
-            vectors = rng.normal(size=(size, DIMENSION))
-            setattr(rows, modality, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
-            getattr(rows, f"has_{modality}")[:] = True
-        rows.prediction, rows.probability = rows.label.copy(), np.ones(size, np.float32)
-        store.write(index, rows)
-    return store
 
 
 def found(store: Store, gallery: str = "text") -> list[str]:

@@ -1,0 +1,58 @@
+"""A model without networks, whose encoders take as long as a test wants."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from samples import EMBEDDING_DIMENSION, embedding_spec
+
+from huse.extract.images import MAX_PIXELS, PictureError, decode_picture
+from huse.features.errors import HuseError, QueryError
+
+
+@dataclass
+class StubModel:
+    """What `Searcher` asks of a `Model`."""
+
+    seconds_to_warm: float = 0.0
+    errors: list[HuseError] = field(default_factory=list)
+    warmed: int = 0
+    max_pixels: int = MAX_PIXELS
+    decoding: int = 0
+    most_decoding: int = 0
+
+    classes = ("a", "b")
+    trained = SimpleNamespace(embedding_spec=embedding_spec, fingerprint="0" * 64)
+
+    def warm(self) -> list[HuseError]:
+        self.warmed += 1
+        time.sleep(self.seconds_to_warm)
+        return self.errors
+
+    def embed_and_classify_text(self, text: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        if not text.strip():
+            raise QueryError("text 0 of 1 is empty")
+        text.encode("utf-8")  # as tokenizers do
+        return self._answer()
+
+    def embed_and_classify_image(self, data: bytes) -> tuple[NDArray[Any], NDArray[Any]]:
+        with threading.Lock():
+            self.decoding += 1
+            self.most_decoding = max(self.most_decoding, self.decoding)
+        try:
+            decode_picture(data, (32, 32), self.max_pixels)
+            time.sleep(0.05)
+        except PictureError as error:
+            raise QueryError(f"picture bytes: {error}") from error
+        finally:
+            self.decoding -= 1
+        return self._answer()
+
+    def _answer(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.full(EMBEDDING_DIMENSION, 0.25, np.float32), np.array([0.75, 0.25], np.float32)
