@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import io
 import re
-import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from huse.extract.modes import to_rgb
+from huse.extract.inner_sizes import sizes_within
+from huse.extract.modes import mend_transparent_color, to_rgb
 from huse.extract.orientation import Turn, load_as_stored, stored_box, upright_size
 from huse.features.errors import HuseError
 from huse.features.extras import require
@@ -48,19 +48,9 @@ MANY = 1 << 25
 """Pictures of more pixels are decoded one at a time, whatever the number of threads."""
 
 END_OF_JPEG = b"\xff\xd9"
-PNG, PNG_SIZE = b"\x89PNG\r\n\x1a\n", struct.Struct(">16xII")
-JPEG_2000, JPEG_2000_SIZE = b"\xff\x4f\xff\x51", struct.Struct(">8xII")
+
 NOT_PICTURES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC"}
 """What Pillow knows and is no raster, runs another program, or holds a file of any other format."""
-
-CONTAINERS = ("ICO", "CUR", "ICNS")
-"""Formats that hold whole files of PNG or JPEG 2000, whose size may be another than the outer header tells."""
-
-TILE_WIDTH, TILE_HEIGHT = 322, 323
-"""Tags of TIFF."""
-
-PNG_SHADES = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies the grays of a PNG of 2 or 4 bits by."""
 
 QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter of Python's warnings that leaves out Pillow's."""
@@ -129,7 +119,9 @@ def _fetch(url: str) -> bytes:
 
 
 @contextmanager
-def opened_picture(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> Iterator[Image.Image]:
+def opened_picture(
+    data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels"
+) -> Iterator[ImageFile.ImageFile]:
     """A picture of which the header alone was read: the one place where whatever goes wrong is the picture's fault.
 
     Pillow's format readers raise almost anything on damaged files: `struct.error`, RuntimeError, MemoryError, ... All
@@ -148,9 +140,11 @@ def opened_picture(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--m
     allow_pixels(max_pixels)
     try:
         with _open(data) as picture:
-            for size in (picture.size, *_sizes_within(picture, data)):
+            for size in (picture.size, *sizes_within(picture, data)):
                 _require_size(size, max_pixels, option)
-            _mend_transparent_color(picture)
+            if any(tile.codec_name == "fits_gzip" for tile in picture.tile):
+                raise PictureError("a compressed FITS does not tell how large it becomes; save it without compression")
+            mend_transparent_color(picture)
             yield picture
     except PictureError:
         raise
@@ -262,7 +256,7 @@ def _band(
     return band
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=_formats())
     except Exception:
@@ -287,31 +281,6 @@ def _ignore_warnings() -> None:
 def _require_size(size: tuple[int, int], limit: int, option: str) -> None:
     if size[0] * size[1] > limit:
         raise PictureError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
-
-
-def _sizes_within(picture: Image.Image, data: bytes) -> Iterator[tuple[int, int]]:
-    """(width, height) of what is decoded as a whole and may be larger than the picture: a TIFF's tiles, inner files."""
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        yield picture.tag_v2.get(TILE_WIDTH, 0), picture.tag_v2.get(TILE_HEIGHT, 0)
-    if isinstance(picture, ImageFile.ImageFile) and any(tile.codec_name == "fits_gzip" for tile in picture.tile):
-        raise PictureError("a compressed FITS does not tell how large it becomes; save it without compression")
-    if picture.format not in CONTAINERS:
-        return
-    for mark, layout in ((PNG, PNG_SIZE), (JPEG_2000, JPEG_2000_SIZE)):
-        at = data.find(mark)
-        while 0 <= at <= len(data) - layout.size:
-            yield layout.unpack_from(data, at)
-            at = data.find(mark, at + 1)
-
-
-def _mend_transparent_color(picture: Image.Image) -> None:
-    """A PNG names its transparent color in the bits of the file, where Pillow's pixels have 8."""
-    key = picture.info.get("transparency")
-    kind = picture.tile[0].args if picture.format == "PNG" and isinstance(picture, ImageFile.ImageFile) else ""
-    if isinstance(key, int) and kind in PNG_SHADES:
-        picture.info["transparency"] = key * PNG_SHADES[kind]
-    if isinstance(key, tuple) and kind == "RGB;16B":
-        picture.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _reason(error: BaseException) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 BITS, SAMPLE_FORMAT, PHOTOMETRIC = 258, 339, 262
 """TIFF tags: bits a sample; 1 unsigned, 2 signed, 3 float; 0 when the lowest value is white."""
+
+PNG_SHADES = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies the grays of a PNG of 2 or 4 bits by."""
 
 FORMATS_OF_16_BITS = ("PNG", "PPM")
 """Their deep grays may come in Pillow's 32-bit mode."""
@@ -79,3 +82,13 @@ def _of_tiff(picture: TiffImagePlugin.TiffImageFile) -> GrayScale:
     if picture.tag_v2.get(PHOTOMETRIC) == 0:
         return GrayScale(white, 0.0, unsigned)
     return GrayScale(0.0, white, unsigned)
+
+
+def mend_transparent_color(picture: ImageFile.ImageFile) -> None:
+    """A PNG names its transparent color in the bits of the file, where Pillow's pixels have 8."""
+    key = picture.info.get("transparency")
+    kind = picture.tile[0].args if picture.format == "PNG" and picture.tile else ""
+    if isinstance(key, int) and kind in PNG_SHADES:
+        picture.info["transparency"] = key * PNG_SHADES[kind]
+    if isinstance(key, tuple) and kind == "RGB;16B":
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
