@@ -117,6 +117,7 @@ class _Embedding:
         else:
             rows = read_manifest(source, columns)
             encoders = _encoders(model, rows)
+            _require_features(self.trained, out / FEATURES_FOLDER)
             self._extraction = prepare_extraction(rows, out / FEATURES_FOLDER, config, encoders=encoders)
             self._info = _info(self.trained, config.shard_size, config.dtype)
             self._origin = self._extraction.origin
@@ -162,6 +163,25 @@ def _encoders(model: Model, manifest: Manifest) -> Encoders:
                 f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
             )
     return Encoders(**{modality: model.encoder(modality) for modality in used})
+
+
+def _require_features(trained: TrainedModel, folder: Path) -> None:
+    """Refuses what an earlier run extracted by other encoders than the model's.
+
+    Raises:
+        FingerprintError: the message says what to do with it.
+    """
+    if not (folder / STORE_FILE).exists():
+        return
+    there = Store.open(folder, FEATURES).info
+    for modality in ("image", "text"):
+        ours: EncoderSpec | None = getattr(trained, modality)
+        theirs: EncoderSpec | None = getattr(there, modality)
+        if theirs is not None and theirs != ours:
+            raise FingerprintError(
+                f"{folder}: its {modality} features are of {theirs}, the model takes those of {ours or 'none'}; name "
+                "another OUT, or remove that folder to extract anew"
+            )
 
 
 def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -302,3 +304,39 @@ def test_a_graph_that_is_named_but_another_never_runs(
     with pytest.raises(HuseError, match=r"the files of hub:.* are not those of hub"):
         Model(trained, text_encoder=f"hub:{folder}").embed_texts(["a"])
     assert not mark.exists()
+
+
+def test_features_of_other_encoders_are_named_with_the_way_out(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    path = manifest(tmp_path)
+    embed_source(Model(models[0]), path, tmp_path / "out")
+    made.text.spec = EncoderSpec("other", "text", 4, "none", "0")
+    other = Model(replace(models[1], text=made.text.spec))
+    with pytest.raises(FingerprintError, match=r"its text features are of text-test .*remove that folder"):
+        embed_source(other, path, tmp_path / "out", overwrite=True)
+    assert made.text.seen == 5
+    assert Store.open(tmp_path / "out").verify() == {}
+
+
+EMBED = """
+import sys
+from huse.embed.batch import embed_source
+print(embed_source(*sys.argv[1:4], overwrite=sys.argv[4] == "overwrite").embedded)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["plain", "overwrite"])
+def test_two_runs_of_one_output_end_whole(tmp_path: Path, how: str) -> None:
+    store = random_store(tmp_path / "store", 300, 5)
+    fit_model(store.path, tmp_path / "m", TINY)
+    embed_source(tmp_path / "m", store.path, tmp_path / "alone")
+    command = [sys.executable, "-c", EMBED, tmp_path / "m", store.path, tmp_path / "out", how]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=300) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], told
+    out = Store.open(tmp_path / "out")
+    assert out.verify() == {}
+    assert out.load().holds_the_same_as(Store.open(tmp_path / "alone").load())
+    assert sorted(int(printed) for printed, _ in told) == ([300] * 3 if how == "overwrite" else [0, 0, 300])
