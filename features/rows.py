@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -109,3 +109,23 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
     names = parts[0].columns()
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Rows(**columns, failures=[failure for part in parts for failure in part.failures])
+
+
+def gathered(parts: Iterable[Rows], n: int) -> Rows:
+    """As `concatenate`, but one part is in memory beside the whole; there must be at least one part.
+
+    Args:
+        parts: of one store, in order.
+        n: rows of all of them.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    failures: list[Failure] = []
+    done = 0
+    for part in parts:
+        for name, values in part.columns().items():
+            if name not in columns:
+                columns[name] = np.empty((n, *values.shape[1:]), values.dtype)
+            columns[name][done : done + len(part)] = values
+        done += len(part)
+        failures += part.failures
+    return Rows(**columns, failures=failures)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features import companions
@@ -32,16 +32,11 @@ from huse.features.info import FEATURES as FEATURES
 from huse.features.info import STORE_FILE as STORE_FILE
 from huse.features.info import StoreInfo as StoreInfo
 from huse.features.info import read_info, write_info
-from huse.features.rows import Failure, Rows, concatenate
+from huse.features.inspection import FOLDERS as FOLDERS
+from huse.features.inspection import MISSING as MISSING
+from huse.features.inspection import SURPLUS, inspect_store, verify_store
+from huse.features.rows import Failure, Rows, concatenate, gathered
 from huse.features.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
-
-MISSING = "run the command that made the store again, all its parts, or copy the files anew"
-"""What to do about missing shards."""
-
-SURPLUS = "remove the file, or run the command that made the store again"
-
-FOLDERS = ("features", "index")
-"""What embeddings may have beside their shards."""
 
 FOREIGN = "it is another store's; remove the file and run the command that made the store again"
 
@@ -313,19 +308,18 @@ class Store:
             ShardError: a shard is damaged.
         """
         self.require_whole()
-        if not splits:
-            return concatenate(list(self))
-        chosen, there = [], set()
+        chosen: dict[int, NDArray[np.bool_]] = {}
+        there: set[str] = set()
         for index in self.shard_indices():
             split = self.columns(index, ("split",))["split"].astype(str)
             there |= set(split)
-            mine = np.isin(split, splits)
-            if mine.any():
-                chosen.append(self.read(index).take(mine))
-        if not chosen:
+            chosen[index] = np.isin(split, splits) if splits else np.ones(len(split), bool)
+        if splits and not any(mine.any() for mine in chosen.values()):
             named = ", ".join(sorted(name or "(none)" for name in there))
             raise StoreError(f"{self.path}: no row of split {' or '.join(splits)}; the store has {named}")
-        return concatenate(chosen)
+        wanted = (index for index, mine in chosen.items() if mine.any() or not splits)
+        parts = (rows if mine.all() else rows.take(mine) for rows, mine in ((self.read(i), chosen[i]) for i in wanted))
+        return gathered(parts, sum(int(mine.sum()) for mine in chosen.values()))
 
     def failures(self) -> list[Failure]:
         """What went wrong in the rows of all shards."""
@@ -334,23 +328,7 @@ class Store:
 
     def verify(self) -> dict[str, str]:
         """Reads every byte of every file; returns what is wrong by file name, empty when all is well."""
-        problems: dict[str, str] = {}
-        checks: dict[str, Callable[[], Any]] = {PLAN_FILE: self.planned_shards}
-        checks[ENCODER_STATE_FILE] = partial(read_encoder_state, self.path)
-        checks |= {name: partial(self.read_classes, name) for name in CLASS_FILES}
-        checks |= {self.shard_path(index).name: partial(self.read, index) for index in self.shard_indices()}
-        for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
-            try:
-                check()
-            except (ShardError, StoreError) as error:
-                problems[name] = str(error)
-        if PLAN_FILE not in problems:
-            missing, surplus = map(self.shard_path, self.missing_shards()), map(self.shard_path, self.surplus_shards())
-            problems |= {path.name: f"{path}: missing; {MISSING}" for path in missing}
-            problems |= {path.name: f"{path}: more than the plan has; {SURPLUS}" for path in surplus}
-        foreign = [entry for entry in self.path.iterdir() if not self.is_own(entry) and entry.name not in FOLDERS]
-        problems |= {entry.name: f"{entry}: no part of the store; move it away" for entry in sorted(foreign)}
-        return problems
+        return verify_store(self)
 
     def is_own(self, entry: Path) -> bool:
         """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
@@ -380,34 +358,7 @@ class Store:
 
     def inspect(self) -> dict[str, Any]:
         """What the store holds, as JSON-ready figures."""
-        splits: Counter[str] = Counter()
-        labels: Counter[str] = Counter()
-        present = Counter({"image": 0, "text": 0})
-        size = failed = 0
-        for index in self.shard_indices():
-            columns = self.columns(index, ("split", "label", "has_image", "has_text", "failure_key"))
-            splits.update(value or "(none)" for value in columns["split"])
-            labels.update(value for value in columns["label"] if value)
-            present["image"] += int(columns["has_image"].sum())
-            present["text"] += int(columns["has_text"].sum())
-            failed += len(columns["failure_key"])
-            size += self.shard_path(index).stat().st_size
-        return {
-            "path": str(self.path),
-            "kind": self.info.kind,
-            "rows": sum(splits.values()),
-            "shards": len(self.shard_indices()),
-            "bytes": size,
-            "image": self.info.to_dict()["image"],
-            "text": self.info.to_dict()["text"],
-            "dtype": self.info.dtype,
-            "compression": self.info.compression,
-            "with_image": present["image"],
-            "with_text": present["text"],
-            "classes": len(labels),
-            "splits": dict(sorted(splits.items())),
-            "failures": failed,
-        }
+        return inspect_store(self)
 
 
 class Filler:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -247,3 +248,48 @@ def test_shards_of_both_versions_stand_side_by_side(tmp_path: Path) -> None:
     store.write(0, rows)
     assert store.read(0).holds_the_same_as(rows)
     assert store.verify() == {}
+
+
+def test_verify_covers_the_features_and_the_index_of_embeddings(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "out", StoreInfo(EMBEDDINGS, IMAGE_SPEC, TEXT_SPEC))
+    store.write_all([random_rows(5)])
+    features = random_store(tmp_path / "out" / "features")
+    index = store.path / "index" / "image-hnsw.faiss"
+    index.parent.mkdir()
+    index.write_bytes(b"an index")
+    described = {"file": hashlib.sha256(b"an index").hexdigest()}
+    index.with_suffix(".json").write_text(json.dumps(described))
+    assert store.verify() == {}
+    index.write_bytes(b"another")
+    features.shard_path(1).unlink()
+    problems = store.verify()
+    assert list(problems) == ["index/image-hnsw.faiss", "features/shard-00001.h5"]
+    assert "does not match its digest" in problems["index/image-hnsw.faiss"]
+    index.with_suffix(".json").write_text("{")
+    assert "description is missing or damaged" in store.verify()["index/image-hnsw.faiss"]
+
+
+def test_a_flipped_bit_in_class_vectors_is_found(small_store: Store) -> None:
+    path = small_store.path / "classes.h5"
+    whole, expected = path.read_bytes(), small_store.read_classes()
+    assert expected is not None
+    for place in range(0, len(whole), 53):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            found = small_store.read_classes()
+        except ShardError:
+            continue
+        assert found is not None
+        assert (found.labels, found.texts, found.encoder) == (expected.labels, expected.texts, expected.encoder)
+        np.testing.assert_array_equal(found.vectors, expected.vectors)
+
+
+def test_many_shards_are_written_at_once_and_leftovers_removed(small_store: Store) -> None:
+    host, pid, began, rest = temporary_beside(small_store.shard_path(7)).name.rsplit("-", 3)
+    left = small_store.path / f"{host}-{pid}-{int(began) + 1}-{rest}"  # of a dead process that had this number
+    left.write_text("")
+    Store.open(small_store.path).write_many({index: random_rows(4, seed=index) for index in range(3, 9)})
+    small_store.write_plan(9)
+    assert small_store.verify() == {}
+    assert len(small_store.load()) == 60 + 24
+    assert not left.exists()

@@ -1,0 +1,111 @@
+"""What a store holds, and whether every file of it is as it was written; vectors are read to verify alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE, read_encoder_state
+from huse.features.errors import HuseError, StoreError
+
+if TYPE_CHECKING:
+    from huse.features.store import Store
+
+MISSING = "run the command that made the store again, all its parts, or copy the files anew"
+"""What to do about missing shards."""
+
+SURPLUS = "remove the file, or run the command that made the store again"
+
+FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")
+"""What embeddings may have beside their shards."""
+
+
+def verify_store(store: Store) -> dict[str, str]:
+    """Reads every byte of every file of a store; returns what is wrong by file name, empty when all is well."""
+    problems: dict[str, str] = {}
+    checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
+    checks[ENCODER_STATE_FILE] = partial(read_encoder_state, store.path)
+    checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
+    checks |= {store.shard_path(index).name: partial(store.read, index) for index in store.shard_indices()}
+    checks |= {f"{INDEX_FOLDER}/{file.name}": partial(_require_index, file) for file in _indexes(store.path)}
+    for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
+        try:
+            check()
+        except (HuseError, OSError) as error:
+            problems[name] = str(error)
+    if PLAN_FILE not in problems:
+        missing, surplus = map(store.shard_path, store.missing_shards()), map(store.shard_path, store.surplus_shards())
+        problems |= {path.name: f"{path}: missing; {MISSING}" for path in missing}
+        problems |= {path.name: f"{path}: more than the plan has; {SURPLUS}" for path in surplus}
+    foreign = [entry for entry in store.path.iterdir() if not store.is_own(entry) and entry.name not in FOLDERS]
+    problems |= {entry.name: f"{entry}: no part of the store; move it away" for entry in sorted(foreign)}
+    return problems | _features_problems(store)
+
+
+def inspect_store(store: Store) -> dict[str, Any]:
+    """What a store holds, as JSON-ready figures."""
+    splits: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    present = Counter({"image": 0, "text": 0})
+    size = failed = 0
+    for index in store.shard_indices():
+        columns = store.columns(index, ("split", "label", "has_image", "has_text", "failure_key"))
+        splits.update(value or "(none)" for value in columns["split"])
+        labels.update(value for value in columns["label"] if value)
+        present["image"] += int(columns["has_image"].sum())
+        present["text"] += int(columns["has_text"].sum())
+        failed += len(columns["failure_key"])
+        size += store.shard_path(index).stat().st_size
+    info = store.info.to_dict()
+    return {
+        "path": str(store.path),
+        "kind": store.info.kind,
+        "rows": sum(splits.values()),
+        "shards": len(store.shard_indices()),
+        "bytes": size,
+        "image": info["image"],
+        "text": info["text"],
+        "dtype": store.info.dtype,
+        "compression": store.info.compression,
+        "with_image": present["image"],
+        "with_text": present["text"],
+        "classes": len(labels),
+        "splits": dict(sorted(splits.items())),
+        "failures": failed,
+    }
+
+
+def _features_problems(store: Store) -> dict[str, str]:
+    """What is wrong with the features that embeddings were made of."""
+    folder = store.path / FEATURES_FOLDER
+    if not folder.exists():
+        return {}
+    try:
+        return {f"{FEATURES_FOLDER}/{name}": problem for name, problem in type(store).open(folder).verify().items()}
+    except StoreError as error:
+        return {FEATURES_FOLDER: str(error)}
+
+
+def _indexes(folder: Path) -> list[Path]:
+    """The indexes of embeddings; files without a description are no index, and made anew."""
+    return sorted((folder / INDEX_FOLDER).glob("*.faiss"))
+
+
+def _require_index(file: Path) -> None:
+    """Refuses an index that is not the one that its description was written for."""
+    again = "delete it, the next search makes it anew"
+    try:
+        described = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        written = described["file"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file}: its description is missing or damaged ({error}); {again}") from error
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, "sha256").hexdigest() != written:
+            raise StoreError(f"{file}: does not match its digest; {again}")
