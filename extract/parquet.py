@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from huse.extract.cells import PICTURE_FIELDS, cell_of
+from huse.extract.cells import PICTURE_FIELDS, Cell, cell_of
 from huse.extract.table import Record, Table, require_once
 from huse.features.errors import ManifestError
 from huse.features.extras import require
@@ -57,16 +57,24 @@ def _records(path: Path, arrow: Any, file: Any, chosen: list[str], image: str) -
     number = 0
     try:
         for batch in file.iter_batches(PICTURE_ROWS if held else ROWS, columns=chosen):
-            columns = [_values(arrow, batch.column(name)) for name in chosen]
+            columns = [_cells(path, arrow, batch.column(name), name, held and name == image) for name in chosen]
             for row in zip(*columns, strict=True):
                 number += 1
-                yield (
-                    number,
-                    {name: cell_of(value, held and name == image) for name, value in zip(chosen, row, strict=True)},
-                )
+                yield number, dict(zip(chosen, row, strict=True))
     except (arrow.ArrowException, OSError) as error:
         _raise_system_error(error)
         raise ManifestError(f"{path}: damaged after row {number} ({_line(error)}); write it again") from error
+
+
+def _cells(path: Path, arrow: Any, column: Any, name: str, picture: bool) -> list[Cell]:
+    try:
+        return [cell_of(value, picture) for value in _values(arrow, column)]
+    except arrow.ArrowException:
+        raise
+    except (ValueError, OverflowError, KeyError) as error:  # times that Python has none for, and types of others
+        raise ManifestError(
+            f"{path}: column {name!r} holds {column.type} that cannot be read ({_line(error)}); write it as text"
+        ) from error
 
 
 def _values(arrow: Any, column: Any) -> list[Any]:
