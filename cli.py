@@ -85,7 +85,7 @@ class HuseGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             if isinstance(error, KeyboardInterrupt):
-                click.echo("Interrupted; the same command goes on where it stopped", err=True)
+                click.echo("Interrupted; nothing half-written is left", err=True)
                 raise click.exceptions.Exit(INTERRUPTED) from error
             if isinstance(error, BrokenPipeError):  # the reader of the output has what it wants
                 raise
