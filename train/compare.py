@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.atomic import replacing
 from huse.features.errors import FitError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
+from huse.train.compare_tables import Result, write_tables
 from huse.train.config import OBJECTIVES, PRESETS, FitConfig, preset
 from huse.train.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
 from huse.train.fit import fit_towers, search_best
@@ -26,6 +25,7 @@ from huse.train.forward import Arrays, features_of, make_forward
 from huse.train.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
 from huse.train.posterior import fit_posterior
 from huse.train.task import LabeledData, Task, read_labeled
+from huse.train.taxonomy import read_taxonomy
 
 POSTERIOR = "posterior"
 METHODS = (POSTERIOR, "separate", "triplet", "cme", "adamine", "devise", "hie", "huse-p", "huse-paper", "huse")
@@ -43,8 +43,6 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "huse": {"blend": (0.5, 0.7, 0.85), "temperature": (0.1, 0.2, 0.3), "delta": (0.5, 1.0), "gamma": (0.0, 0.5)},
 }
 """What a random search may change, besides learning rate and dropout."""
-
-Result = dict[str, Any]
 
 
 def compare(
@@ -73,7 +71,7 @@ def compare(
         By method: ``config``, ``val_score``, and ``figures`` with ``mean`` and ``std`` of every figure.
 
     Raises:
-        FitError: an unknown method, or a store that does not allow training.
+        FitError: an unknown method, a store that does not allow training or tuning, or a taxonomy that cannot be used.
         StoreError: no test rows.
     """
     unknown = set(methods or ()) - set(METHODS)
@@ -81,12 +79,19 @@ def compare(
         raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
     source = Store.open(store, FEATURES)
     methods = _possible(source, methods)
-    data = read_labeled(source, preset("default", memory="resident"), semantic_graph)
+    config = preset("default", memory="resident")
+    data = read_labeled(source, config, semantic_graph)
+    if not len(data.split(config).val):
+        raise FitError(
+            f"{source.path}: no rows to tune on; give some rows the split val, or every class at least four of train"
+        )
     tqdm.write(f"semantic graph: {data.graph_source}", file=sys.stderr)
     test = source.load(("test",))
     test = test.take(test.label != "")
     if not len(test):
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
+    if taxonomy:  # a file that cannot be used is told now, not after the tuning
+        read_taxonomy(taxonomy, sorted(set(test.label)))
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     results: Result = {}
@@ -250,72 +255,3 @@ def _flatten(values: Any, path: str = "") -> dict[str, Any]:
     if not isinstance(values, Mapping):
         return {path: values}
     return {k: v for key, value in values.items() for k, v in _flatten(value, f"{path}.{key}".strip(".")).items()}
-
-
-WAYS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
-TABLES = {
-    "Table 1: retrieval": [(w, f"retrieval.{w}.{m}") for w in WAYS for m in ("r_at_1", "r_at_5", "r_at_10", "map")],
-    "Table 2: hierarchical precision": [(w, f"hierarchical.{w}.hp_at_{k}") for w in WAYS for k in (2, 5, 10)],
-    "Table 3: accuracy": [("accuracy", f"accuracy.{name}") for name in ("image", "text", "fused")],
-}
-
-
-def write_tables(results: Result, folder: Path) -> str:
-    """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
-    text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
-    with replacing(folder / "tables.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    with replacing(folder / "tables.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    with replacing(folder / "tables.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["method", "figure", "mean", "std"])
-        for method, result in results.items():
-            for name, mean in result["figures"]["mean"].items():
-                writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
-    _draw_bars(results, folder / "bars.png")
-    return text
-
-
-def _markdown(title: str, columns: list[tuple[str, str]], results: Result) -> str:
-    heads = [f"{group.replace('_to_', '→')} {path.rsplit('.', 1)[-1]}" for group, path in columns]
-    best = {path: max((_mean(r, path) for r in results.values()), default=0.0) for _, path in columns}
-    lines = [f"### {title}", "", "| method | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for method, result in results.items():
-        cells = []
-        for _, path in columns:
-            if path not in result["figures"]["mean"]:
-                cells.append("-")
-                continue
-            cell = f"{_mean(result, path):.3f} ± {result['figures']['std'][path]:.3f}"
-            cells.append(f"**{cell}**" if _mean(result, path) == best[path] else cell)
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _mean(result: Result, path: str) -> float:
-    return float(result["figures"]["mean"].get(path, -1.0))
-
-
-def _draw_bars(results: Result, path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    shown: list[tuple[str, str]] = [
-        ("image→text R@1", "retrieval.image_to_text.r_at_1"),
-        ("text→image R@1", "retrieval.text_to_image.r_at_1"),
-        ("image→text mAP", "retrieval.image_to_text.map"),
-        ("text→image mAP", "retrieval.text_to_image.map"),
-        ("fused accuracy", "accuracy.fused"),
-    ]
-    figure = Figure(figsize=(2.4 * len(shown), 0.32 * len(results) + 1.2), layout="constrained")
-    axes = figure.subplots(1, len(shown), sharey=True)
-    for axis, (title, name) in zip(axes, shown, strict=True):
-        means = [max(_mean(result, name), 0.0) for result in results.values()]
-        errors = [result["figures"]["std"].get(name, 0.0) for result in results.values()]
-        axis.barh(list(results), means, xerr=errors, color=["#4363d8" if m == "huse" else "#b8c4e8" for m in results])
-        axis.set_title(title, fontsize=9)
-        axis.set_xlim(0, 1)
-        axis.tick_params(labelsize=8)
-    axes[0].invert_yaxis()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from huse.features.errors import FitError
+from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
 from huse.train.compare import METHODS, base_config, compare, summarize
 from huse.train.config import FitConfig, preset
@@ -80,6 +80,21 @@ def test_stores_of_one_modality_without_class_vectors_are_compared(
     assert "semantic graph: taxonomy of the label paths" in said
     with pytest.raises(FitError, match="objective cme needs pictures and texts"):
         compare(store.path, tmp_path / "out", ("cme",))
+
+
+def test_stores_with_nothing_to_tune_or_measure_on_are_refused(small_store: Store, tmp_path: Path) -> None:
+    rows = small_store.load()
+    few = Store.create(tmp_path / "few", small_store.info)
+    few.write_all([rows.take(np.array([0, 1, 2, 4]))])
+    with pytest.raises(FitError, match="no rows to tune on"):
+        compare(few.path, tmp_path / "out", ("huse",))
+    untested = Store.create(tmp_path / "untested", small_store.info)
+    untested.write_all([rows.take(rows.split != "test")])
+    with pytest.raises(StoreError, match="no row of split test"):
+        compare(untested.path, tmp_path / "out", ("huse",))
+    with pytest.raises(FitError, match=r"--taxonomy .*absent\.csv"):
+        compare(small_store.path, tmp_path / "out", ("huse",), taxonomy=tmp_path / "absent.csv")
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_methods_are_named(small_store: Store, tmp_path: Path) -> None:
