@@ -16,7 +16,7 @@ from huse.extract.encoders.protocols import without_words
 from huse.extract.encoders.registry import is_outside
 from huse.extract.images import MAX_PIXELS, PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
-from huse.features.encoder_spec import EncoderSpec, require_same
+from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
 from huse.train.forward import Arrays, softmax
 from huse.train.model_folder import TrainedModel, load_model
@@ -185,11 +185,15 @@ class Model:
             encoder = image_encoder(name, self._image_weights, self._precision)
         else:
             encoder = text_encoder(name, self.trained.text_state)
-        where = f"{modality}: the model and this installation"
         files = getattr(encoder, "files_digest", None)  # of code from outside: compared before any of it runs
         if files is not None and files != spec.weights:
-            raise FingerprintError(f"{where}: the files of {name} are not those of {spec}; name the right ones")
-        require_same(spec, encoder.spec, where)
+            raise FingerprintError(f"{modality}: the files of {name} are not those of {spec}; name the right ones")
+        if encoder.spec != spec:
+            options = f"--{modality}-encoder" + (" or --image-weights" if modality == "image" else "")
+            raise FingerprintError(
+                f"{modality}: the model was trained on vectors of {spec}, this installation makes those of "
+                f"{encoder.spec}; name the right ones by {options}"
+            )
         return encoder
 
     def _ready(self, modality: str) -> Any:

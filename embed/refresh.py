@@ -109,7 +109,7 @@ def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
     known = np.flatnonzero(at >= 0)
     for name in ("has_image", "has_text", "image_digest", "text_digest"):
         same = getattr(rows, name)[known] == getattr(previous, name)[at[known]]
-        at[known[~same.reshape(len(known), -1).all(axis=1)]] = -1
+        at[known[~same.all(axis=tuple(range(1, same.ndim)))]] = -1
         known = np.flatnonzero(at >= 0)
     return at
 

@@ -40,7 +40,7 @@ def search_embeddings(
         images: queries by picture, files or the bytes of files.
         k: most hits a query.
         gallery: compare with the rows' ``image`` or ``text`` vectors, or with both ``fused``; by default with those of
-            the other modality than the query's.
+            the other modality than the query's, where the embeddings have it.
         classes: label paths; only rows of these classes, and of those below them, are found.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
 
@@ -66,7 +66,7 @@ def search_embeddings(
     results: list[list[Hit]] = []
     for modality, queries in (("text", texts), ("image", images)):
         if queries:
-            against = gallery or OTHER[modality]
+            against = gallery or (OTHER[modality] if getattr(store.info, OTHER[modality]) else modality)
             require_model(loaded, store, against)
             vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
             hits = engine.nearest(vectors, against, k, classes)

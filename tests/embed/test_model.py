@@ -97,7 +97,7 @@ def test_the_wrong_encoder_is_refused_before_any_work(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     made.text.spec = EncoderSpec("other", "text", 4, "none", "0")
-    with pytest.raises(FingerprintError, match=r"text: the model and this installation: .*text-test .*other"):
+    with pytest.raises(FingerprintError, match=r"trained on vectors of text-test .*other.*--text-encoder"):
         embed_source(Model(models[0]), manifest(tmp_path), tmp_path / "out")
     assert made.text.seen == made.image.seen == 0
     assert not (tmp_path / "out").exists()
@@ -340,3 +340,40 @@ def test_two_runs_of_one_output_end_whole(tmp_path: Path, how: str) -> None:
     assert out.verify() == {}
     assert out.load().holds_the_same_as(Store.open(tmp_path / "alone").load())
     assert sorted(int(printed) for printed, _ in told) == ([300] * 3 if how == "overwrite" else [0, 0, 300])
+
+
+def test_empty_shards_and_one_row(models: tuple[TrainedModel, TrainedModel], tmp_path: Path) -> None:
+    small = random_store(tmp_path / "small", 1)
+    assert embed_source(Model(models[0]), small.path, tmp_path / "one").embedded == 1
+    source = Store.create(tmp_path / "source", small.info)
+    rows = small.load()
+    for index in (0, 1, 2):
+        source.write(index, rows if index == 1 else rows.take([]))
+    source.write_plan(3)
+    for expected in (1, 0):
+        summary = embed_source(Model(models[0]), source.path, tmp_path / "out")
+        assert (summary.rows, summary.embedded) == (1, expected)
+    assert [len(part) for part in Store.open(tmp_path / "out")] == [0, 1, 0]
+    source.write(1, rows.take([]))
+    assert embed_source(Model(models[0]), source.path, tmp_path / "out").rows == 0
+    assert Store.open(tmp_path / "out").verify() == {}
+
+
+def test_embeddings_of_one_modality_are_searched_in_it(made: Made, tmp_path: Path) -> None:
+    store = random_store(tmp_path / "store")
+    texts = Store.create(tmp_path / "texts", replace(store.info, image=None))
+    rows = store.load()
+    texts.write_all([replace(rows, image=np.zeros((len(rows), 0)), has_image=np.zeros(len(rows), bool))])
+    fit_model(texts.path, tmp_path / "m", TINY, "taxonomy")
+    embed_source(tmp_path / "m", texts.path, tmp_path / "out")
+    hits = Model(load_model(tmp_path / "m")).search(tmp_path / "out", text="some words", k=2)
+    assert len(hits) == 2
+
+
+def test_rows_that_all_are_others(models: tuple[TrainedModel, TrainedModel], tmp_path: Path) -> None:
+    source = random_store(tmp_path / "source", 5)
+    embed_source(Model(models[0]), source.path, tmp_path / "out")
+    rows = source.read(0)
+    rows.key[:] = [f"other {key}" for key in rows.key]
+    source.write(0, rows)
+    assert embed_source(Model(models[0]), source.path, tmp_path / "out").embedded == 5
