@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 KS = (1, 5, 10)
-BLOCK_ELEMENTS = 1 << 24
-"""Similarities held at a time: 64 MiB of float32, and a few such arrays beside it while ranking."""
+BLOCK_ELEMENTS = 1 << 22
+"""Similarities held at a time: 16 MiB of float32, and a few such arrays beside it while ranking."""
 
 Places = NDArray[np.intp]
 

@@ -14,6 +14,7 @@ from huse.features.store import Store
 from huse.train.batches import Moments, Numbers, TrainingRows, feature_moments
 from huse.train.catalog import Catalog
 
+COLUMNS = ("image", "text", "has_image", "has_text", "labels")
 BLOCK = 1024
 """Rows read at a time, which lie next to each other; blocks are what a window is mixed from."""
 
@@ -97,35 +98,41 @@ class StreamedRows:
         self, rows: Numbers, size: int, rng: np.random.Generator, draws: NDArray[np.float64] | None
     ) -> Iterator[tuple[TrainingRows, Numbers]]:
         """One epoch; see `TrainingData`. The next window is read while one is trained on."""
-        times = np.ones(len(rows), np.intp)
-        if draws is not None:
-            times = np.bincount(rng.choice(len(rows), len(rows), p=draws), minlength=len(rows))
-        order = np.argsort(rows, kind="stable")
-        rows, times = rows[order], times[order]
+        times = None if draws is None else np.bincount(rng.choice(len(rows), len(rows), p=draws), minlength=len(rows))
+        if (rows[1:] < rows[:-1]).any():
+            order = np.argsort(rows, kind="stable")
+            rows, times = rows[order], None if times is None else times[order]
         plan = plan_windows(self._shard(rows), BLOCK, self.window, rng)
         left = self.texts.take(np.arange(0))
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, [rows[part] for part in plan[0]])
+            coming = reader.submit(self._read, [rows[part] for part in plan[0]], size)
             for i, parts in enumerate(plan):
                 read = coming.result()
                 if i + 1 < len(plan):
-                    coming = reader.submit(self._read, [rows[part] for part in plan[i + 1]])
-                drawn_times = np.concatenate([times[part] for part in parts])
-                now = concatenate_rows([left, read])
-                again = np.concatenate([np.ones(len(left), np.intp), drawn_times])
-                drawn = rng.permutation(np.repeat(np.arange(len(now)), again))
+                    coming = reader.submit(self._read, [rows[part] for part in plan[i + 1]], size)
+                now = _joined(left, read, size)
+                again = None if times is None else np.concatenate([times[part] for part in parts])
+                drawn = rng.permutation(_repeated(len(left), len(now), again))
                 whole = len(drawn) if i + 1 == len(plan) else len(drawn) // size * size
                 left = now.take(drawn[whole:])
+                del read  # the window is held by whoever trains on it, and by nobody else
                 if whole:
                     yield now, drawn[:whole]
 
     def _shard(self, rows: Numbers) -> Numbers:
         """Shard of each row; the texts count as one more."""
-        shard = np.append(self.catalog.shard, np.full(len(self.texts), np.iinfo(np.int32).max))
+        shard = np.append(self.catalog.shard, np.full(len(self.texts), np.iinfo(np.int32).max, np.int32))
         return np.asarray(shard[rows])
 
-    def _read(self, blocks: list[Numbers]) -> TrainingRows:
-        return concatenate_rows([self._read_block(block) for block in blocks])
+    def _read(self, blocks: list[Numbers], room: int) -> TrainingRows:
+        """The rows of some blocks, behind room for others; nothing is in memory twice."""
+        dims = (self.dimension("image"), self.dimension("text"))
+        window = TrainingRows.empty(room + sum(map(len, blocks)), *dims, self.texts.image.dtype)
+        done = room
+        for block in blocks:
+            _fill(window, done, self._read_block(block))
+            done += len(block)
+        return window
 
     def _read_block(self, rows: Numbers) -> TrainingRows:
         """Rows of one shard, or of the texts."""
@@ -140,5 +147,23 @@ class StreamedRows:
 
 def concatenate_rows(parts: list[TrainingRows]) -> TrainingRows:
     """Several parts as one, in order."""
-    names = ("image", "text", "has_image", "has_text", "labels")
-    return TrainingRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return TrainingRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
+
+
+def _fill(window: TrainingRows, start: int, rows: TrainingRows) -> None:
+    for name in COLUMNS:
+        getattr(window, name)[start : start + len(rows)] = getattr(rows, name)
+
+
+def _joined(left: TrainingRows, read: TrainingRows, room: int) -> TrainingRows:
+    """Fewer than `room` rows, and those read behind that room, in the memory of the latter."""
+    start = room - len(left)
+    _fill(read, start, left)
+    return TrainingRows(*(getattr(read, name)[start:] for name in COLUMNS))
+
+
+def _repeated(left: int, n: int, times: Numbers | None) -> Numbers:
+    """Numbers 0 to n, those after the first `left` as often as they were drawn; each once when nothing was drawn."""
+    if times is None:
+        return np.arange(n)
+    return np.repeat(np.arange(n), np.concatenate([np.ones(left, np.intp), times]))
