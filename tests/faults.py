@@ -215,7 +215,11 @@ def _fit() -> Any:
 
 
 def _prepare_embeddings() -> None:
-    random_store(Path("out"), n=3000, shard_size=500, kind="embeddings")
+    store = random_store(Path("out"), n=3000, shard_size=500, kind="embeddings")
+    for index, rows in enumerate(list(store)):
+        rows.prediction, rows.probability = rows.label, np.ones(len(rows), np.float32)
+        rows.image /= np.linalg.norm(rows.image, axis=1, keepdims=True)
+        store.write(index, rows)
 
 
 def _index() -> Any:
