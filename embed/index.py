@@ -168,7 +168,13 @@ def content_digest(store: Store) -> str:
 def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> None:
     """Writes an index and then its description; between the two the old description fits no file, and counts not."""
     with replacing(path) as temporary:
-        faiss.write_index(built, str(temporary))
+        try:
+            faiss.write_index(built, str(temporary))
+        except RuntimeError as error:  # FAISS's own, of a full disk too
+            reason = str(error).splitlines()[0].rpartition("(")[2].rstrip(")")
+            raise QueryError(
+                f"{path}: the index cannot be written ({reason}); make room, or use --index exact"
+            ) from error
         file = _file_digest(temporary)
     described = Description(digest, recall, built.ntotal, file)
     with replacing(path.with_suffix(".json")) as temporary:

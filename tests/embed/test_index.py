@@ -204,3 +204,18 @@ def test_the_engine_in_memory_finds_what_it_finds_on_disk(tmp_path: Path) -> Non
             assert [[hit.key for hit in hits] for hits in engine.nearest(query, gallery, 7)] == [
                 [hit.key for hit in hits] for hits in exact
             ]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import faiss
+
+    def full(_: object, path: str) -> None:
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("Error in write_HNSW: write error in x.tmp: 9 != 30 (No space left on device)")
+
+    monkeypatch.setattr(faiss, "write_index", full)
+    store = embeddings(tmp_path / "s")
+    with pytest.raises(QueryError, match=r"cannot be written \(No space left on device\); make room") as error:
+        open_index(store, "image", "hnsw")
+    assert "\n" not in str(error.value)
+    assert not list((store.path / "index").iterdir())
