@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
         QueryError: `out` is of another format than `FORMATS`.
 
     Returns:
-        Their rank correlation (Spearman) over pairs of classes.
+        Their rank correlation (Spearman) over pairs of classes; NaN where all pairs of either are equal.
     """
     from scipy.stats import spearmanr
 
@@ -46,7 +47,8 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
-    correlation = float(spearmanr(given[pairs], learned[pairs]).statistic) if len(given) > 2 else float("nan")
+    comparable = len(given) > 2 and np.ptp(given[pairs]) > 0 and np.ptp(learned[pairs]) > 0
+    correlation = float(spearmanr(given[pairs], learned[pairs]).statistic) if comparable else float("nan")
     figure = _figure(16, 5.4)
     axes = figure.subplots(1, 3)
     names = [class_name(label) for label in trained.classes]
@@ -54,8 +56,8 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
         shown = axis.imshow(matrix, cmap="viridis")
         axis.set_title(title)
         if len(names) <= MOST_NAMED:
-            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=5)
-            axis.set_yticks(range(len(names)), names, fontsize=5)
+            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=5, parse_math=False)
+            axis.set_yticks(range(len(names)), names, fontsize=5, parse_math=False)
         figure.colorbar(shown, ax=axis, shrink=0.8)
     axes[2].plot(given[pairs], learned[pairs], ".", markersize=3, alpha=0.4)
     axes[2].set(xlabel="semantic distance A", ylabel="learned distance", title=f"rank correlation {correlation:.2f}")
@@ -76,8 +78,10 @@ def plot_history(model: str | Path, out: str | Path) -> None:
             entries = list(csv.DictReader(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{model}: no history.csv there; name a model that huse fit made") from error
-    if not entries:
-        raise ModelError(f"{model}: history.csv is empty")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ModelError(f"{model}: history.csv is damaged ({error}); fit again") from error
+    if not entries or not {"phase", "epoch"} <= set(entries[0]):
+        raise ModelError(f"{model}: history.csv is empty; it is written by huse fit")
     figure = _figure(12, 4.6)
     left, right = figure.subplots(1, 2)
     losses = [n for n in entries[0] if n not in ("phase", "epoch") and not n.startswith("val_")]
@@ -95,7 +99,10 @@ def plot_history(model: str | Path, out: str | Path) -> None:
 
 
 def _line(axis: Any, entries: list[dict[str, str]], name: str) -> None:
-    there = [(int(e["epoch"]), float(e[name])) for e in entries if e.get(name)]
+    try:
+        there = [(int(e["epoch"]), float(e[name])) for e in entries if e.get(name)]
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"history.csv is damaged ({name}: {error}); fit again") from error
     if there:
         axis.plot(*zip(*there, strict=True), label=name, linewidth=2.5 if name == "val_score" else 1.2)
 
@@ -107,10 +114,11 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _require_format(out: Path) -> None:
-    if out.suffix not in FORMATS:
+    if out.suffix.lower() not in FORMATS:
         raise QueryError(f"{out}: name a file {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
 
 
 def _save(figure: Any, out: Path) -> None:
-    with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=120, format=out.suffix.removeprefix("."))
+    with replacing(out) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of scripts that the font lacks, one line a letter
+        figure.savefig(temporary, dpi=120, format=out.suffix.lower().removeprefix("."))

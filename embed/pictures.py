@@ -132,13 +132,12 @@ def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> N
     taken: list[tuple[float, float, float, float]] = []
     for label, _ in Counter(labels).most_common():
         middle = np.median(points.places[labels == label], axis=0) * OVERSAMPLE
-        box = pen.textbbox(tuple(middle), class_name(label), font=font, anchor="mm")
+        name = _on_one_line(class_name(label))
+        box = pen.textbbox(tuple(middle), name, font=font, anchor="mm")
         if box[0] < 0 or box[2] > WIDTH * OVERSAMPLE or any(_touch(box, other) for other in taken):
             continue
         taken.append(box)
-        pen.text(
-            tuple(middle), class_name(label), "black", font, "mm", stroke_width=4 * OVERSAMPLE, stroke_fill="white"
-        )
+        pen.text(tuple(middle), name, "black", font, "mm", stroke_width=4 * OVERSAMPLE, stroke_fill="white")
         if len(taken) == NAMED_CLASSES:
             return
 
@@ -151,11 +150,16 @@ def _draw_legend(pen: ImageDraw.ImageDraw, legend: list[str], color: dict[str, s
     x = _write(pen, x + 18, y, "picture", font) + 30
     pen.ellipse(_box(np.array([x, y]), DOT), fill="#444444")
     x = _write(pen, x + 12, y, "text of a picture", font) + 46
-    for name in legend[: len(COLORS)]:
+    for group in legend[: len(COLORS)]:
+        name = _on_one_line(group)
         if x + 30 + font.getlength(name) / OVERSAMPLE > WIDTH:
             x, y = float(MARGIN), y + 38
-        pen.ellipse(_box(np.array([x, y]), 18), fill=color[name])
+        pen.ellipse(_box(np.array([x, y]), 18), fill=color[group])
         x = _write(pen, x + 14, y, name, font) + 30
+
+
+def _on_one_line(name: str) -> str:
+    return " ".join(name.split())
 
 
 def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: Font) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from huse.embed.map_page import write_map_page
 from huse.embed.pictures import draw_map
+from huse.extract.locations import picture_location
 from huse.features.errors import QueryError
+from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store
 
 
@@ -32,17 +35,25 @@ def plot_map(
         seed: of the projection.
 
     Raises:
-        QueryError: another suffix, or fewer than three vectors.
+        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows.
         StoreError: no such store, or no row of this split.
         ExtraError: UMAP was asked for and is not installed.
     """
     path = Path(out)
-    if path.suffix not in (".png", ".html"):
+    kind = path.suffix.lower()
+    if kind not in (".png", ".html"):
         raise QueryError(f"{path}: name a file .png or .html")
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
     pictures = folder or store.path.parent
-    if path.suffix == ".html":
+    if path.exists() and _is_a_picture_of(rows, pictures, path):
+        raise QueryError(f"{path}: is a picture of these rows; name another file")
+    if kind == ".html":
         write_map_page(rows, pictures, path, seed, method)
     else:
         draw_map(rows, pictures, path, seed, method, with_pictures)
+
+
+def _is_a_picture_of(rows: Rows, folder: Path, path: Path) -> bool:
+    own = os.path.realpath(path)
+    return any(os.path.realpath(picture_location(uri, folder)) == own for uri in rows.uri if uri)
