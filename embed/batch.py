@@ -92,9 +92,10 @@ def embed_source(
     if folder.resolve() == Path(source).resolve():
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
     stage = _Embedding(loaded, Path(source), folder, config, columns, overwrite)
-    rows, embedded = stage.run()
-    if file.suffix in SUFFIXES:
-        write_file(Store.open(folder), file, fuse)
+    with locked(folder):
+        rows, embedded = stage.run()
+        if file.suffix in SUFFIXES:
+            write_file(Store.open(folder), file, fuse)
     return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted)
 
 
@@ -126,15 +127,14 @@ class _Embedding:
 
     def run(self) -> tuple[int, int]:
         """Embeds the rows; returns how many there are, and how many went through the towers."""
-        with locked(self.out):
-            if not self._anew:
-                target = Store.create(self.out, self._info, self._origin)
-                return embed_shards(self.trained, self._features(), target)
-            features = self._features()
-            with replacing_folder(self.out, overwrite=True) as new:
-                done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
-                _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
-            return done
+        if not self._anew:
+            target = Store.create(self.out, self._info, self._origin)
+            return embed_shards(self.trained, self._features(), target)
+        features = self._features()
+        with replacing_folder(self.out, overwrite=True) as new:
+            done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
+            _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
+        return done
 
     def _features(self) -> Store:
         """The features to embed, extracted first if need be."""

@@ -56,8 +56,8 @@ def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path
         if written.is_dir():
             raise QueryError(f"{written}: is a folder; name another output")
         require_apart(written, QueryError, *inputs)
-    table = out.with_suffix(".csv")
-    if out.suffix == ".npy" and table.exists() and not _is_own_table(table):
+    table = written_files(out)[-1] if out.suffix == ".npy" else None
+    if table is not None and table.exists() and not _is_own_table(table):
         raise QueryError(f"{table}: would be written beside {out.name}, and is not of huse; name another output")
     if out.suffix == ".parquet":
         require("pyarrow", "parquet", out.name)
@@ -69,8 +69,9 @@ def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path
 
 def written_files(out: Path) -> list[Path]:
     """The files that an output consists of, beside its store; none for a store alone."""
-    files = {".npy": [out, out.with_suffix(".csv")], ".parquet": [out]}
-    return files.get(out.suffix, [])
+    if out.suffix == ".npy":
+        return [out, out.with_suffix(".csv")]
+    return [out] if out.suffix == ".parquet" else []
 
 
 def _is_own_table(path: Path) -> bool:

@@ -27,7 +27,7 @@ from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
 from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.atomic import is_own_trace
-from huse.features.errors import ExtractionError, ShardError, StoreError
+from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError
 from huse.features.interrupt import interruptible
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
@@ -203,6 +203,10 @@ def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) 
     if not manifest.labels or config.class_encoder == "none":
         return Encoders(image, text)
     classes = text if text and config.class_encoder == config.text_encoder else text_encoder(config.class_encoder)
+    try:
+        _ = classes.spec  # of one that learns and has not, there is none
+    except EncoderError as error:
+        raise EncoderError(f"--class-encoder {config.class_encoder} cannot embed class names: {error}") from error
     return Encoders(image, text, classes)
 
 

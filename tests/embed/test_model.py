@@ -377,3 +377,13 @@ def test_rows_that_all_are_others(models: tuple[TrainedModel, TrainedModel], tmp
     rows.key[:] = [f"other {key}" for key in rows.key]
     source.write(0, rows)
     assert embed_source(Model(models[0]), source.path, tmp_path / "out").embedded == 5
+
+
+@pytest.mark.parametrize("out", [".", "/"])
+def test_an_output_without_a_name_is_refused(
+    models: tuple[TrainedModel, TrainedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    source = random_store(tmp_path / "source", 5)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="exists and is not a huse store"):
+        embed_source(Model(models[0]), source.path, out)

@@ -588,6 +588,10 @@ REFUSED = {
     "encoder": ({"text_encoder": "tfdif:5"}, "no text encoder 'tfdif:5'"),
     "image encoder": ({"image_encoder": "resnet"}, "no image encoder 'resnet'"),
     "class encoder": ({"class_encoder": "uze"}, "no text encoder 'uze'"),
+    "learning class encoder": (
+        {"class_encoder": "tfidf:5"},
+        "--class-encoder tfidf:5 cannot embed class names: tfidf learns",
+    ),
     "weights": ({"image_weights": Path("no.h5")}, r"no\.h5"),
     "class texts": ({"class_text": Path("no.csv")}, r"no\.csv"),
     "dtype": ({"dtype": "int8"}, "dtype 'int8' is none of"),
