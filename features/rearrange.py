@@ -16,7 +16,7 @@ from huse.features.errors import StoreError
 from huse.features.folders import require_apart, require_empty, require_folder_name
 from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.store import CLASS_FILES, ClassVectors, Filler, Store, read_encoder_state
+from huse.features.store import CLASS_FILES, ClassVectors, Store, read_encoder_state
 
 NO_SPLIT = "unsplit"
 """Folder of the rows without a split."""
@@ -87,7 +87,7 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         new = {name: _new(folder / name, store, [content, name]) for name in names}
         for one in new.values():
             _write_classes(one, classes)
-        fillers = {name: Filler(one) for name, one in new.items()}
+        fillers = {name: one.filler() for name, one in new.items()}
         for rows, places in _numbered(store):
             of = np.searchsorted(_bounds(total, parts), places, "right") - 1 if parts else _split_names(rows)
             for number, name in enumerate(names):

@@ -27,6 +27,7 @@ from huse.features.companions import class_name as class_name
 from huse.features.companions import read_encoder_state as read_encoder_state
 from huse.features.encoder_spec import require_same
 from huse.features.errors import ShardError, StoreError
+from huse.features.filler import Filler
 from huse.features.info import EMBEDDINGS as EMBEDDINGS
 from huse.features.info import FEATURES as FEATURES
 from huse.features.info import STORE_FILE as STORE_FILE
@@ -35,7 +36,7 @@ from huse.features.info import read_info, write_info
 from huse.features.inspection import FOLDERS as FOLDERS
 from huse.features.inspection import MISSING as MISSING
 from huse.features.inspection import SURPLUS, inspect_store, verify_store
-from huse.features.rows import Failure, Rows, concatenate, gathered
+from huse.features.rows import Failure, Rows, gathered
 from huse.features.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 
 FOREIGN = "it is another store's; remove the file and run the command that made the store again"
@@ -167,10 +168,14 @@ class Store:
 
         About a shard of rows is in memory at a time.
         """
-        filler = Filler(self)
+        filler = self.filler()
         for part in parts:
             filler.add(part)
         return filler.finish()
+
+    def filler(self) -> Filler:
+        """What takes rows as they come, and writes full shards from shard 0 on, and then the plan."""
+        return Filler(self.info.shard_size, self.write, self.write_plan)
 
     def read(self, index: int) -> Rows:
         """Reads shard `index` and checks that it is whole and of this store's encoders.
@@ -359,34 +364,3 @@ class Store:
     def inspect(self) -> dict[str, Any]:
         """What the store holds, as JSON-ready figures."""
         return inspect_store(self)
-
-
-class Filler:
-    """Fills a new store with rows, shard by shard; rows wait until there are enough for a shard."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._waiting: list[Rows] = []
-        self._shards = self._rows = 0
-
-    def add(self, rows: Rows) -> None:
-        """Takes some rows, and writes every shard that is full."""
-        self._waiting.append(rows)
-        size = self._store.info.shard_size
-        while sum(map(len, self._waiting)) >= size:
-            together = concatenate(self._waiting)
-            self._write(together.take(np.arange(size)))
-            self._waiting = [together.take(np.arange(size, len(together)))]
-
-    def finish(self) -> int:
-        """Writes the rest and the plan; returns how many rows there were in all."""
-        rest = [part for part in self._waiting if len(part)]
-        if rest:
-            self._write(concatenate(rest))
-        self._waiting = []
-        self._store.write_plan(self._shards)
-        return self._rows
-
-    def _write(self, rows: Rows) -> None:
-        self._store.write(self._shards, rows)
-        self._shards, self._rows = self._shards + 1, self._rows + len(rows)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults.__main__ import BEGIN, END, PAGE
+from faults.count import Count
+from faults.workshop import Scenario, Workshop, in_child
 
 from huse.features.errors import StoreError
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from faults import BEGIN, END, PAGE, Count, Scenario, Workshop, in_child
 
 
 @pytest.mark.slow

@@ -1,0 +1,171 @@
+"""The commands that write, each on inputs small enough to run it hundreds of times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from samples import random_rows, random_store, write_csv
+
+from faults.workshop import Scenario
+from huse.embed.batch import embed_source
+from huse.embed.index import open_index
+from huse.extract.config import ExtractConfig
+from huse.extract.job import Encoders
+from huse.extract.run import extract_features
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.interchange import export_store, import_store
+from huse.features.rearrange import merge_stores, split_store
+from huse.features.store import Store
+from huse.train import checkpoint
+from huse.train.config import FitConfig
+from huse.train.fit import fit_model
+from huse.train.model_folder import load_model
+
+FIT = FitConfig(epochs=2, dimension=8, hidden_units=8, batch_size=32, refit=False)
+
+
+class Color:
+    """A picture's vector is its mean color."""
+
+    spec = EncoderSpec("color", "image", 3, "mean", "0")
+    input_size = (8, 8)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return pixels.mean(axis=(1, 2)).astype(np.float32) + 1
+
+
+class Length:
+    """A text's vector is its length and its first letter."""
+
+    spec = EncoderSpec("length", "text", 2, "none", "0")
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[len(t), ord(t[0])] for t in texts], np.float32).reshape(-1, 2)
+
+
+def digest(*parts: Any) -> str:
+    """A digest of arrays and strings."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    return total.hexdigest()
+
+
+def store_content(path: str) -> str:
+    """A digest of all rows of a whole store."""
+    rows = Store.open(path).load()
+    columns = {n: c.tolist() if c.dtype == object else np.asarray(c) for n, c in sorted(rows.columns().items())}
+    return digest(*(part for item in columns.items() for part in item), rows.failures)
+
+
+def _prepare_manifest() -> None:
+    rows = []
+    for i in range(60):
+        Image.new("RGB", (9, 7), (i, 2 * i, 100)).save(f"{i}.png")
+        rows.append({"key": f"k{i}", "image": f"{i}.png", "text": f"text {i}", "label": f"c/{i % 3}"})
+    write_csv(Path("m.csv"), rows)
+
+
+def _extract() -> Any:
+    config = ExtractConfig(shard_size=6, batch_size=4, workers=2)
+    return extract_features("m.csv", "out", config, encoders=Encoders(Color(), Length())).rows
+
+
+def _prepare_stores() -> None:
+    for number, name in enumerate("ab"):
+        store = random_store(Path(name), n=120, shard_size=10, seed=number)
+        for index, rows in enumerate(list(store)):
+            rows.key[:] = [f"{name}{key}" for key in rows.key]
+            store.write(index, rows)
+
+
+def _prepare_arrays() -> None:
+    rows = random_rows(400)
+    np.save("image.npy", rows.image)
+    np.save("text.npy", rows.text)
+    Path("label.txt").write_text("".join(f"{label}\n" for label in rows.label))
+
+
+def prepare_model() -> None:
+    random_store(Path("a"), n=400, shard_size=40)
+    fit_model("a", "model", FIT)
+
+
+def _prepare_store() -> None:
+    random_store(Path("a"), n=90)
+
+
+def _fit() -> Any:
+    checkpoint.SECONDS_BETWEEN = 0.0
+    return fit_model("a", "model", FIT, overwrite=True, resume=True).classes
+
+
+def _prepare_embeddings() -> None:
+    store = random_store(Path("out"), n=3000, shard_size=500, kind="embeddings")
+    for index, rows in enumerate(list(store)):
+        rows.prediction, rows.probability = rows.label, np.ones(len(rows), np.float32)
+        rows.image /= np.linalg.norm(rows.image, axis=1, keepdims=True)
+        store.write(index, rows)
+
+
+def _index() -> Any:
+    return open_index(Store.open("out"), "image", "hnsw", say=lambda _: None).recall > 0.5
+
+
+def _index_content() -> str:
+    store = Store.open("out")
+    found = open_index(store, "image", "hnsw", say=lambda _: None)
+    rows = store.read(0)
+    query = rows.image[:1] / np.linalg.norm(rows.image[:1])
+    return digest(bool(found.recall > 0.5), [hit.key for hit in found.nearest(query, 1)[0]])
+
+
+def _split_content() -> str:
+    return digest(*(store_content(f"out/part-{i}") for i in range(3)))
+
+
+def _exported() -> str:
+    arrays = [np.load(f"out/{name}.npy") for name in ("image", "text")]
+    return digest(*arrays, *(Path(f"out/{name}.txt").read_text() for name in ("key", "label", "split")))
+
+
+def _embedded_file() -> str:
+    return digest(np.load("v.npy"), Path("v.csv").read_text())
+
+
+SCENARIOS = {
+    "extract": Scenario("extract", _prepare_manifest, _extract, lambda: store_content("out")),
+    "import": Scenario(
+        "store import",
+        _prepare_arrays,
+        lambda: import_store("out", "image.npy", "text.npy", "label.txt", shard_size=20),
+        lambda: store_content("out"),
+    ),
+    "merge": Scenario(
+        "store merge", _prepare_stores, lambda: merge_stores(["a", "b"], "out"), lambda: store_content("out")
+    ),
+    "split": Scenario("store split", _prepare_stores, lambda: split_store("a", "out", parts=3), _split_content),
+    "export": Scenario("store export", _prepare_stores, lambda: export_store("a", "out"), _exported),
+    "index": Scenario("search --index hnsw", _prepare_embeddings, _index, _index_content),
+    "fit": Scenario("fit", _prepare_store, _fit, lambda: load_model("model").fingerprint),
+    "embed": Scenario(
+        "embed", prepare_model, lambda: embed_source("model", "a", "out").rows, lambda: store_content("out")
+    ),
+    "embed file": Scenario(
+        "embed v.npy --fuse",
+        prepare_model,
+        lambda: embed_source("model", "a", "v.npy", fuse=True).rows,
+        _embedded_file,
+    ),
+}
+
+KILLS = {
+    "extract": 40, "import": 40, "merge": 30, "split": 30, "export": 30, "index": 12, "fit": 12, "embed": 12,
+    "embed file": 12,
+}  # fmt: skip
