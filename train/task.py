@@ -215,8 +215,9 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
         }
         return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), **masks, window=window)
     for index in np.unique(catalog.shard):
-        rows, mine = store.read(int(index)), catalog.shard == index
-        here.image[mine], here.text[mine] = rows.image[catalog.place[mine]], rows.text[catalog.place[mine]]
+        columns, mine = store.columns(int(index), ("image", "text")), catalog.shard == index
+        here.image[mine] = columns["image"][catalog.place[mine]]
+        here.text[mine] = columns["text"][catalog.place[mine]]
     here.has_image[:], here.has_text[:], here.labels[:] = catalog.has_image, catalog.has_text, catalog.label
     return with_texts(here, texts, numbers)
 
