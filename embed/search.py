@@ -66,7 +66,7 @@ def search_embeddings(
     results: list[list[Hit]] = []
     for modality, queries in (("text", texts), ("image", images)):
         if queries:
-            against = gallery or (OTHER[modality] if getattr(store.info, OTHER[modality]) else modality)
+            against = gallery or default_gallery(store, modality)
             require_model(loaded, store, against)
             vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
             hits = engine.nearest(vectors, against, k, classes)
@@ -77,6 +77,11 @@ def search_embeddings(
                 )
             results += hits
     return results
+
+
+def default_gallery(store: Store, modality: str) -> str:
+    """What a query of a modality is compared with unless told: the other one, where the store has it."""
+    return OTHER[modality] if getattr(store.info, OTHER[modality]) is not None else modality
 
 
 def require_model(model: Model, store: Store, gallery: str) -> None:

@@ -139,6 +139,7 @@ def _add_info(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: i
         return Info(
             rows=len(searcher),
             classes=classes,
+            galleries=searcher.galleries,
             fingerprint=searcher.model.trained.fingerprint,
             most_upload=most_upload,
             most_pixels=most_pixels,

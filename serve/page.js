@@ -128,6 +128,11 @@ by("show-map").onclick = async () => {
 
 async function tellWhatThereIs() {
   let info = await ask("/api/info");
+  const choices = [...document.querySelectorAll("[name=gallery]")];
+  choices.forEach(choice => { choice.disabled = !info.galleries.includes(choice.value); });
+  if (!choices.some(choice => choice.checked && !choice.disabled)) {
+    choices.filter(choice => !choice.disabled).slice(0, 1).forEach(choice => { choice.checked = true; });
+  }
   const names = new Set();
   for (const {label} of info.classes) {
     label.split("/").forEach((_, i, parts) => names.add(parts.slice(0, i + 1).join("/")));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 
 import uvicorn
@@ -49,7 +50,8 @@ def run_server(
             say(searcher.lost_pictures)
         Thread(target=_tell_when_ready, args=(searcher, say), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", http=timed_protocol(patience), ws="none", backlog=WAITING)
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # it is how a server is stopped
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

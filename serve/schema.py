@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 MOST_HITS = 200
 
 Gallery = Literal["other", "image", "text", "fused"]
-"""What to compare with: ``other`` is the other kind than the query."""
+"""What to compare with: ``other`` is the other kind than the query, where there are any."""
 
 
 def whole_unicode(value: Any) -> Any:
@@ -71,6 +71,7 @@ class Info(BaseModel):
 
     rows: int
     classes: list[Counted]
+    galleries: list[str] = Field(description="What queries can be compared with.")
     fingerprint: str = Field(description="Of the model.")
     most_upload: int = Field(description="Bytes that an uploaded picture may have.")
     most_pixels: int = Field(description="Pixels that an uploaded picture may have.")

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.embed.engine import Engine
-from huse.embed.gallery import Gallery, Hit, shown_labels
+from huse.embed.gallery import GALLERIES, Gallery, Hit, shown_labels, those_with
 from huse.embed.index import AUTO
 from huse.embed.model import Model
-from huse.embed.search import OTHER, require_model
+from huse.embed.search import OTHER, default_gallery, require_model
 from huse.embed.thumbnails import none_found
 from huse.extract.locations import picture_location
 from huse.features.errors import QueryError
@@ -45,11 +45,6 @@ class Answer:
 
     hits: list[Hit]
     classes: list[Guess]
-
-
-def against(modality: str, gallery: str) -> str:
-    """The gallery that a query of a modality is compared with; ``other`` is the other kind than its own."""
-    return OTHER[modality] if gallery == "other" else gallery
 
 
 class Searcher:
@@ -131,6 +126,11 @@ class Searcher:
         return sorted((label, n) for label, n in counts.items() if label)
 
     @cached_property
+    def galleries(self) -> list[str]:
+        """What queries can be compared with: kinds of vectors that a row has."""
+        return [name for name in GALLERIES if any(those_with(vars(rows), name).any() for rows in self.shards)]
+
+    @cached_property
     def lost_pictures(self) -> str:
         """What to say when no picture file of the rows is there; empty when one is, or none is looked for."""
         uris = (uri for rows in self.shards for uri in rows.uri[rows.has_image] if uri and "://" not in uri)
@@ -149,12 +149,12 @@ class Searcher:
     def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to words."""
         vector, probabilities = self.model.embed_and_classify_text(text)
-        return self._answer(vector, probabilities, against("text", gallery), k, classes)
+        return self._answer(vector, probabilities, self._against("text", gallery), k, classes)
 
     def by_picture(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a picture, given by its file's bytes."""
         vector, probabilities = self.model.embed_and_classify_image(data)
-        return self._answer(vector, probabilities, against("image", gallery), k, classes)
+        return self._answer(vector, probabilities, self._against("image", gallery), k, classes)
 
     def by_key(self, key: str, modality: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to a row's own picture or text.
@@ -168,7 +168,7 @@ class Searcher:
         own = Gallery.of(rows, modality)
         if not own.there[0]:
             raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER[modality]}")
-        hits = self._nearest(own.vectors, against(modality, gallery), k, classes)
+        hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
         guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
         return Answer(hits, guesses)
@@ -191,6 +191,9 @@ class Searcher:
         best = np.argsort(-probabilities, kind="stable")[:GUESSES]
         guesses = [Guess(self.model.classes[i], float(probabilities[i])) for i in best]
         return Answer(self._nearest(vector[None], gallery, k, classes), guesses)
+
+    def _against(self, modality: str, gallery: str) -> str:
+        return default_gallery(self._engine.store, modality) if gallery == "other" else gallery
 
     def _nearest(self, vector: NDArray[np.floating], gallery: str, k: int, classes: list[str]) -> list[Hit]:
         return self._engine.nearest(vector, gallery, k, classes)[0]

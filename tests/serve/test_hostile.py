@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from samples import random_embeddings
+from samples import embedding_spec, random_embeddings
 from stub_model import StubModel
 
 import huse.serve.space_map
@@ -27,6 +28,14 @@ from huse.serve.app import make_app
 from huse.serve.searcher import Searcher
 
 KEYS = ["a/b?c#d e", '"><script>alert(1)</script>', "été 猫 🐈", "../..", "a\tb", "'", "x" * 300]
+
+
+class TextModel(StubModel):
+    """A model without an image tower."""
+
+    trained = SimpleNamespace(
+        embedding_spec=lambda modality: embedding_spec("text") if modality == "text" else None, fingerprint="0"
+    )
 
 
 def drawn(rows: Rows) -> Points:
@@ -202,6 +211,13 @@ def test_forms_of_any_kind(client: TestClient, headers: dict[str, str], body: by
     reply = client.post("/api/search/picture", content=body, headers=headers)
     assert reply.status_code in statuses, reply.text
     assert isinstance(reply.json()["detail"], str)
+
+
+def test_a_store_of_texts_alone_is_searched_by_default(tmp_path: Path) -> None:
+    client = client_of(random_embeddings(tmp_path / "e", has_image=False), TextModel())
+    assert client.get("/api/info").json()["galleries"] == ["text", "fused"]
+    assert len(client.post("/api/search", json={"text": "a", "k": 5}).json()["hits"]) == 5
+    assert client.post("/api/search", json={"text": "a", "gallery": "image"}).json()["hits"] == []
 
 
 def test_uploads_of_many_pixels_are_refused_undecoded(tmp_path: Path) -> None:
