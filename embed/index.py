@@ -26,7 +26,6 @@ from huse.features.errors import QueryError
 from huse.features.extras import require
 from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.shard import read_attributes
 from huse.features.store import Store
 
 AUTO, EXACT = "auto", "exact"
@@ -65,7 +64,7 @@ class Description:
     """What is known of an index on disk.
 
     Attributes:
-        digest: of the shards it was made of, see `content_digest`.
+        digest: of the shards it was made of, see `Store.content_digest`.
         recall: as of `Index`.
         vectors: how many it has.
         file: SHA-256 of the file that FAISS wrote.
@@ -116,7 +115,7 @@ def open_index(
         QueryError: no row has such a vector.
     """
     faiss = require("faiss", "search", f"an index of kind {kind}")
-    digest = content_digest(store)
+    digest = store.content_digest()
     places = places_on_disk(store, gallery) if shards is None else places_in_memory(shards, gallery)
     if not len(places):
         raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another --gallery")
@@ -155,14 +154,6 @@ def _make(
         f"made an index ({kind}) of {built.ntotal} {gallery} vectors: finds {recall:.1%} of the true {SAMPLE_K} nearest"
     )
     return Index(recall, built, places)
-
-
-def content_digest(store: Store) -> str:
-    """SHA-256 over the content digests of all shards."""
-    digest = hashlib.sha256()
-    for index in store.shard_indices():
-        digest.update(f"{index}:{read_attributes(store.shard_path(index))['content_digest']}\n".encode())
-    return digest.hexdigest()
 
 
 def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> None:

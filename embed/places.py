@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from huse.embed.gallery import Hit, hit_of, those_with
 from huse.features.rows import Rows
-from huse.features.shard import read_columns, read_slice
 from huse.features.store import Store
 
 SHOWN = ("key", "label", "caption", "uri", "prediction")
@@ -45,12 +44,12 @@ def places_in_memory(shards: Sequence[Rows], gallery: str) -> Places:
 
 def places_on_disk(store: Store, gallery: str) -> Places:
     """The places of rows that are read when they are asked for."""
-    paths = [store.shard_path(index) for index in store.shard_indices()]
+    indices = store.shard_indices()
 
     def row(shard: int, i: int) -> tuple[Rows, int]:
         rows = Rows.empty(1, 0, 0)
-        for name, values in read_slice(paths[shard], SHOWN, i, i + 1).items():
+        for name, values in store.slice(indices[shard], SHOWN, i, i + 1).items():
             setattr(rows, name, values)
         return rows, 0
 
-    return Places([those_with(read_columns(path, ("has_image", "has_text")), gallery) for path in paths], row)
+    return Places([those_with(store.columns(i, ("has_image", "has_text")), gallery) for i in indices], row)
