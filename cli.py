@@ -738,8 +738,9 @@ def verify(store: Path, as_json: bool) -> None:
 
     opened = Store.open(store)
     problems = opened.verify()
-    shards = len(opened.shard_indices()) + len(opened.missing_shards())
-    lines = [*problems.values(), f"{shards - len(problems)} of {shards} shards are whole"]
+    shards = {opened.shard_path(index).name for index in opened.shard_indices()}
+    shards |= {name for name in problems if name.startswith("shard-")}
+    lines = [*problems.values(), f"{len(shards - set(problems))} of {len(shards)} shards are whole"]
     _print(as_json, {"shards": shards, "problems": problems}, lambda: click.echo("\n".join(lines)))
     if problems:
         sys.exit(1)

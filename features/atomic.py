@@ -286,6 +286,7 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None and (error.filename is None or str(error.filename) == str(temporary)):
-            error.filename = str(path)
+        told = str(temporary if error.filename is None else error.filename)
+        if error.errno is not None and Path(told).is_relative_to(temporary):
+            error.filename = str(path / Path(told).relative_to(temporary))
         raise

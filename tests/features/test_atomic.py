@@ -182,3 +182,9 @@ def test_a_file_is_no_folder_and_errors_name_the_final_path(tmp_path: Path) -> N
     with pytest.raises(OSError, match=r"No space left on device: '.*g'"), replacing(tmp_path / "g"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_an_error_within_a_folder_names_the_final_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error, replacing_folder(tmp_path / "out") as folder:
+        (folder / "absent" / "f").write_text("")
+    assert error.value.filename == str(tmp_path / "out" / "absent" / "f")
