@@ -19,9 +19,10 @@ from swagger_ui_bundle import swagger_ui_path
 
 from huse import __version__
 from huse.embed.map_page import asset
-from huse.extract.images import PictureError, picture_type
+from huse.extract.images import PictureError, opened_picture
 from huse.features.errors import QueryError
 from huse.serve.limits import add_limits
+from huse.serve.memory import MANY_PIXELS, give_back
 from huse.serve.schema import (
     MOST_HITS,
     Counted,
@@ -200,16 +201,21 @@ def _add_search_by_picture(app: FastAPI, searcher: Searcher, most_upload: int, m
             data = picture.file.read(most_upload + 1)
             if len(data) > most_upload:
                 raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller picture")
-            _require_pixels(data, most_pixels)
-            return _reply(searcher, searcher.by_picture(data, k, gallery, classes))
+            pixels = _pixels_within(data, most_pixels)
+            try:
+                return _reply(searcher, searcher.by_picture(data, k, gallery, classes))
+            finally:
+                if pixels > MANY_PIXELS:
+                    give_back()
 
         return await asyncio.get_running_loop().run_in_executor(encoding, answer)
 
 
-def _require_pixels(data: bytes, most: int) -> None:
-    """Refuses a picture by its header, before it is decoded."""
+def _pixels_within(data: bytes, most: int) -> int:
+    """How many pixels a picture has by its header; one of too many is refused here, before it is decoded."""
     try:
-        picture_type(data, most, "--max-upload-pixels")
+        with opened_picture(data, most, "--max-upload-pixels") as picture:
+            return picture.width * picture.height
     except PictureError as error:
         raise QueryError(f"picture bytes: {error}") from error
 
