@@ -741,7 +741,7 @@ def verify(store: Path, as_json: bool) -> None:
     shards = {opened.shard_path(index).name for index in opened.shard_indices()}
     shards |= {name for name in problems if name.startswith("shard-")}
     lines = [*problems.values(), f"{len(shards - set(problems))} of {len(shards)} shards are whole"]
-    _print(as_json, {"shards": shards, "problems": problems}, lambda: click.echo("\n".join(lines)))
+    _print(as_json, {"shards": len(shards), "problems": problems}, lambda: click.echo("\n".join(lines)))
     if problems:
         sys.exit(1)
 
