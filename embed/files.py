@@ -18,6 +18,7 @@ from huse.features.extras import require
 from huse.features.folders import require_apart, require_folder_name
 from huse.features.interchange import export_store
 from huse.features.npy import writing_rows
+from huse.features.outputs import MARK, require_output
 from huse.features.rows import Rows
 from huse.features.store import Store
 
@@ -25,6 +26,7 @@ SUFFIXES = (".npy", ".parquet")
 DESCRIPTIONS = ("key", "label", "prediction", "probability")
 """What is written of a row beside its vector."""
 
+MOST_HEADER = 1000
 DIGEST = "vector_digest"
 """Column of a table that ties its rows to those of the array."""
 
@@ -52,14 +54,10 @@ def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path
     """
     if out.suffix not in SUFFIXES:
         require_folder_name(out, QueryError, "a file .npy or .parquet")
-    for written in written_files(out):
-        if written.is_dir():
-            raise QueryError(f"{written}: is a folder; name another output")
-        require_apart(written, QueryError, *inputs)
-    table = written_files(out)[-1] if out.suffix == ".npy" else None
-    if table is not None and table.exists() and not _is_own_table(table):
-        raise QueryError(f"{table}: would be written beside {out.name}, and is not of huse; name another output")
+    if out.suffix == ".npy":
+        _require_pair(out, out.with_suffix(".csv"), *inputs)
     if out.suffix == ".parquet":
+        require_output(out, QueryError, *inputs)
         require("pyarrow", "parquet", out.name)
     if fuse and out.suffix not in SUFFIXES:
         raise QueryError(f"{out}: a store keeps both vectors; --fuse goes with a file .npy or .parquet")
@@ -74,9 +72,21 @@ def written_files(out: Path) -> list[Path]:
     return [out] if out.suffix == ".parquet" else []
 
 
+def _require_pair(array: Path, table: Path, *inputs: str | Path) -> None:
+    """Refuses an array and its table where one is an input, or is there and is not known to be of huse."""
+    for written in (array, table):
+        if written.is_dir():
+            raise QueryError(f"{written}: is a folder; name another output")
+        require_apart(written, QueryError, *inputs)
+    if table.exists() and not _is_own_table(table):
+        raise QueryError(f"{table}: would be written beside {array.name}, and is not of huse; name another output")
+    if array.exists() and not table.exists():
+        raise QueryError(f"{array}: is there already, without the table {table.name} of huse; name another output")
+
+
 def _is_own_table(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return next(csv.reader(file), [])[: len(DESCRIPTIONS)] == list(DESCRIPTIONS)
+        return file.readline(MOST_HEADER).rstrip("\r\n").split(",")[: len(DESCRIPTIONS)] == list(DESCRIPTIONS)
 
 
 def write_file(store: Store, out: Path, fuse: bool) -> None:
@@ -129,6 +139,7 @@ def _write_parquet(store: Store, out: Path) -> None:
     kind = arrow.list_(arrow.float32(), spec.dimension if spec else 0)
     schema = arrow.schema([(name, arrow.string()) for name in DESCRIPTIONS[:3]])
     schema = schema.append(arrow.field("probability", arrow.float32())).append(arrow.field("vector", kind))
+    schema = schema.with_metadata({"software": MARK})
     with replacing(out) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for rows in store:
             columns: dict[str, Any] = {name: rows.columns()[name] for name in DESCRIPTIONS}

@@ -13,7 +13,8 @@ from huse.features.atomic import replacing
 SIDE = 160
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>huse search</title><style>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="generator" content="made by huse"><title>huse search</title><style>
 body {{ font: 15px/1.4 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }}
 ol {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 1em; padding: 0 }}
 li {{ list-style: none; border: 1px solid #ddd; border-radius: 8px; padding: 8px; overflow-wrap: anywhere }}

@@ -21,7 +21,8 @@ MOST_THUMBNAILS = 5_000
 SIDE = 72
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>huse map</title><style>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="generator" content="made by huse"><title>huse map</title><style>
 html, body, .map {{ height: 100%; margin: 0; font-family: system-ui, sans-serif }}
 {style}</style></head><body><div class="map" id="map"></div><script>
 {script}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from huse.features.atomic import replacing
 from huse.features.errors import ModelError, QueryError
+from huse.features.outputs import MARK, require_output
 from huse.features.store import class_name
 from huse.train.model_folder import TrainedModel, load_model
 
@@ -43,7 +44,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
     """
     from scipy.stats import spearmanr
 
-    _require_format(Path(out))
+    _require_format(Path(out), *([] if isinstance(model, TrainedModel) else [model]))
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
@@ -72,7 +73,7 @@ def plot_history(model: str | Path, out: str | Path) -> None:
         ModelError: the folder has no history.
         QueryError: `out` is of another format than `FORMATS`.
     """
-    _require_format(Path(out))
+    _require_format(Path(out), model)
     try:
         with (Path(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
@@ -113,12 +114,14 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _require_format(out: Path) -> None:
+def _require_format(out: Path, *inputs: str | Path) -> None:
     if out.suffix.lower() not in FORMATS:
         raise QueryError(f"{out}: name a file {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    require_output(out, QueryError, *inputs)
 
 
 def _save(figure: Any, out: Path) -> None:
+    says = {"Software" if out.suffix.lower() == ".png" else "Creator": MARK}
     with replacing(out) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # of scripts that the font lacks, one line a letter
-        figure.savefig(temporary, dpi=120, format=out.suffix.lower().removeprefix("."))
+        figure.savefig(temporary, dpi=120, format=out.suffix.lower().removeprefix("."), metadata=says)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from huse.features.atomic import replacing
 from huse.features.errors import ModelError
 from huse.features.extras import require
+from huse.features.folders import require_apart
 from huse.train.model_folder import TrainedModel, load_model
 
 OPSET = 17
@@ -29,12 +30,16 @@ def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
         The names of the outputs.
 
     Raises:
-        ModelError: `out` is there.
+        ModelError: `out` is there, lies in the model, or has another suffix.
         ExtraError: tf2onnx is not installed.
     """
     path = Path(out)
+    if path.suffix != ".onnx":
+        raise ModelError(f"{path}: name a file .onnx")
     if path.exists():
         raise ModelError(f"{path}: is there already; name a new file")
+    if not isinstance(model, TrainedModel):
+        require_apart(path, ModelError, model)
     converter = require("tf2onnx", "onnx", "huse export onnx")
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     network = trained.network

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from huse.embed.gallery import shown_labels
 from huse.embed.projection import COLORS, Points, color_of, groups_of, lay_out
 from huse.embed.thumbnails import Thumbnails
 from huse.features.atomic import replacing
+from huse.features.outputs import MARK
 from huse.features.rows import Rows
 from huse.features.store import class_name
 
@@ -68,8 +70,10 @@ def draw_map(
             pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
     _draw_class_names(pen, rows, points)
     _draw_legend(pen, legend, color)
+    says = PngInfo()
+    says.add_text("Software", MARK)
     with replacing(out) as temporary:
-        canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True)
+        canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True, pnginfo=says)
     thumbnails.warn_of_none()
 
 

@@ -9,6 +9,7 @@ from huse.embed.map_page import write_map_page
 from huse.embed.pictures import draw_map
 from huse.extract.locations import picture_location
 from huse.features.errors import QueryError
+from huse.features.outputs import require_output
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store
 
@@ -35,7 +36,8 @@ def plot_map(
         seed: of the projection.
 
     Raises:
-        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows.
+        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows, lies in `embeddings`, or is
+            there and not of huse.
         StoreError: no such store, or no row of this split.
         ExtraError: UMAP was asked for and is not installed.
     """
@@ -43,6 +45,7 @@ def plot_map(
     kind = path.suffix.lower()
     if kind not in (".png", ".html"):
         raise QueryError(f"{path}: name a file .png or .html")
+    require_output(path, QueryError, embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
     pictures = folder or store.path.parent

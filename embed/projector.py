@@ -10,12 +10,11 @@ from PIL import Image, ImageOps
 
 from huse.embed.gallery import shown_labels
 from huse.embed.thumbnails import Thumbnails
-from huse.features.atomic import replacing
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store
 from huse.train.forward import MODALITIES
-from huse.train.projector import SPRITE_FILE, write_projector
+from huse.train.projector import require_projector, write_projector
 
 SPRITE_SIDE = 8192
 """Largest side of a sprite that the Projector takes, in pixels."""
@@ -36,12 +35,15 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
         How many vectors.
 
     Raises:
-        QueryError: more vectors than a sprite has room for.
+        QueryError: more vectors than a sprite has room for, none, or `out` holds files that are not of huse.
     """
+    require_projector(Path(out), embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load()
     there = {m: np.flatnonzero(getattr(rows, f"has_{m}")) for m in MODALITIES}
     order = np.concatenate(list(there.values()))
+    if not len(order):
+        raise QueryError(f"{store.path}: no row has a vector to show")
     vectors = np.concatenate([getattr(rows, m)[index] for m, index in there.items() if len(index)])
     side = _tile_side(len(order))
     write_projector(
@@ -54,8 +56,8 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
             "text": [str(rows.caption[i]) for i in order],
         },
         side,
+        lambda path: _sprite(rows, order, side, folder or store.path.parent).save(path, "PNG"),
     )
-    _write_sprite(rows, order, side, Path(out), folder or store.path.parent)
     return len(order)
 
 
@@ -70,7 +72,7 @@ def _columns(n: int) -> int:
     return int(np.ceil(np.sqrt(n)))
 
 
-def _write_sprite(rows: Rows, order: NDArray[np.intp], side: int, out: Path, folder: Path) -> None:
+def _sprite(rows: Rows, order: NDArray[np.intp], side: int, folder: Path) -> Image.Image:
     columns = _columns(len(order))
     sprite = Image.new("RGB", (columns * side, columns * side), "white")
     thumbnails = Thumbnails(folder)
@@ -82,6 +84,5 @@ def _write_sprite(rows: Rows, order: NDArray[np.intp], side: int, out: Path, fol
         tile = tiles[i]
         if tile is not None:
             sprite.paste(tile, (place % columns * side, place // columns * side))
-    with replacing(out / SPRITE_FILE) as temporary:
-        sprite.save(temporary, "PNG")
     thumbnails.warn_of_none()
+    return sprite

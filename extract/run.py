@@ -28,6 +28,7 @@ from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.atomic import is_own_trace
 from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError
+from huse.features.folders import require_folder_name
 from huse.features.interrupt import interruptible
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
@@ -168,8 +169,9 @@ def require_place(folder: str | Path) -> None:
     """Refuses a folder that cannot be made or written.
 
     Raises:
-        StoreError: it or something above it is a file, or must not be written by this user.
+        StoreError: it or something above it is a file, must not be written by this user, or is named as a file is.
     """
+    require_folder_name(Path(folder), StoreError)
     there = Path(folder)
     while not there.exists() and there != there.parent:
         there = there.parent

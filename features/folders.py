@@ -11,6 +11,9 @@ from huse.features.errors import HuseError
 FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
 """What reads like the suffix of a file, such as ``.csv``; ``.1`` and ``.store-of-mine`` do not."""
 
+FOLDER_SUFFIX = re.compile(r"\.(store|model|huse|new|old|v[0-9]+)")
+"""What reads like a file's suffix, but is a usual end of a folder's name."""
+
 
 def require_folder_name(folder: Path, error: type[HuseError], others: str = "") -> None:
     """Refuses the name of a new folder that reads like a file's, as of a format that cannot be written.
@@ -20,7 +23,8 @@ def require_folder_name(folder: Path, error: type[HuseError], others: str = "") 
         error: what to raise.
         others: the files that could be written, for the message, such as ``a file .npy or .parquet``.
     """
-    if FILE_SUFFIX.fullmatch(folder.suffix) and folder.suffix != ".store" and not folder.is_dir():
+    like_a_file = FILE_SUFFIX.fullmatch(folder.suffix) and not FOLDER_SUFFIX.fullmatch(folder.suffix)
+    if like_a_file and not folder.is_dir():
         raise error(f"{folder}: unknown suffix {folder.suffix}; name a folder without one{others and ', or ' + others}")
 
 

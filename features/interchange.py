@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,11 +22,14 @@ from huse.features.extras import require
 from huse.features.folders import require_apart, require_empty, require_folder_name
 from huse.features.lock import locked
 from huse.features.npy import writing_rows
+from huse.features.outputs import MARK, require_output
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
 from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo
-from huse.features.strings import clean_text, clean_value
+from huse.features.strings import clean_label, clean_text, clean_value
 
 ROWS_A_GROUP = 10_000
+MAT_HEADER = 116
+"""Bytes of free text at the start of a .mat file."""
 MOST_STRING_BYTES = 1 << 30
 """Memory that a column of strings may take as an array."""
 Vectors = NDArray[Any]
@@ -108,17 +112,16 @@ def export_store(source: str | Path, out: str | Path) -> int:
         How many rows.
 
     Raises:
-        StoreError: the store has no rows, the suffix is unknown, or a folder is not empty.
+        StoreError: the store has no rows, the suffix is unknown, a folder is not empty, or a file is not of huse.
         ExtraError: Parquet, and no package to write it.
     """
     store, target = Store.open(source), Path(out)
     store.require_whole()
-    require_apart(target, StoreError, store.path)
-    if target.suffix == ".parquet":
-        _export_parquet(store, target)
-    elif target.suffix in (".npz", ".mat"):
-        _export_arrays(store, target)
+    if target.suffix in (".npz", ".mat", ".parquet"):
+        require_output(target, StoreError, store.path)
+        (_export_parquet if target.suffix == ".parquet" else _export_arrays)(store, target)
     else:
+        require_apart(target, StoreError, store.path)
         require_folder_name(target, StoreError, "a file .npz, .mat or .parquet")
         _export_folder(store, target)
     return len(store)
@@ -159,8 +162,7 @@ def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
     if wrong:
         raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
     if "label" in strings:
-        parts = ([part.strip() for part in label.split("/")] for label in strings["label"])
-        strings["label"][:] = ["/".join(filter(None, each)) for each in parts]
+        strings["label"][:] = list(map(clean_label, strings["label"]))
 
 
 def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:
@@ -213,14 +215,18 @@ def _origin(vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]]
 def _export_arrays(store: Store, target: Path) -> None:
     rows = store.load()
     columns = {name: _plain(name, values, rows) for name, values in rows.columns().items()}
-    with replacing(target) as temporary, temporary.open("wb") as file:
+    with replacing(target) as temporary, temporary.open("w+b") as file:
         if target.suffix == ".npz":
             np.savez(file, **columns)  # type: ignore[arg-type]
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.comment = MARK.encode()
         else:
             from scipy.io import savemat
 
             wide = {name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in columns.items()}
             savemat(file, {name: v.astype(object) if v.dtype.kind == "U" else v for name, v in wide.items()})
+            file.seek(0)
+            file.write(f"MATLAB 5.0 MAT-file, {MARK}".encode().ljust(MAT_HEADER))  # in place of platform and date
 
 
 def _plain(name: str, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
@@ -259,7 +265,7 @@ def _schema(arrow: Any, store: Store) -> Any:
     fields += [(f"has_{name}", arrow.bool_()) for name in store.info.widths]
     if store.info.kind == EMBEDDINGS:
         fields += [("prediction", arrow.string()), ("probability", arrow.float32())]
-    return arrow.schema(fields)
+    return arrow.schema(fields, metadata={"software": MARK})
 
 
 def _export_folder(store: Store, target: Path) -> None:

@@ -25,6 +25,11 @@ def clean_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
 
 
+def clean_label(value: Any) -> str:
+    """A label of an array as a clean path: no empty parts, no spaces around its slashes."""
+    return "/".join(filter(None, (part.strip() for part in clean_value(value).split("/"))))
+
+
 def clean_value(value: Any) -> str:
     """A value of an array as a clean string: nothing for None and NaN, ``101`` for 101.0."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

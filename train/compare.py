@@ -17,7 +17,7 @@ from huse.features.errors import FitError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
-from huse.train.compare_tables import Result, write_tables
+from huse.train.compare_tables import Result, require_tables, write_tables
 from huse.train.config import OBJECTIVES, PRESETS, FitConfig, preset
 from huse.train.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
 from huse.train.fit import fit_towers, search_best
@@ -77,7 +77,8 @@ def compare(
     unknown = set(methods or ()) - set(METHODS)
     if unknown:
         raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
-    source = Store.open(store, FEATURES)
+    source, folder = Store.open(store, FEATURES), Path(out)
+    require_tables(folder, source.path)
     methods = _possible(source, methods)
     config = preset("default", memory="resident")
     data = read_labeled(source, config, semantic_graph)
@@ -92,8 +93,6 @@ def compare(
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
     if taxonomy:  # a file that cannot be used is told now, not after the tuning
         read_taxonomy(taxonomy, sorted(set(test.label)))
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     results: Result = {}
     with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
         for method in methods:

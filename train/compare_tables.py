@@ -7,9 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from huse.features.atomic import replacing
+from huse.features.atomic import replacing_files
+from huse.features.errors import FitError
+from huse.features.folders import require_apart, require_folder_name
 
 Result = dict[str, Any]
+
+FILES = ("tables.csv", "tables.md", "tables.json", "bars.png")
+"""Renamed in this order; by the first the folder is known as of huse."""
+
+COLUMNS = ("method", "figure", "mean", "std")
 
 WAYS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
 TABLES = {
@@ -19,20 +26,35 @@ TABLES = {
 }
 
 
+def require_tables(folder: Path, store: Path) -> None:
+    """Refuses a folder where a table would be written over something that is not of huse, or into the store.
+
+    Raises:
+        FitError: the message names the file.
+    """
+    require_folder_name(folder, FitError)
+    require_apart(folder, FitError, store)
+    if folder.exists() and not folder.is_dir():
+        raise FitError(f"{folder}: is a file; name a folder")
+    there = [name for name in FILES if (folder / name).exists()]
+    table = folder / FILES[0]
+    if there and not (table.is_file() and table.read_bytes().startswith(",".join(COLUMNS).encode())):
+        raise FitError(f"{folder / there[0]}: is there already, and is not of huse; name another folder")
+
+
 def write_tables(results: Result, folder: Path) -> str:
     """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
     text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
-    with replacing(folder / "tables.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    with replacing(folder / "tables.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    with replacing(folder / "tables.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["method", "figure", "mean", "std"])
-        for method, result in results.items():
-            for name, mean in result["figures"]["mean"].items():
-                writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
-    _draw_bars(results, folder / "bars.png")
+    with replacing_files(*(folder / name for name in FILES)) as (table, markdown, values, picture):
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for method, result in results.items():
+                for name, mean in result["figures"]["mean"].items():
+                    writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
+        markdown.write_text(text, encoding="utf-8")
+        values.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        _draw_bars(results, picture)
     return text
 
 
@@ -76,5 +98,4 @@ def _draw_bars(results: Result, path: Path) -> None:
         axis.set_xlim(0, 1)
         axis.tick_params(labelsize=8)
     axes[0].invert_yaxis()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
+    figure.savefig(path, dpi=150, format="png")

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from huse.features.encoder_spec import imported_spec
 from huse.features.rows import Rows
+from huse.features.strings import clean_label
 from huse.train.batches import TrainingRows
 from huse.train.config import FitConfig, preset
 from huse.train.fit import fit_towers
@@ -140,7 +141,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         rows.label[:] = [names[i] for i in numbers]
         config = self._config()
         if self.semantic_graph is None:
-            graph = graph_from_taxonomy([str(label) for label in self.classes_])
+            graph = graph_from_taxonomy(_names(self.classes_))
         else:
             graph = require_distances(np.asarray(self.semantic_graph), len(names), "semantic_graph")
         task = LabeledData(
@@ -162,7 +163,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             config=config,
             image=specs[0],
             text=specs[1],
-            classes=[str(label) for label in self.classes_],
+            classes=_names(self.classes_),
             graph=task.graph,
             fusion_weight=best.fusion_weight,
             metrics=best.metrics,
@@ -223,6 +224,12 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             )
         rows = _rows(image, text)
         return self.trained_.forward(features_of(rows, self.trained_.network)), rows
+
+
+def _names(classes: NDArray[Any]) -> list[str]:
+    """The labels as a store has them, such as 101 for 101.0; as they are where two would be the same."""
+    names = [clean_label(label) for label in classes.tolist()]
+    return names if len(set(names)) == len(names) and all(names) else [str(label) for label in classes]
 
 
 def _rows(image: NDArray[np.float32], text: NDArray[np.float32]) -> Rows:

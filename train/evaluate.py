@@ -53,7 +53,12 @@ def evaluate_model(
         FingerprintError: the store was made by other encoders.
         FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
         StoreError: no labeled row of this split.
+        FitError: the report would be written over something that is not of huse.
     """
+    if report is not None:
+        from huse.train.report import require_report
+
+        require_report(report, store, *([] if isinstance(model, TrainedModel) else [model]))
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     source = Store.open(store, FEATURES)
     check_store(trained, source)

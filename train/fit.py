@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError
+from huse.features.folders import require_apart
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, read_encoder_state
 from huse.train.batches import TrainingRows
@@ -108,6 +109,7 @@ def fit_model(
     """
     folder = Path(model)
     require_free(folder, overwrite)
+    require_apart(folder, FitError, store, *([semantic_graph] if semantic_graph.endswith(".npy") else []))
     with locked(folder):
         require_free(folder, overwrite)  # while this one waited, another fit may have made it
         return _fit(Path(store), folder, config, semantic_graph, overwrite, resume, tensorboard)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FitError, HuseError, ModelError
-from huse.features.store import read_encoder_state
+from huse.features.store import ENCODER_STATE_FILE, read_encoder_state
 from huse.train.config import FitConfig
 
 FORMAT = "huse-model"
@@ -24,6 +24,8 @@ FOR_PEOPLE = ("README.md",)
 """What may be edited: nothing reads it."""
 
 NEEDED = ("model.keras", "classes.json", "semantic_graph.npy", "metrics.json", "history.csv")
+FILES = (*NEEDED, CONFIG_FILE, *FOR_PEOPLE, ENCODER_STATE_FILE, ".gitattributes")
+"""All that a model folder may hold, as saved or as a card was exported."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,17 @@ def read_config(folder: Path, check_files: bool = True) -> ModelConfig:
         )
     except (KeyError, TypeError, ValueError, AttributeError, FitError) as error:
         raise ModelError(f"{folder}: config.json is damaged ({first_line(error)}); fit it again") from error
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model of huse, damaged or not: its config.json says so, or cannot be read any more."""
+    if not (folder / CONFIG_FILE).is_file():
+        return False
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except ValueError:
+        return all((folder / name).is_file() for name in NEEDED)
+    return isinstance(values, dict) and values.get("format") == FORMAT
 
 
 def file_problems(folder: Path, files: dict[str, str]) -> dict[str, str]:

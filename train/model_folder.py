@@ -12,18 +12,21 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.atomic import replacing_folder
+from huse.features.atomic import is_own_trace, replacing_folder
 from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError, StoreError
+from huse.features.folders import require_folder_name
 from huse.features.store import Store, StoreInfo
 from huse.train.config import FitConfig
 from huse.train.forward import Forward, make_forward
 from huse.train.model_card import model_card
 from huse.train.model_files import (
+    FILES,
     FORMAT,
     MODEL_VERSION,
     first_line,
+    is_model,
     read_classes,
     read_config,
     read_history,
@@ -130,14 +133,21 @@ def require_free(folder: Path, overwrite: bool) -> None:
     """Refuses to write a model over something that is there.
 
     Raises:
-        FitError: the folder exists and `overwrite` is off, or it is not a model.
+        FitError: the folder exists and `overwrite` is off, it is not a model, or holds something else too.
     """
-    if not folder.exists():
-        return
-    if not (folder / "config.json").exists() and (not folder.is_dir() or any(folder.iterdir())):
+    require_folder_name(folder, FitError)
+    if folder.exists() and not folder.is_dir():
         raise FitError(f"{folder}: exists and is not a huse model; name a new folder")
-    if not overwrite and any(folder.iterdir()):
+    there = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    if all(map(is_own_trace, there)):
+        return
+    if not is_model(folder):
+        raise FitError(f"{folder}: exists and is not a huse model; name a new folder")
+    if not overwrite:
         raise FitError(f"{folder}: a model is there already; name a new folder or add --overwrite")
+    foreign = [name for name in there if name not in FILES and not is_own_trace(name)]
+    if foreign:
+        raise FitError(f"{folder}: holds {foreign[0]!r} too, which is no part of a model; move it away")
 
 
 def load_model(folder: str | Path) -> TrainedModel:

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.atomic import replacing
+from huse.features.errors import FitError
+from huse.features.folders import require_folder_name
+from huse.features.outputs import require_output
 from huse.train.evaluate import figures_table
+
+PAGE_FILE = "index.html"
 
 PAIRS = 30
 """Confused pairs that the page lists."""
@@ -22,7 +27,8 @@ CLASSES_IN_PLOT = 40
 """Most frequent classes that the matrix shows."""
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>huse report</title><style>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="generator" content="made by huse"><title>huse report</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }}
 table {{ border-collapse: collapse }} td, th {{ padding: 2px 12px 2px 0; text-align: left }}
 td.n, th.n {{ text-align: right }} tr:nth-child(even) {{ background: #f4f5f9 }} img {{ max-width: 100% }}
@@ -62,6 +68,18 @@ def confusions(truth: NDArray[np.object_], predicted: NDArray[np.object_]) -> li
     return [(t, p, n) for (t, p), n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
+def require_report(folder: Path, *inputs: str | Path) -> None:
+    """Refuses a folder whose page would be written over something that is not of huse, or beside what is read.
+
+    Raises:
+        FitError: the message names the file.
+    """
+    require_folder_name(folder, FitError)
+    if folder.exists() and not folder.is_dir():
+        raise FitError(f"{folder}: is a file; name a folder")
+    require_output(folder / PAGE_FILE, FitError, *inputs)
+
+
 def write_report(
     folder: Path, result: dict[str, Any], truth: NDArray[np.object_], predicted: dict[str, NDArray[np.object_]]
 ) -> Path:
@@ -82,7 +100,7 @@ def write_report(
         pairs=_table(pairs),
         classes=_table(class_rows(truth, predicted)),
     )
-    path = folder / "index.html"
+    path = folder / PAGE_FILE
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -118,8 +136,8 @@ def _matrix_png(truth: NDArray[np.object_], predicted: NDArray[np.object_], clas
     figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.subplots()
     axis.imshow(counts / totals[:, None], cmap="Blues", vmin=0, vmax=1)
-    axis.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7)
-    axis.set_yticks(range(len(classes)), classes, fontsize=7)
+    axis.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7, parse_math=False)
+    axis.set_yticks(range(len(classes)), classes, fontsize=7, parse_math=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return base64.b64encode(buffer.getvalue()).decode()
