@@ -20,7 +20,7 @@ from huse.features.interchange import export_store
 from huse.features.npy import writing_rows
 from huse.features.outputs import MARK, require_output
 from huse.features.rows import Rows
-from huse.features.store import Store
+from huse.features.store import STORE_FILE, Store
 
 SUFFIXES = (".npy", ".parquet")
 DESCRIPTIONS = ("key", "label", "prediction", "probability")
@@ -80,7 +80,8 @@ def _require_pair(array: Path, table: Path, *inputs: str | Path) -> None:
         require_apart(written, QueryError, *inputs)
     if table.exists() and not _is_own_table(table):
         raise QueryError(f"{table}: would be written beside {array.name}, and is not of huse; name another output")
-    if array.exists() and not table.exists():
+    store = array.with_suffix(".store") / STORE_FILE  # tells that a run was interrupted between array and table
+    if array.exists() and not table.exists() and not store.exists():
         raise QueryError(f"{array}: is there already, without the table {table.name} of huse; name another output")
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-WHOLE = re.compile(r"[+-]?\d+\.0")
-"""A whole number as it is written when its column is of floats."""
+from huse.features.strings import MISSING as MISSING
+from huse.features.strings import WHOLE
 
 EXACT = 1e16
 """Floats below it are written without an exponent."""
-
-MISSING = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "NULL", "#N/A", "\\N"})
-"""What programs write for a value that is not there."""
 
 PICTURE_FIELDS = {"bytes", "path"}
 """A picture within a table, as Hugging Face's data sets have it."""

@@ -136,10 +136,10 @@ def _matrix(name: str) -> Vectors:
 
 def _strings(name: str) -> NDArray[np.object_]:
     if Path(file_of(name)).suffix in ARRAY_SUFFIXES:
-        array = np.squeeze(read_array(name))
-        if array.ndim != 1:
+        array = read_array(name)
+        if array.size != max(array.shape, default=0):
             raise StoreError(f"{name}: shape {array.shape}; one value a row is needed")
-        values = [clean_value(value) for value in array.tolist()]
+        values = [clean_value(value) for value in array.ravel().tolist()]
     else:
         try:
             values = [clean_text(line) for line in Path(name).read_text(encoding="utf-8-sig").split("\n")]

@@ -7,6 +7,12 @@ import re
 import unicodedata
 from typing import Any
 
+MISSING = frozenset({"nan", "NaN", "<NA>", "NaT", "None", "null", "NULL", "#N/A", "\\N"})
+"""What programs write for a value that is not there."""
+
+WHOLE = re.compile(r"[+-]?\d+\.0")
+"""A whole number as it is written when its column is of floats."""
+
 SURROGATES = re.compile("[\ud800-\udfff]")
 """What no UTF-8 can hold: half a pair of JSON's, or a byte that was not UTF-8."""
 
@@ -26,8 +32,13 @@ def clean_text(text: str) -> str:
 
 
 def clean_label(value: Any) -> str:
-    """A label of an array as a clean path: no empty parts, no spaces around its slashes."""
-    return "/".join(filter(None, (part.strip() for part in clean_value(value).split("/"))))
+    """A label of an array as a clean path: no empty parts or spaces around slashes, nothing for a word for nothing."""
+    label = clean_value(value)
+    if label in MISSING:
+        return ""
+    if WHOLE.fullmatch(label):
+        label = label[:-2]
+    return "/".join(filter(None, (part.strip() for part in label.split("/"))))
 
 
 def clean_value(value: Any) -> str:

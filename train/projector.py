@@ -63,13 +63,14 @@ def write_projector(
     lines = ["\t".join(_cell(value) for value in row) for row in (columns, *rows)]
     if len(columns) == 1:
         lines = lines[1:]  # the Projector takes a header only where there are several columns
-    names = [METADATA_FILE, VECTORS_FILE, *([SPRITE_FILE] if save_sprite else []), CONFIG_FILE]
+    # the configuration goes first: by it the folder is known as of huse, also when a run is killed between two files
+    names = [CONFIG_FILE, METADATA_FILE, VECTORS_FILE, *([SPRITE_FILE] if save_sprite else [])]
     with replacing_files(*(folder / name for name in names)) as paths:
-        paths[0].write_text("\n".join(lines) + "\n", encoding="utf-8")
-        np.savetxt(paths[1], vectors, fmt="%.6g", delimiter="\t")
+        paths[0].write_text(_config(sprite_side if save_sprite else 0), encoding="utf-8")
+        paths[1].write_text("\n".join(lines) + "\n", encoding="utf-8")
+        np.savetxt(paths[2], vectors, fmt="%.6g", delimiter="\t")
         if save_sprite:
-            save_sprite(paths[2])
-        paths[-1].write_text(_config(sprite_side if save_sprite else 0), encoding="utf-8")
+            save_sprite(paths[3])
 
 
 def _config(sprite_side: int) -> str:

@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import scipy.io
+import scipy.sparse
 from samples import random_store
 
 from huse.features.arrays import read_array
@@ -212,6 +213,13 @@ def test_numbers_and_nothing_as_labels(tmp_path: Path) -> None:
     assert Store.open(tmp_path / "s").load().label.tolist() == ["101", "", "", "7.5", "101", "7.5", "101"]
 
 
+def test_words_for_nothing_are_no_class(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+    np.save(tmp_path / "y.npy", np.array(["shoes", np.nan, "None", "nan", "5.0", " a / b /", ""]))
+    import_store(tmp_path / "s", str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
+    assert Store.open(tmp_path / "s").load().label.tolist() == ["shoes", "", "", "", "5", "a/b", ""]
+
+
 def test_parquet_of_a_store_whose_first_shard_is_empty(small_store: Store, tmp_path: Path) -> None:
     rows = small_store.read(0)
     small_store.write(0, rows.take(np.zeros(len(rows), bool)))
@@ -307,3 +315,48 @@ def test_a_kill_leaves_nothing_that_passes_for_whole_and_a_rerun_works(what: str
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "out", "x.npy"]
     if what in ("import", "merge"):
         assert Store.open(tmp_path / "out").verify() == {}
+
+
+@pytest.mark.parametrize("width", [None, 3])
+def test_lists_in_parquet_with_and_without_a_fixed_size_and_nulls(width: int | None, tmp_path: Path) -> None:
+    values = [None, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0], None, [7.0, 8.0, 9.0]]
+    kind = pyarrow.list_(pyarrow.float32(), width) if width else pyarrow.list_(pyarrow.float64())
+    table = pyarrow.table({"v": pyarrow.array(values, kind), "s": [{"a": i} for i in range(5)]})
+    pyarrow.parquet.write_table(table, tmp_path / "v.parquet", row_group_size=2)
+    import_store(tmp_path / "s", image=f"{tmp_path / 'v.parquet'}:v")
+    rows = Store.open(tmp_path / "s").load()
+    np.testing.assert_array_equal(rows.image, np.array([value or [0, 0, 0] for value in values], np.float32))
+    assert rows.has_image.tolist() == [value is not None for value in values]
+    with pytest.raises(StoreError, match="column s holds struct"):
+        read_array(f"{tmp_path / 'v.parquet'}:s")
+
+
+def test_lists_of_different_lengths_are_told(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"v": [[1.0], [1.0, 2.0]]}), tmp_path / "v.parquet")
+    with pytest.raises(StoreError, match="lists of 1 and of 2 numbers"):
+        read_array(str(tmp_path / "v.parquet"))
+
+
+def test_one_row_and_sparse_matrices(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "one.mat", {"x": scipy.sparse.csc_matrix([[0.0, 2.0, 0.0]]), "y": [[7.0]]})
+    import_store(tmp_path / "s", image=f"{tmp_path / 'one.mat'}:x", labels=f"{tmp_path / 'one.mat'}:y")
+    rows = Store.open(tmp_path / "s").load()
+    assert (rows.label.tolist(), rows.image.tolist()) == (["7"], [[0.0, 2.0, 0.0]])
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "mat", "parquet"])
+def test_a_mutated_file_is_read_or_told_in_one_line(kind: str, tmp_path: Path) -> None:
+    file, _, inside = write(tmp_path, kind)["image"].partition(f".{kind}")
+    whole, rng = Path(f"{file}.{kind}").read_bytes(), np.random.default_rng(0)
+    for number in range(150):
+        broken = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 5)):
+            broken[place] = rng.integers(0, 256)
+        del broken[len(whole) if number % 3 else int(rng.integers(0, len(whole))) :]
+        Path(tmp_path / f"broken.{kind}").write_bytes(broken)
+        told = ""
+        try:
+            read_array(f"{tmp_path / f'broken.{kind}'}{inside}")
+        except StoreError as error:
+            told = str(error)
+        assert "\n" not in told
