@@ -36,8 +36,8 @@ def plot_map(
         seed: of the projection.
 
     Raises:
-        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows, lies in `embeddings`, or is
-            there and not of huse.
+        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows, lies in `embeddings`,
+            or is there and not of huse.
         StoreError: no such store, or no row of this split.
         ExtraError: UMAP was asked for and is not installed.
     """
@@ -45,12 +45,12 @@ def plot_map(
     kind = path.suffix.lower()
     if kind not in (".png", ".html"):
         raise QueryError(f"{path}: name a file .png or .html")
-    require_output(path, QueryError, embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
     pictures = folder or store.path.parent
     if path.exists() and _is_a_picture_of(rows, pictures, path):
         raise QueryError(f"{path}: is a picture of these rows; name another file")
+    require_output(path, QueryError, embeddings)
     if kind == ".html":
         write_map_page(rows, pictures, path, seed, method)
     else:

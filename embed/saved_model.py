@@ -14,7 +14,7 @@ from huse.embed.model import Model, load
 from huse.extract.encoders.protocols import GraphEncoder
 from huse.features.atomic import replacing_folder
 from huse.features.errors import ModelError
-from huse.features.folders import require_empty, require_folder_name
+from huse.features.folders import require_apart, require_empty, require_folder_name
 from huse.train.forward import MODALITIES
 from huse.train.model_folder import TrainedModel
 
@@ -38,12 +38,13 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
         The names of the endpoints.
 
     Raises:
-        ModelError: `out` is there, or no encoder of the model runs in TensorFlow.
+        ModelError: `out` is there or lies in the model, or no encoder of the model runs in TensorFlow.
     """
     path = Path(out)
     require_folder_name(path, ModelError)
     require_empty(path, ModelError)
     loaded = model if isinstance(model, Model) else load(model, precision="float32")
+    require_apart(path, ModelError, *loaded.trained.sources)
     archive = keras.export.ExportArchive()
     archive.track(loaded.trained.network)
     names = _add_towers(archive, loaded.trained)

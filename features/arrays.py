@@ -73,7 +73,7 @@ def _only(there: list[str], inside: str, path: Path) -> str:
         return inside
     if inside or len(there) != 1:
         named = ", ".join(clean_text(name)[:LONGEST_NAME] for name in there) or "nothing"
-    raise StoreError(f"{path}: has {named}; name one as {path.name}:NAME")
+        raise StoreError(f"{path}: has {named}; name one as {path.name}:NAME")
     return there[0]
 
 

@@ -51,6 +51,7 @@ class TrainedModel:
         metrics: validation figures.
         history: one entry an epoch, for history.csv.
         text_state: what the text encoder has learned, if it is one that learns.
+        folder: where it was loaded from, which nothing else is written into; None for a new model.
     """
 
     network: keras.Model
@@ -63,6 +64,12 @@ class TrainedModel:
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     text_state: Any = None
+    folder: Path | None = None
+
+    @property
+    def sources(self) -> list[Path]:
+        """What an output of this model must not lie in: its folder, if it has one."""
+        return [self.folder] if self.folder else []
 
     @cached_property
     def fingerprint(self) -> str:
@@ -176,6 +183,7 @@ def load_model(folder: str | Path) -> TrainedModel:
         metrics=metrics,
         history=history,
         text_state=text_state,
+        folder=folder,
     )
     if model.fingerprint != config.fingerprint:
         raise ModelError(f"{folder}: model.keras is not the one that config.json names; fit it again")
