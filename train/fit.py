@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from huse.train.towers import build_towers
 
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""
+
+LEAST_REFIT_EPOCHS = 10
+"""A refit after an earlier best takes this many epochs, its learning rate decaying over them."""
 
 VALIDATION_ROWS = 2000
 """Epochs are compared on at most this many validation rows; the best is then measured on all of them."""
@@ -253,10 +256,16 @@ def _refit(
     board: Board | None,
     saved: Saved | None,
 ) -> keras.Model:
-    """Fresh towers, trained on all rows for the epochs found best, and for at most `config.steps` steps."""
+    """Fresh towers, trained on all rows for the epochs found best, and for at most `config.steps` steps.
+
+    An early best is a lucky moment at the full rate: then it takes `LEAST_REFIT_EPOCHS`, over which the rate decays, so
+    that it ends in a calm state.
+    """
+    calm = best.epoch < LEAST_REFIT_EPOCHS and not config.steps
+    config = replace(config, epochs=min(LEAST_REFIT_EPOCHS, config.epochs)) if calm else config
     network = build_towers(task.data, rows, len(task.classes), config)
     training = Training(network, task.data, rows, task.graph, task.class_vectors, config)
-    start, epochs = 1, min(best.epoch, training.epochs)
+    start, epochs = 1, training.epochs if calm else min(best.epoch, training.epochs)
     if saved:
         training.restore(saved[0])
         start = saved[1]["done"] + 1
