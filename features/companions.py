@@ -50,18 +50,23 @@ def class_name(label: str) -> str:
     return label.rsplit("/", 1)[-1].replace(SLASH_IN_NAME, "/")
 
 
-def write_class_vectors(file: Path, classes: ClassVectors) -> None:
-    """Keeps class vectors as a shard of their own."""
+def write_class_vectors(file: Path, classes: ClassVectors, identity: str = "") -> None:
+    """Keeps class vectors as a shard of their own, with the id of their store."""
     rows = Rows.empty(len(classes.labels), 0, classes.vectors.shape[1])
     rows.key[:] = classes.labels
     rows.caption[:] = classes.texts
     rows.text = classes.vectors
     rows.has_text[:] = True
-    write_shard(file, rows, {"kind": "classes", "encoder": classes.encoder}, "float32")
+    mine = {"store": identity} if identity else {}
+    write_shard(file, rows, {"kind": "classes", "encoder": classes.encoder, **mine}, "float32")
 
 
-def read_class_vectors(file: Path) -> ClassVectors | None:
+def read_class_vectors(file: Path, identity: str = "") -> ClassVectors | None:
     """The class vectors in a file, or None when it is not there.
+
+    Args:
+        file: written by `write_class_vectors`.
+        identity: the id of the store that they must be of; empty for any.
 
     Raises:
         ShardError: the file is damaged.
@@ -69,6 +74,8 @@ def read_class_vectors(file: Path) -> ClassVectors | None:
     if not file.exists():
         return None
     rows, attributes = read_shard(file, dtype="float32")
+    if attributes.get("store", identity) != identity:
+        raise ShardError(f"{file}: is another store's; remove the file and run the command that made the store again")
     if attributes.get("kind") != "classes":
         raise ShardError(f"{file}: holds {attributes.get('kind')}, not classes; put back the file as it was")
     return ClassVectors(list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"]))

@@ -44,9 +44,14 @@ def verify_store(store: Store) -> dict[str, str]:
         missing, surplus = map(store.shard_path, store.missing_shards()), map(store.shard_path, store.surplus_shards())
         problems |= {path.name: f"{path}: missing; {MISSING}" for path in missing}
         problems |= {path.name: f"{path}: more than the plan has; {SURPLUS}" for path in surplus}
-    foreign = [entry for entry in store.path.iterdir() if not store.is_own(entry) and entry.name not in FOLDERS]
+    foreign = [entry for entry in store.path.iterdir() if not store.is_own(entry) and not _is_harmless(entry.name)]
     problems |= {entry.name: f"{entry}: no part of the store; move it away" for entry in sorted(foreign)}
     return problems | _features_problems(store)
+
+
+def _is_harmless(name: str) -> bool:
+    """What embeddings keep beside their shards, and what desktops leave everywhere."""
+    return name in FOLDERS or name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def inspect_store(store: Store) -> dict[str, Any]:

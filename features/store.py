@@ -343,11 +343,11 @@ class Store:
 
     def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
         """Keeps the class vectors beside the shards, in one of `CLASS_FILES`."""
-        companions.write_class_vectors(self.path / name, classes)
+        companions.write_class_vectors(self.path / name, classes, self.identity)
 
     def read_classes(self, name: str = CLASSES_FILE) -> ClassVectors | None:
         """The class vectors for the semantic graph, or None when the store has none (features made elsewhere)."""
-        return companions.read_class_vectors(self.path / name)
+        return companions.read_class_vectors(self.path / name, self.identity)
 
     def read_class_texts(self) -> ClassVectors | None:
         """The class names as vectors of the store's own text encoder, to train on; None when there are none."""

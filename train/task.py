@@ -214,8 +214,10 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
             name: np.concatenate([getattr(catalog, name), getattr(extra, name)]) for name in ("has_image", "has_text")
         }
         return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), **masks, window=window)
-    for index in np.unique(catalog.shard):
-        columns, mine = store.columns(int(index), ("image", "text")), catalog.shard == index
+    order = np.argsort(catalog.shard, kind="stable")
+    indices, starts = np.unique(catalog.shard[order], return_index=True)
+    for index, mine in zip(indices, np.split(order, starts[1:]), strict=True):
+        columns = store.columns(int(index), ("image", "text"))
         here.image[mine] = columns["image"][catalog.place[mine]]
         here.text[mine] = columns["text"][catalog.place[mine]]
     here.has_image[:], here.has_text[:], here.labels[:] = catalog.has_image, catalog.has_text, catalog.label

@@ -14,7 +14,7 @@ from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 from huse.features.atomic import temporary_beside
 from huse.features.errors import FingerprintError, ShardError, StoreError
 from huse.features.rows import Failure
-from huse.features.store import EMBEDDINGS, FEATURES, Store, StoreInfo, class_name, read_encoder_state
+from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name, read_encoder_state
 
 
 def test_loads_all_rows_in_order_and_by_split(small_store: Store) -> None:
@@ -151,6 +151,9 @@ def test_a_shard_of_another_store_of_the_same_encoders_is_refused(tmp_path: Path
     with pytest.raises(ShardError, match="another store's"):
         mine.load()
     assert list(mine.verify()) == ["shard-00001.h5"]
+    other.write_classes(ClassVectors(["a"], ["a"], np.ones((1, 4), np.float32), "x"))
+    shutil.copy(other.path / "classes.h5", mine.path / "classes.h5")
+    assert list(mine.verify()) == ["classes.h5", "shard-00001.h5"]
     again = Store.create(tmp_path / "again", info, origin="mine")
     again.write_all([random_rows(30)])
     for name in ("store.json", "plan.json", "shard-00000.h5"):
@@ -202,7 +205,9 @@ def test_verify_covers_every_file_and_names_what_is_foreign(small_store: Store) 
         assert list(small_store.verify()) == [name]
         (small_store.path / name).write_bytes(whole)
     (small_store.path / "notes.txt").write_text("mine")
-    assert "no part of the store" in small_store.verify()["notes.txt"]
+    (small_store.path / ".DS_Store").write_bytes(b"")
+    (problem,) = small_store.verify().values()
+    assert problem == f"{small_store.path / 'notes.txt'}: no part of the store; move it away"
 
 
 def test_a_split_is_loaded_without_the_vectors_of_the_others(
