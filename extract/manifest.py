@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ class Manifest:
         has_images: whether it has a column of pictures.
         has_texts: whether it has a column of texts.
         separator: of the levels of its labels.
+        content: digest of the rows as they stand, pictures' bytes left out.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Manifest:
     has_images: bool
     has_texts: bool
     separator: str
+    content: str
     spool: Spool
 
     def __len__(self) -> int:
@@ -141,6 +144,7 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
         has_images=columns.image in table.columns,
         has_texts=columns.text in table.columns,
         separator=columns.label_separator,
+        content=reading.content.hexdigest(),
         spool=reading.spool,
     )
     make_unique(manifest.spool, manifest.digests, np.frombuffer(reading.origins, np.uint8))
@@ -178,6 +182,7 @@ class _Reading:
         digests: of the keys, one after the other.
         origins: one byte a row, where its key is from, see `make_unique`.
         labels: the different ones.
+        content: digest of the rows as they stand, pictures' bytes left out.
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
@@ -187,6 +192,7 @@ class _Reading:
         self.separator = "/" if self.folder else columns.label_separator
         self.spool = Spool()
         self.digests, self.origins, self.labels = bytearray(), bytearray(), {""}
+        self.content = hashlib.sha256()
         self.missing: Counter[tuple[str, str]] = Counter()
 
     def row(self, record: Record) -> tuple[int, ManifestRow]:
@@ -215,6 +221,7 @@ class _Reading:
             problem=problem,
             held=self.spool.hold(data) if data and not problem else 0,
         )
+        self.content.update(repr((row, len(data))).encode("utf-8", "surrogatepass"))
         self.digests += key_digest(key)
         self.origins.append(origin)
         self.labels.add(row.label)

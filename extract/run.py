@@ -5,7 +5,6 @@ All that can be refused is refused by `prepare_extraction`, which touches nothin
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from dataclasses import dataclass, replace
@@ -120,8 +119,8 @@ class Extraction:
 
     @property
     def origin(self) -> str:
-        """Digest of the keys of the rows, the same for all parts: what the store's id is made from."""
-        return hashlib.sha256(self.manifest.digests.tobytes()).hexdigest()
+        """Digest of the rows as they are written, the same for all parts: what the store's id is made from."""
+        return self.manifest.content
 
     def _write_companions(self, target: Store) -> None:
         text = self.encoders.text
@@ -171,12 +170,12 @@ def require_place(folder: str | Path) -> None:
     Raises:
         StoreError: it or something above it is a file, must not be written by this user, or is named as a file is.
     """
-    require_folder_name(Path(folder), StoreError)
     there = Path(folder)
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
         raise StoreError(f"{folder}: {there} is a file; name an empty or new folder")
+    require_folder_name(Path(folder), StoreError)
     if not os.access(there, os.W_OK | os.X_OK):
         raise StoreError(f"{folder}: {there} cannot be written by this user; name another folder")
 

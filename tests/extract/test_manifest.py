@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import write_csv
 
 from huse.extract.keys import content_key
 from huse.extract.manifest import Columns, read_manifest
@@ -81,3 +82,12 @@ def test_clean_text() -> None:
     assert clean_text("  a\t\n b\u00a0c\x07d ") == "a b c d"
     assert clean_text("e\u0301") == "é"
     assert clean_text("\x00 \n") == ""
+
+
+def test_the_content_of_a_manifest_tells_it_from_others_with_the_same_keys(tmp_path: Path) -> None:
+    rows = [{"key": str(i), "text": f"text {i}", "label": "a", "split": "train"} for i in range(3)]
+    contents = {read_manifest(write_csv(tmp_path / "m.csv", rows)).content}
+    assert read_manifest(write_csv(tmp_path / "n.csv", rows)).content in contents
+    for name, value in (("text", "other"), ("label", "b"), ("split", "test"), ("key", "9")):
+        contents.add(read_manifest(write_csv(tmp_path / "m.csv", [*rows[:2], {**rows[2], name: value}])).content)
+    assert len(contents) == 5
