@@ -14,7 +14,7 @@ from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
 from huse.features.lock import lock_path
 from huse.features.store import EMBEDDINGS, STORE_FILE, Store
-from huse.train.model_files import CONFIG_FILE, FORMAT, check_model, read_config
+from huse.train.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
 
 MODEL = "model"
 NESTED = "features"
@@ -80,7 +80,13 @@ def _examine_store(path: Path) -> Examined:
                 Finding(f"{NESTED}/{finding.where}", finding.what, again)
                 for finding in _examine_store(path / NESTED).findings
             ]
-    return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
+    once = _once(findings)
+    return Examined(path, store.info.kind, _contents(store, bool(once)), once)
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    """Of findings about one file, or the two of an index, the last, which names the nearest command."""
+    return list({f.where.removesuffix(".json").removesuffix(".faiss"): f for f in findings}.values())
 
 
 def _command(store: Store) -> str:
@@ -132,7 +138,7 @@ def _index_findings(store: Store) -> Iterator[Finding]:
 def _examine_model(path: Path) -> Examined:
     again = f"huse fit STORE {path} --overwrite"
     findings = [Finding(name, what, again) for name, what in sorted(check_model(path).items())]
-    checkpoint = path.with_name(f"{path.name}.checkpoint.npz")
+    checkpoint = checkpoint_path(path)
     if checkpoint.exists():
         what = "a fit of this model was interrupted; the same command with --resume goes on from here"
         findings.append(Finding(checkpoint.name, what, f"huse fit STORE {path} --overwrite --resume"))

@@ -18,7 +18,7 @@ from huse.extract.run import Extraction, prepare_extraction, require_place
 from huse.features.atomic import is_own_trace, replacing_folder
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
-from huse.features.folders import require_apart
+from huse.features.folders import real_path, require_apart
 from huse.features.lock import locked
 from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
 from huse.train.model_folder import TrainedModel, check_store
@@ -88,7 +88,7 @@ def embed_source(
     file = Path(out)
     require_writable(file, fuse, len(loaded.trained.network.input), source, *loaded.trained.sources)
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
-    if folder.resolve() == Path(source).resolve():
+    if real_path(folder) == real_path(source):
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
     stores = [source] if (Path(source) / STORE_FILE).exists() else []
     require_apart(folder, QueryError, *stores, *loaded.trained.sources)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from huse.features.atomic import replacing_folder
 from huse.features.errors import ModelError
-from huse.features.folders import require_apart, require_empty
+from huse.features.folders import real_path, require_apart, require_empty
 from huse.train.model_folder import load_model
 
 LARGE = ("*.keras", "*.npy")
@@ -32,6 +32,6 @@ def export_card(model: str | Path, out: str | Path, name: str | None = None, lic
     trained = load_model(source)
     with replacing_folder(target) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        (folder / "README.md").write_text(trained.card(name or source.resolve().name, license_id), encoding="utf-8")
+        (folder / "README.md").write_text(trained.card(name or real_path(source).name, license_id), encoding="utf-8")
         attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
         (folder / ".gitattributes").write_text(attributes, encoding="utf-8")

@@ -27,7 +27,7 @@ from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.atomic import is_own_trace
 from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError
-from huse.features.folders import require_folder_name
+from huse.features.folders import real_path, require_folder_name
 from huse.features.interrupt import interruptible
 from huse.features.lock import locked
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
@@ -181,7 +181,7 @@ def require_place(folder: str | Path) -> None:
 
 
 def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
-    ours, theirs = store.resolve(), manifest.resolve()
+    ours, theirs = real_path(store), real_path(manifest)
     if ours == theirs or (overwrite and ours in theirs.parents):
         raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def require_folder_name(folder: Path, error: type[HuseError], others: str = "") 
         raise error(f"{folder}: unknown suffix {folder.suffix}; name a folder without one{others and ', or ' + others}")
 
 
+def real_path(path: str | Path) -> Path:
+    """Where a path leads; a link that leads to itself stays as it is, where `Path.resolve` raises RuntimeError."""
+    return Path(os.path.realpath(path))
+
+
 def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> None:
     """Refuses to write over what is read: an output that is an input, by whatever name, or lies in a folder of one.
 
@@ -36,9 +42,9 @@ def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> Non
         error: what to raise.
         inputs: files and folders that are read.
     """
-    target = out.resolve()
+    target = real_path(out)
     for entry in map(Path, inputs):
-        source = entry.resolve()
+        source = real_path(entry)
         same = out.exists() and entry.exists() and out.samefile(entry)
         if same or source == target or (source.is_dir() and source in target.parents):
             where = "is what is read" if same or source == target else f"lies in {entry}, which is read"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from samples import random_store, read_csv, write_csv
 
 from huse.demo.emoji import unpack_emoji
@@ -18,6 +18,18 @@ from huse.features.store import Store
 
 FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")
 ROWS_A_CLASS = 14
+
+
+SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+"""What a user's shell may set: it changes what is printed, and whom the tests reach."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_shell() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHELL:
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

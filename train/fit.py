@@ -25,6 +25,7 @@ from huse.train.devices import strategy
 from huse.train.evaluate import best_fusion_weight, figures, validation_score
 from huse.train.forward import Forward, features_of, make_forward
 from huse.train.loop import Training, steps_per_epoch
+from huse.train.model_files import checkpoint_path
 from huse.train.model_folder import TrainedModel, require_free
 from huse.train.task import Task, prepare
 from huse.train.tensorboard import Board
@@ -131,7 +132,7 @@ def _fit(
     board = Board(tensorboard) if tensorboard else None
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
-    checkpoint = Checkpoint(folder.with_name(f"{folder.name}.checkpoint.npz"), identity(task, config))
+    checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config))
     if not resume:
         checkpoint.remove()
     try:

@@ -118,6 +118,12 @@ def file_problems(folder: Path, files: dict[str, str]) -> dict[str, str]:
     return problems
 
 
+def checkpoint_path(folder: Path) -> Path:
+    """Where the fit of a model keeps its checkpoint: beside the folder, also when that is named ``.``."""
+    there = folder.absolute()
+    return there.with_name(f"{there.name}.checkpoint.npz")
+
+
 def check_model(folder: str | Path) -> dict[str, str]:
     """Checks every file of a model folder without loading the network; what is wrong by file name.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huse.features.errors import EncoderError
+from huse.features.folders import real_path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huse" / "hub"
 """Where downloaded models are kept, unless TFHUB_CACHE_DIR says otherwise; the library's own place is temporary."""
@@ -53,7 +54,8 @@ def known_as(handle: str, folder: Path) -> str:
     """
     if "://" in handle:
         return handle
-    return f"{folder.resolve()}{'/' if '+' in folder.resolve().name else ''}"
+    there = real_path(folder)
+    return f"{there}{'/' if '+' in there.name else ''}"
 
 
 def digest(folder: Path) -> str:

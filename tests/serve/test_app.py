@@ -126,10 +126,7 @@ def test_the_api_describes_itself_without_a_network(client: TestClient) -> None:
 
 
 def test_the_map_has_a_point_for_every_vector(client: TestClient) -> None:
-    for _ in range(600):
-        response = client.get("/api/map")
-        if response.status_code != 202:
-            break
+    while (response := client.get("/api/map")).status_code == 202:
         assert response.json()["ready"] is False
         time.sleep(0.1)
     space = response.json()

@@ -21,6 +21,8 @@ from huse.serve.run import run_server
 from huse.serve.searcher import Searcher
 
 PATIENCE = Patience(head=1.0, body=2.0, read=2.0)
+FOR_EVER = 90.0
+"""Seconds after which a connection counts as kept for ever, however busy the machine is; a drip lasts longer."""
 HEAD = b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 PERCENT = ["50 % off", "a%41", "..%2F..", "%", "%zz/é"]
 
@@ -64,22 +66,22 @@ def connected(port: int) -> socket.socket:
     return made
 
 
-def seconds_until_closed(connection: socket.socket, drip: bytes = b"") -> float:
-    """How long the server keeps a connection; a byte of `drip` is sent now and then."""
+def is_closed(connection: socket.socket, drip: bytes = b"") -> bool:
+    """Waits until the server lets a connection go; a byte of `drip` is sent times. False: it never does."""
     start, sent = time.monotonic(), 0
     connection.settimeout(0.2)
-    while time.monotonic() - start < 20:
+    while time.monotonic() - start < FOR_EVER:
         try:
             if drip:
                 connection.sendall(drip[sent : sent + 1])
                 sent += 1
             if not connection.recv(65536):
-                break
+                return True
         except TimeoutError:
             continue
         except OSError:
-            break
-    return time.monotonic() - start
+            return True
+    return False
 
 
 def test_it_says_when_it_is_ready(port: int, said: list[str]) -> None:
@@ -107,7 +109,7 @@ def test_it_says_when_it_is_ready(port: int, said: list[str]) -> None:
 def test_who_lets_it_wait_is_let_go(port: int, first: bytes, drip: bytes) -> None:
     with connected(port) as connection:
         connection.sendall(first)
-        assert seconds_until_closed(connection, drip) < 15
+        assert is_closed(connection, drip)
 
 
 def test_who_does_not_read_is_let_go(port: int) -> None:
@@ -129,7 +131,7 @@ def test_who_does_not_read_is_let_go(port: int) -> None:
 
 def test_keys_with_percent_signs_find_their_pictures(port: int) -> None:
     address = f"http://127.0.0.1:{port}"
-    hits = httpx.post(f"{address}/api/search", json={"text": "a", "k": 60}, timeout=20).json()["hits"]
+    hits = httpx.post(f"{address}/api/search", json={"text": "a", "k": 60}, timeout=FOR_EVER).json()["hits"]
     pictures = {hit["key"]: hit["picture"] for hit in hits}
     for key in PERCENT:
         assert httpx.get(f"{address}{pictures[key]}").headers["content-type"] == "image/png"
@@ -137,8 +139,8 @@ def test_keys_with_percent_signs_find_their_pictures(port: int) -> None:
 
 def test_silent_connections_keep_nobody_out(port: int) -> None:
     silent = [connected(port) for _ in range(200)]
-    assert httpx.post(f"http://127.0.0.1:{port}/api/search", json={"text": "a"}, timeout=10).status_code == 200
-    assert max(seconds_until_closed(connection) for connection in silent) < 15
+    assert httpx.post(f"http://127.0.0.1:{port}/api/search", json={"text": "a"}, timeout=FOR_EVER).status_code == 200
+    assert all(is_closed(connection) for connection in silent)
     for connection in silent:
         connection.close()
 
@@ -149,11 +151,13 @@ def test_few_uploads_are_decoded_at_a_time_and_texts_do_not_wait(port: int, mode
 
     def upload(_: int) -> int:
         files = {"picture": buffer.getvalue()}
-        return httpx.post(f"http://127.0.0.1:{port}/api/search/picture", files=files, timeout=60).status_code
+        return httpx.post(f"http://127.0.0.1:{port}/api/search/picture", files=files, timeout=FOR_EVER).status_code
 
     with ThreadPoolExecutor(24) as clients:
         answers = clients.map(upload, range(24))
         time.sleep(0.3)
-        assert httpx.post(f"http://127.0.0.1:{port}/api/search", json={"text": "a"}, timeout=20).status_code == 200
+        assert (
+            httpx.post(f"http://127.0.0.1:{port}/api/search", json={"text": "a"}, timeout=FOR_EVER).status_code == 200
+        )
         assert set(answers) == {200}
     assert 1 <= model.most_decoding <= 2

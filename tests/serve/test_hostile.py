@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -248,8 +249,10 @@ def test_keys_of_any_kind_in_the_path(client: TestClient) -> None:
 
 
 def test_searches_are_answered_while_the_map_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
     def slow(rows: Rows) -> Points:
-        time.sleep(3)
+        assert answered.wait(120)
         return drawn(rows)
 
     monkeypatch.setattr(huse.serve.space_map, "lay_out", slow)
@@ -261,6 +264,7 @@ def test_searches_are_answered_while_the_map_is_drawn(tmp_path: Path, monkeypatc
     for query in ({"text": "a"}, {"key": "row 1", "modality": "text"}, {"key": "row 1"}):
         assert client.post("/api/search", json=query).status_code == 200
     assert not client.get("/api/info").json()["map_ready"], "all were answered before it was done"
+    answered.set()
     while client.get("/api/map").status_code == 202:
         time.sleep(0.05)
     assert len(client.get("/api/map").json()["points"]) == 40
