@@ -83,7 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "manifest.csv", [{"text": f"{word} {i}", "label": word} for i in range(4) for word in ("a1", "b2")]
     )
     write_csv(folder / "table.csv", [{"label": "a1", "text": "the first"}])
-    write_csv(folder / "taxonomy.csv", [{"child": "class 0", "parent": "things"}])
+    write_csv(folder / "taxonomy.csv", [{"child": f"things/class {i}", "parent": "things"} for i in range(3)])
     np.save(folder / "graph.npy", np.zeros((3, 3), np.float32))
     np.save(folder / "array.npy", np.eye(3, dtype=np.float32))
     (folder / "lines.txt").write_text("train\nval\ntest\n")
