@@ -99,9 +99,10 @@ def test_plots_of_odd_class_names(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_history_is_told(content: bytes, message: str, tmp_path: Path) -> None:
-    (tmp_path / "history.csv").write_bytes(content)
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "history.csv").write_bytes(content)
     with pytest.raises(ModelError, match=message):
-        plot_history(tmp_path, tmp_path / "h.png")
+        plot_history(tmp_path / "m", tmp_path / "h.png")
     assert not (tmp_path / "h.png").exists()
 
 
