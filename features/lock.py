@@ -37,6 +37,7 @@ def locked(path: str | Path, part: str = "") -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT))  # a place without files, as /proc, would be waited for for ever
         tqdm.write(f"{path}: waiting for {_holder(file)}, which writes it", file=sys.stderr)
         lock.acquire(poll_interval=POLL_SECONDS)
     try:

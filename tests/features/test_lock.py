@@ -86,3 +86,9 @@ for _ in range(20):
         process.communicate(timeout=60)
     assert (tmp_path / "count").read_text() == "60"
     assert [p.name for p in tmp_path.iterdir()] == ["count"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system here that makes no files")
+def test_a_place_that_makes_no_files_is_not_waited_for() -> None:
+    with pytest.raises(OSError, match="/proc/"), locked("/proc/out.store"):
+        pass
