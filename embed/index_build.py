@@ -107,6 +107,8 @@ def _trained_ivfpq(faiss: Any, shards: Shards, gallery: str, dimension: int, tot
     bits = min(8, max(1, int(np.log2(max(total // VECTORS_A_CENTER, 2)))))
     index = faiss.index_factory(dimension, f"IVF{lists},PQ{code}x{bits}", faiss.METRIC_INNER_PRODUCT)
     index.nprobe = PROBES
+    for centers in (index.cp, index.pq.cp):
+        centers.min_points_per_centroid = 1  # of a small store there are no more; FAISS would print a line a clustering
     sample = _sample(shards, gallery, min(1.0, max(64 * lists, 256 * VECTORS_A_CENTER) / total))
     index.train(np.resize(sample, (max(len(sample), 1 << bits), dimension)))  # k-means wants as many as it has centers
     return index

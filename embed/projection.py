@@ -52,7 +52,9 @@ def lay_out(rows: Rows, method: str = "auto", seed: int = 0) -> Points:
     """
     pictures, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
     if len(pictures) + len(texts) < 3:
-        raise QueryError("a map needs at least three pictures or texts")
+        raise QueryError(
+            f"a map needs at least three pictures or texts, there are {len(pictures) + len(texts)}; embed more rows"
+        )
     vectors = [getattr(rows, m)[index] for m, index in (("image", pictures), ("text", texts)) if len(index)]
     flat = project(np.concatenate(vectors), method, seed)
     extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)

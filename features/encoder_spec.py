@@ -73,22 +73,26 @@ def imported_spec(modality: str, dimension: int, name: str = IMPORTED) -> Encode
     return EncoderSpec(name, modality, dimension, "features made elsewhere", "unknown")
 
 
-def require_same(expected: EncoderSpec | None, found: EncoderSpec | None, where: str) -> None:
+def require_same(
+    expected: EncoderSpec | None,
+    found: EncoderSpec | None,
+    where: str,
+    advice: str = "extract again with the first",
+) -> None:
     """Refuses to mix the vectors of two encoders.
 
     Args:
         expected: the encoder already in use.
         found: the encoder of the vectors at hand.
         where: which pair disagrees, for the message, such as ``image: model MODEL and store STORE``.
+        advice: what to do, for the message.
 
     Raises:
         FingerprintError: the fingerprints differ; the message names both encoders.
     """
     if expected == found:
         return
-    raise FingerprintError(
-        f"{where}: encoders differ, {expected or 'none'} and {found or 'none'}; extract again with the first"
-    )
+    raise FingerprintError(f"{where}: encoders differ, {expected or 'none'} and {found or 'none'}; {advice}")
 
 
 def digest_arrays(arrays: Iterable[NDArray[Any]]) -> str:

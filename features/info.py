@@ -128,7 +128,9 @@ def read_info(folder: Path) -> tuple[StoreInfo, str]:
         ) from error
     except StoreError as error:
         raise StoreError(f"{file}: {error}; put back the file as it was, or make the store again") from error
-    except (ValueError, KeyError, TypeError, AttributeError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
+        raise StoreError(f"{folder}: lies in a file or is one; name the folder of a store") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{file}: damaged or not a huse store ({error})") from error
 
 

@@ -16,7 +16,7 @@ from huse.features.errors import StoreError
 from huse.features.folders import require_apart, require_empty, require_folder_name
 from huse.features.lock import locked
 from huse.features.rows import Rows
-from huse.features.store import CLASS_FILES, ClassVectors, Store, read_encoder_state
+from huse.features.store import CLASS_FILES, EMBEDDINGS, ClassVectors, Store, read_encoder_state
 
 NO_SPLIT = "unsplit"
 """Folder of the rows without a split."""
@@ -43,12 +43,13 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
         store.require_whole()
     first = stores[0]
     for store in stores[1:]:
-        for modality in ("image", "text"):
-            mine, other = getattr(first.info, modality), getattr(store.info, modality)
-            require_same(mine, other, f"{modality}: stores {first.path} and {store.path}")
         if (store.info.kind, store.info.dtype) != (first.info.kind, first.info.dtype):
             there = f"{store.path} holds {store.info.kind} as {store.info.dtype}"
             raise StoreError(f"{there}, {first.path} {first.info.kind} as {first.info.dtype}; they do not mix")
+        again = "embed all with one model" if first.info.kind == EMBEDDINGS else "extract again with the first"
+        for modality in ("image", "text"):
+            mine, other = getattr(first.info, modality), getattr(store.info, modality)
+            require_same(mine, other, f"{modality}: stores {first.path} and {store.path}", again)
     _require_unique(stores)
     classes = {name: _merged_classes(stores, name) for name in CLASS_FILES}
     target = Path(out)

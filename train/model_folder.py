@@ -36,6 +36,10 @@ from huse.train.model_files import (
 )
 
 
+ITS_OWN = "huse embed MODEL MANIFEST OUT makes OUT/features by the model's own"
+"""How to come by features that a model takes; extracting again would let an encoder that learns do so anew."""
+
+
 @dataclass
 class TrainedModel:
     """Everything that a model folder holds.
@@ -100,7 +104,7 @@ class TrainedModel:
         for modality in ("image", "text"):
             found: EncoderSpec | None = getattr(info, modality)
             if found is not None:
-                require_same(getattr(self, modality), found, f"{modality}: the model and {where}")
+                require_same(getattr(self, modality), found, f"{modality}: the model and {where}", ITS_OWN)
 
     def save(self, folder: Path, overwrite: bool = False) -> None:
         """Writes the folder so that it is there whole or not at all; one that is replaced stays until then.

@@ -83,7 +83,9 @@ class TfidfEncoder:
         try:
             vectorizer.fit(texts)
         except ValueError as error:
-            raise EncoderError(f"{self.name}: no words in the training texts; name another, {self._way_out}") from error
+            raise EncoderError(
+                f"{self.name}: no words to learn in the texts of split train or none; name another, {self._way_out}"
+            ) from error
         pairs = zip(vectorizer.get_feature_names_out().tolist(), vectorizer.idf_.tolist(), strict=True)
         known = [(word, weight) for word, weight in pairs if word.strip()]  # a space alone says nothing of a text
         self._state = {"words": [word for word, _ in known], "idf": [weight for _, weight in known]}
@@ -96,7 +98,7 @@ class TfidfEncoder:
     @property
     def without_words(self) -> str:
         """Why a text's vector may be all zeros, and what to do."""
-        return f"no known word: {self.name} knows none of the text's; {self._way_out}"
+        return f"no known word: {self.name} knows none of the text's; take an encoder that does, {self._way_out}"
 
     @property
     def _way_out(self) -> str:

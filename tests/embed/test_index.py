@@ -164,11 +164,12 @@ def test_two_builders_make_one_index(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
 @pytest.mark.parametrize("n", [1, 2, 3, 11])
-def test_indexes_of_few_rows(kind: str, n: int, tmp_path: Path) -> None:
+def test_indexes_of_few_rows(kind: str, n: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store = embeddings(tmp_path / "e", n)
     for k in (1, n, 10**9):
         (hits,) = open_index(store, "fused", kind, lambda _: None).nearest(store.read(0).text[:1], k)
         assert len(hits) == min(k, n)
+    assert "WARNING" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("index", ["exact", "hnsw"])

@@ -53,7 +53,7 @@ def test_tfidf_is_made_again_from_its_state() -> None:
 
 
 def test_tfidf_without_words_says_so() -> None:
-    with pytest.raises(EncoderError, match="no words in the training texts"):
+    with pytest.raises(EncoderError, match="no words to learn in the texts of split train or none"):
         text_encoder("tfidf:5").fit(["!", "?"])
     with pytest.raises(EncoderError, match="learns its words from texts"):
         _ = text_encoder("tfidf:5").spec

@@ -30,6 +30,8 @@ def test_mixing_names_both() -> None:
     require_same(SPEC, replace(SPEC), "image")
     with pytest.raises(FingerprintError, match=r"image: encoders differ, vgg16 \(.*\) and none"):
         require_same(SPEC, None, "image")
+    with pytest.raises(FingerprintError, match=r"; embed again$"):
+        require_same(SPEC, None, "image", "embed again")
 
 
 def test_digest_sees_values_and_shapes_not_types() -> None:

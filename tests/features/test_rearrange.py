@@ -117,3 +117,11 @@ def test_leaks_are_pictures_or_texts_in_two_splits(tmp_path: Path) -> None:
         Leak("text", [("row-00006", "test"), ("row-00002", "train"), ("row-00003", "val")]),
     ]
     assert find_leaks(store_of(tmp_path / "clean", random_rows(8))) == []
+
+
+def test_features_and_embeddings_do_not_mix(small_store: Store, tmp_path: Path) -> None:
+    info = replace(small_store.info, kind="embeddings", image=replace(IMAGE_SPEC, name="huse"))
+    embeddings = Store.create(tmp_path / "e", info)
+    embeddings.write_all([small_store.read(0)])
+    with pytest.raises(StoreError, match="holds embeddings .*; they do not mix"):
+        merge_stores([small_store.path, embeddings.path], tmp_path / "out")

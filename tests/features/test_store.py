@@ -61,6 +61,8 @@ def test_refuses_what_is_not_a_store(tmp_path: Path, small_store: Store) -> None
     (small_store.path / "store.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
         Store.open(small_store.path)
+    with pytest.raises(StoreError, match=r"store\.json: lies in a file or is one; name the folder of a store"):
+        Store.open(small_store.path / "store.json")
 
 
 def test_a_shard_of_another_store_or_place_is_refused(small_store: Store, tmp_path: Path) -> None:
