@@ -35,7 +35,6 @@ from huse.train.model_files import (
     write_json,
 )
 
-
 ITS_OWN = "huse embed MODEL MANIFEST OUT makes OUT/features by the model's own"
 """How to come by features that a model takes; extracting again would let an encoder that learns do so anew."""
 
