@@ -80,7 +80,7 @@ class _Walk:
             link, identity = entry.is_symlink(), _identity(here / entry.name)
             if _is_hidden(entry.name):
                 self.left_out["hidden or system folders"] += 1
-            elif link and (identity in above or (linked and identity in self.seen)):
+            elif identity in above or (link and linked and identity in self.seen):
                 self.left_out["links back to a folder"] += 1
             else:
                 yield from self.pictures((*inside, entry.name), above, linked or link)

@@ -26,7 +26,7 @@ from huse.extract.manifest import Columns, Manifest, class_texts, read_manifest
 from huse.extract.plan import part_of, plan_shards
 from huse.extract.readers import Readers
 from huse.features.atomic import is_own_trace
-from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError
+from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.folders import real_path, require_folder_name
 from huse.features.interrupt import interruptible
 from huse.features.lock import locked
@@ -260,6 +260,8 @@ def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     for index in store.shard_indices():
         try:
             keys[index] = key_digests(store.keys(index))
+        except UnreadableError:
+            raise
         except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
             keys[index] = key_digests([])
     return keys

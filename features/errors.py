@@ -33,6 +33,10 @@ class ShardError(HuseError):
     """A shard file is damaged, incomplete or of another format version."""
 
 
+class UnreadableError(ShardError):
+    """A shard file that could not be read this time: nothing is known of it, so that nothing may replace it."""
+
+
 class StoreError(HuseError):
     """A folder is not a store, or not one that this command can use."""
 

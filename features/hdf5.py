@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import EACCES, EIO, EMFILE, ENFILE, ENOMEM, ENOTCONN, EPERM, ESTALE, ETIMEDOUT
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from h5py import h5a, h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 from numpy.typing import NDArray
 
 from huse.features.columns import REBUILD
-from huse.features.errors import ShardError
+from huse.features.errors import ShardError, UnreadableError
 
 CHUNK_BYTES = 1 << 20
 SMALL_STEP, LARGE_STEP = 1 << 16, 1 << 24
 """Bytes by which a file in memory grows."""
+
+NOT_DAMAGE = {EACCES, EPERM, EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ENOTCONN, ETIMEDOUT}
+"""What goes wrong on the way to a file, and says nothing of its content."""
 
 MOST_ATTRIBUTE_BYTES = 1 << 16
 MOST_EXPANSION = 1100
@@ -59,16 +63,32 @@ def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Attributes, compr
 
 @contextmanager
 def reading(path: Path) -> Iterator[h5f.FileID]:
-    """Opens a file to read; whatever is wrong with it in the block is a `ShardError` of one line."""
+    """Opens a file to read; whatever is wrong with it in the block is a `ShardError` of one line.
+
+    Raises:
+        UnreadableError: it may be whole, and could not be read this time.
+        ShardError: it is damaged.
+    """
     try:
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _on_disk())
         try:
             yield file
         finally:
             file.close()
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ShardError(f"{path}: cannot be read ({reason}); {REBUILD}") from error
+    except MemoryError as error:
+        raise UnreadableError(f"{path}: cannot be read, out of memory; close other programs") from error
+    except OSError as error:
+        if error.errno in NOT_DAMAGE:
+            advice = "make it readable, or remove it to have it made anew"
+            raise UnreadableError(f"{path}: cannot be read ({os.strerror(error.errno)}); {advice}") from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ShardError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ShardError(f"{path}: cannot be read ({reason}); {REBUILD}")
 
 
 def read_attributes(file: h5f.FileID) -> dict[str, str | int]:

@@ -26,7 +26,7 @@ from huse.features.companions import ClassVectors as ClassVectors
 from huse.features.companions import class_name as class_name
 from huse.features.companions import read_encoder_state as read_encoder_state
 from huse.features.encoder_spec import require_same
-from huse.features.errors import ShardError, StoreError
+from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.filler import Filler
 from huse.features.info import EMBEDDINGS as EMBEDDINGS
 from huse.features.info import FEATURES as FEATURES
@@ -214,6 +214,8 @@ class Store:
         """Shard `index`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
         try:
             return self.read(index) if self.shard_path(index).exists() else None
+        except UnreadableError:  # what may be whole is not replaced
+            raise
         except ShardError as error:
             tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None

@@ -114,7 +114,7 @@ def file_problems(folder: Path, files: dict[str, str]) -> dict[str, str]:
         except FileNotFoundError:
             problems[name] = f"{folder}: no {name} there; make a model with huse fit"
         except OSError as error:
-            problems[name] = f"{folder}: {name} cannot be read ({error.strerror}); fit it again"
+            problems[name] = f"{folder}: {name} cannot be read ({error.strerror}); make it readable"
     return problems
 
 
@@ -163,7 +163,7 @@ def read_classes(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
         graph = np.load(folder / "semantic_graph.npy", allow_pickle=False)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no semantic_graph.npy there; make a model with huse fit") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (ValueError, EOFError) as error:
         raise ModelError(f"{folder}: semantic_graph.npy is damaged ({first_line(error)}); fit it again") from error
     if graph.shape != (len(classes), len(classes)) or graph.dtype.kind != "f" or not np.isfinite(graph).all():
         raise ModelError(
@@ -217,7 +217,7 @@ def _read_json(path: Path, folder: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{folder}: no {path.name} there; make a model with huse fit") from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ModelError(f"{folder}: {path.name} is damaged ({first_line(error)}); fit it again") from error
 
 

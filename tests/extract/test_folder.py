@@ -101,6 +101,13 @@ def test_links_are_followed_without_loops(tmp_path: Path, capsys: pytest.Capture
     assert "2 broken links, 3 links back to a folder" in capsys.readouterr().err
 
 
+def test_a_link_above_the_folder_takes_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = fill(tmp_path / "all" / "root", "cat/1.png")
+    (root / "up").symlink_to(tmp_path)
+    assert list(labels_of(root)) == ["cat/1.png"]
+    assert "1 links back to a folder" in capsys.readouterr().err
+
+
 def test_links_among_many_folders_end(tmp_path: Path) -> None:
     for i in range(12):
         fill(tmp_path, f"{i}/1.png")

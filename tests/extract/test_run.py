@@ -28,8 +28,17 @@ from huse.extract.job import Encoders
 from huse.extract.manifest import Columns
 from huse.extract.readers import Readers
 from huse.extract.run import extract_features
+from huse.features import hdf5
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.errors import EncoderError, ExtractionError, FingerprintError, HuseError, ManifestError, StoreError
+from huse.features.errors import (
+    EncoderError,
+    ExtractionError,
+    FingerprintError,
+    HuseError,
+    ManifestError,
+    StoreError,
+    UnreadableError,
+)
 from huse.features.store import Store, read_encoder_state
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
@@ -157,6 +166,32 @@ def test_a_lost_or_damaged_shard_is_made_again(
         victim.write_bytes(broken)
     summary = extract_features(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (4, 6)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "no"), OSError(5, "no"), MemoryError()], ids=["13", "5", "memory"]
+)
+def test_a_shard_that_cannot_be_read_now_is_not_replaced(
+    tmp_path: Path,
+    encoders: tuple[ColorEncoder, LengthEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before, open_file = shard_bytes(tmp_path / "s"), hdf5.h5f.open
+
+    def refuse(name: bytes, *rest: object) -> object:
+        if name.endswith(b"shard-00001.h5"):
+            raise error
+        return open_file(name, *rest)
+
+    monkeypatch.setattr(hdf5.h5f, "open", refuse)
+    with pytest.raises(UnreadableError, match=r"shard-00001\.h5: cannot be read"):
+        extract_features(path, tmp_path / "s", CONFIG)
+    with pytest.raises(UnreadableError):
+        Store.open(tmp_path / "s").read_or_none(1)
     assert shard_bytes(tmp_path / "s") == before
 
 

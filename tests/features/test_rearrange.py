@@ -123,5 +123,5 @@ def test_features_and_embeddings_do_not_mix(small_store: Store, tmp_path: Path) 
     info = replace(small_store.info, kind="embeddings", image=replace(IMAGE_SPEC, name="huse"))
     embeddings = Store.create(tmp_path / "e", info)
     embeddings.write_all([small_store.read(0)])
-    with pytest.raises(StoreError, match="holds embeddings .*; they do not mix"):
+    with pytest.raises(StoreError, match=r"holds embeddings .*; they do not mix"):
         merge_stores([small_store.path, embeddings.path], tmp_path / "out")
