@@ -143,7 +143,9 @@ def uses_tensorflow(command: Command) -> Command:
             return command(*args, **kwargs)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _muted_stderr():
-            import tensorflow  # noqa: F401
+            import tensorflow
+
+            tensorflow.get_logger().setLevel("ERROR")  # its advice on retracing is for programmers
         return command(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
@@ -816,10 +818,13 @@ def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> N
     from huse.extract.class_names import class_vectors
     from huse.extract.encoders import text_encoder
     from huse.features.interchange import import_store
+    from huse.features.store import Store
 
     encoder = None if class_encoder == "none" else text_encoder(class_encoder)
     rows = import_store(store, **options, embed_classes=partial(class_vectors, encoder) if encoder else None)
-    _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows in {store}"))
+    failures = Store.open(store).inspect()["failures"]
+    told = f", {failures} failures; huse store failures {store} lists them" if failures else ""
+    _print(as_json, {"rows": rows, "failures": failures}, lambda: click.echo(f"{rows} rows in {store}{told}"))
 
 
 @store.command()

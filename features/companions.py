@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.atomic import replacing
+from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import ShardError, StoreError
 from huse.features.rows import Rows
 from huse.features.shard import read_shard, write_shard
@@ -22,6 +23,10 @@ CLASS_TEXTS_FILE = "class_texts.h5"
 CLASS_FILES = (CLASSES_FILE, CLASS_TEXTS_FILE)
 
 ENCODER_STATE_FILE = "text_encoder.json"
+
+LEARNS = "tfidf:"
+"""What the name of a text encoder that learns has in it."""
+
 PLAN_FILE = "plan.json"
 
 SLASH_IN_NAME = "\u2215"
@@ -106,6 +111,18 @@ def read_encoder_state(folder: Path) -> Any:
             raise StoreError(f"{file}: does not match its digest; put back the file as it was, or make it again")
         return values["state"]
     return values  # of a store of version 1
+
+
+def require_encoder_state(folder: Path, text: EncoderSpec | None) -> Any:
+    """What the text encoder of a store has learned, which must be there if it learns.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    state = read_encoder_state(folder)
+    if state is None and text is not None and LEARNS in text.name and text.preprocessing != ELSEWHERE:
+        raise StoreError(f"{folder / ENCODER_STATE_FILE}: missing, {text} has learned it; run huse extract again")
+    return state
 
 
 def write_plan(folder: Path, identity: str, shards: int) -> None:

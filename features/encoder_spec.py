@@ -68,9 +68,13 @@ class EncoderSpec:
         return None if values is None else cls(**values)
 
 
+ELSEWHERE = "features made elsewhere"
+"""The preprocessing of vectors that were imported."""
+
+
 def imported_spec(modality: str, dimension: int, name: str = IMPORTED) -> EncoderSpec:
     """The spec of vectors made elsewhere, of which nothing is known but their length and perhaps a name."""
-    return EncoderSpec(name, modality, dimension, "features made elsewhere", "unknown")
+    return EncoderSpec(name, modality, dimension, ELSEWHERE, "unknown")
 
 
 def require_same(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE, read_encoder_state
+from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE, require_encoder_state
 from huse.features.errors import HuseError, StoreError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def verify_store(store: Store) -> dict[str, str]:
     """Reads every byte of every file of a store; returns what is wrong by file name, empty when all is well."""
     problems: dict[str, str] = {}
     checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
-    checks[ENCODER_STATE_FILE] = partial(read_encoder_state, store.path)
+    checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
     checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
     checks |= {store.shard_path(index).name: partial(store.read, index) for index in store.shard_indices()}
     checks |= {f"{INDEX_FOLDER}/{file.name}": partial(_require_index, file) for file in _indexes(store.path)}

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from samples import random_store, read_csv, write_csv
@@ -302,6 +303,13 @@ def test_encoders_are_listed() -> None:
     for name in ("vgg16:fc2", "efficientnetv2b0", "hub:HANDLE-OR-FOLDER", "bert:", "use", "tfidf:DIM", "NAME+NAME"):
         assert name in shown
     assert {"usage", "modality", "dimension", "source"} == set(ok_json("encoders")["encoders"][0])
+
+
+def test_an_import_counts_the_rows_that_failed(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([[1, 2], [np.nan, 1]]))
+    done = invoke("store", "import", tmp_path / "s", "--image", tmp_path / "x.npy")
+    assert "2 rows in" in done.stdout
+    assert "1 failures; huse store failures" in done.stdout
 
 
 def test_stores_are_rearranged_from_the_command_line(tmp_path: Path) -> None:

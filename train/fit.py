@@ -13,10 +13,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.companions import require_encoder_state
 from huse.features.errors import FitError
 from huse.features.folders import require_apart
 from huse.features.lock import locked
-from huse.features.store import FEATURES, Store, read_encoder_state
+from huse.features.store import FEATURES, Store
 from huse.train.batches import TrainingRows
 from huse.train.checkpoint import Arrays as SavedArrays
 from huse.train.checkpoint import Checkpoint, identity
@@ -132,6 +133,7 @@ def _fit(
     board = Board(tensorboard) if tensorboard else None
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
+    learned = require_encoder_state(source.path, source.info.text)
     checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config))
     if not resume:
         checkpoint.remove()
@@ -152,7 +154,7 @@ def _fit(
         best.fusion_weight,
         best.metrics,
         best.history,
-        read_encoder_state(source.path),
+        learned,
     ).save(folder, overwrite)
     checkpoint.remove()
     return FitSummary(

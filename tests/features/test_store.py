@@ -12,6 +12,7 @@ import pytest
 from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
 from huse.features.atomic import temporary_beside
+from huse.features.encoder_spec import imported_spec
 from huse.features.errors import FingerprintError, ShardError, StoreError
 from huse.features.rows import Failure
 from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name, read_encoder_state
@@ -210,6 +211,16 @@ def test_verify_covers_every_file_and_names_what_is_foreign(small_store: Store) 
     (small_store.path / ".DS_Store").write_bytes(b"")
     (problem,) = small_store.verify().values()
     assert problem == f"{small_store.path / 'notes.txt'}: no part of the store; move it away"
+
+
+def test_what_an_encoder_has_learned_belongs_to_the_store(tmp_path: Path) -> None:
+    learned = replace(TEXT_SPEC, name="use+tfidf:9")
+    store = Store.create(tmp_path / "s", StoreInfo(FEATURES, None, learned))
+    assert "missing, use+tfidf:9" in store.verify()["text_encoder.json"]
+    store.write_encoder_state({"words": ["a"]})
+    assert "text_encoder.json" not in store.verify()
+    imported = Store.create(tmp_path / "i", StoreInfo(FEATURES, None, imported_spec("text", 9, "tfidf:9")))
+    assert "text_encoder.json" not in imported.verify()
 
 
 def test_a_split_is_loaded_without_the_vectors_of_the_others(
