@@ -561,6 +561,7 @@ def search(
 @click.option("--pictures/--points", default=None, help="Draw pictures, or rings.  [default: pictures if they are few]")
 @click.option("--seed", default=0, show_default=True, help="Of the projection.")
 @images_option
+@uses_tensorflow
 def plot(
     source: Path,
     out: Path,

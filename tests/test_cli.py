@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from samples import random_store, read_csv, write_csv
+from samples import random_embeddings, random_store, read_csv, write_csv
 
 from huse.cli import main
 from huse.features.errors import StoreError
@@ -238,6 +238,11 @@ def test_compare_prints_the_tables(tmp_path: Path) -> None:
     assert "### Table 1: retrieval" in printed
     assert printed.strip() == (tmp_path / "out" / "tables.md").read_text().strip()
     assert invoke("compare", store.path, "--objectives", "clip").exit_code == 1
+
+
+def test_a_map_is_drawn_without_notices(tmp_path: Path) -> None:
+    store = random_embeddings(tmp_path / "s", has_image=False)
+    assert "wrote" in ok("plot", store.path, tmp_path / "x.png", "--points")
 
 
 def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
