@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import StoreError
 from huse.features.extras import require
+from huse.features.mat import read_mat
 from huse.features.strings import clean_text, clean_value
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".parquet")
@@ -78,23 +79,12 @@ def _only(there: list[str], inside: str, path: Path) -> str:
 
 
 def _read_mat(path: Path, inside: str) -> NDArray[Any]:
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-    from scipy.sparse import issparse
-
     if path.exists() and h5py.is_hdf5(path):  # version 7.3, its arrays transposed
         with h5py.File(path, "r") as file:
             there = [name for name in file if isinstance(file[name], h5py.Dataset)]
             return np.asarray(file[_only(there, inside, path)]).T
-    try:
-        name = _only([name for name, _, _ in whosmat(path)], inside, path)
-        found = loadmat(path, variable_names=[name])[name]
-    except MatReadError as error:
-        raise ValueError(str(error)) from error
-    array: NDArray[Any] = found.toarray() if issparse(found) else found
-    if array.dtype == object:
-        array = np.array([str(np.squeeze(cell)) for cell in array.ravel()])
-    return array
+    found = read_mat(path, inside)
+    return np.asarray(read_mat(path, _only(found, inside, path))) if isinstance(found, list) else found
 
 
 def _read_parquet(path: Path, inside: str) -> NDArray[Any]:

@@ -144,8 +144,11 @@ class Store:
         return sorted(int(match.group(1)) for match in found if match)
 
     def write(self, index: int, rows: Rows) -> None:
-        """Writes shard `index`, replacing what is there in one step."""
+        """Writes shard `index`, replacing what is there in one step; a plan that does not reach so far grows."""
         self.write_many({index: rows})
+        planned = companions.read_plan(self.path, self.identity) if self.identity else None
+        if self.identity and (planned is None or planned <= index):
+            companions.write_plan(self.path, self.identity, index + 1)
 
     def write_many(self, shards: Mapping[int, Rows]) -> None:
         """Writes some shards, each whole; they are synced together, which takes little longer than for one.

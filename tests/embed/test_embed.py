@@ -184,12 +184,12 @@ def test_other_encoders_and_other_models_are_refused(
     fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1))
     with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* --overwrite"):
         embed_source(tmp_path / "m", few_store, few_embeddings)
-    with pytest.raises(FingerprintError, match=r"huse .* and huse"):
+    with pytest.raises(FingerprintError, match="another model made these embeddings"):
         search_embeddings(tmp_path / "m", few_embeddings, texts=["cat"])
 
 
 def test_a_folder_that_is_no_source_is_named(few_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no pictures \(.*\) and no store\.json in this folder"):
+    with pytest.raises(ManifestError, match=r"no pictures and no store\.json in this folder"):
         embed_source(few_model, tmp_path, tmp_path / "out")
 
 

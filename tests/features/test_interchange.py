@@ -348,7 +348,7 @@ def test_one_row_and_sparse_matrices(tmp_path: Path) -> None:
 def test_a_mutated_file_is_read_or_told_in_one_line(kind: str, tmp_path: Path) -> None:
     file, _, inside = write(tmp_path, kind)["image"].partition(f".{kind}")
     whole, rng = Path(f"{file}.{kind}").read_bytes(), np.random.default_rng(0)
-    for number in range(150):
+    for number in range(15 if kind == "mat" else 150):  # each .mat is read in a process of its own
         broken = bytearray(whole)
         for place in rng.integers(0, len(whole), rng.integers(1, 5)):
             broken[place] = rng.integers(0, 256)

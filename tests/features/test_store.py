@@ -140,6 +140,8 @@ def test_a_plan_that_was_changed_hides_no_lost_shard(small_store: Store, tmp_pat
 
 def test_more_shards_than_the_plan_has_are_refused(small_store: Store) -> None:
     small_store.write(3, random_rows(4, seed=5))
+    small_store.require_whole()
+    small_store.write_plan(3)
     with pytest.raises(StoreError, match=r"shard-00003\.h5 is more than the plan has"):
         small_store.require_whole()
     assert list(small_store.verify()) == ["shard-00003.h5"]
