@@ -187,9 +187,10 @@ def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
     if None not in cross and objective not in WITHOUT_SPACE:
         return float(np.mean(cross))
-    within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
-    if objective in WITHOUT_CLASSIFIER and any(value is not None for value in within):
-        return float(np.mean([value for value in within if value is not None]))
+    if objective in WITHOUT_CLASSIFIER:
+        within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
+        if any(value is not None for value in within):
+            return float(np.mean([value for value in within if value is not None]))
     return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
 
 

@@ -70,6 +70,7 @@ def test_val_rows_are_never_trained_on(tmp_path: Path, small_store: Store) -> No
     small_store.write(0, rows.take(np.arange(60)))
     for index in (1, 2):
         small_store.shard_path(index).unlink()
+    small_store.write_plan(1)
     summary = fit_model(small_store.path, tmp_path / "m", FAST)
     assert (summary.train_rows, summary.val_rows, summary.refit) == (45, 15, False)
 
@@ -83,6 +84,7 @@ def test_rows_of_one_modality_train_and_are_measured(tmp_path: Path, small_store
     small_store.write(0, rows)
     for index in (1, 2):
         small_store.shard_path(index).unlink()
+    small_store.write_plan(1)
     fit_model(small_store.path, tmp_path / "m", FAST)
     result = evaluate_model(tmp_path / "m", small_store.path)
     assert result["accuracy"]["fused"] >= 0.6
