@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from huse.doctor.finding import Finding
 from huse.features.atomic import is_own_trace
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
+from huse.features.inspection import INDEX_FOLDER
 from huse.features.lock import lock_path
 from huse.features.store import EMBEDDINGS, STORE_FILE, Store
 from huse.train.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
 
 MODEL = "model"
-NESTED = "features"
-"""Where embeddings of a manifest keep what stage 1 made."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +69,10 @@ def _examine_store(path: Path) -> Examined:
         command = f"huse extract MANIFEST {path} --overwrite"
         return Examined(path, "store", "unreadable", [Finding(STORE_FILE, str(error), command)])
     again = _command(store)
-    findings = [Finding(name, what, again) for name, what in sorted(store.verify().items())]
+    problems = store.verify() | _stale_indexes(store)
+    findings = [Finding(name, what, _search(store, name) or again) for name, what in sorted(problems.items())]
     findings += _traces(path, again)
-    if store.info.kind == EMBEDDINGS:
-        findings += _index_findings(store)
-        if (path / NESTED / STORE_FILE).is_file():
-            findings += [
-                Finding(f"{NESTED}/{finding.where}", finding.what, again)
-                for finding in _examine_store(path / NESTED).findings
-            ]
-    once = _once(findings)
-    return Examined(path, store.info.kind, _contents(store, bool(once)), once)
-
-
-def _once(findings: list[Finding]) -> list[Finding]:
-    """Of findings about one file, or the two of an index, the last, which names the nearest command."""
-    return list({f.where.removesuffix(".json").removesuffix(".faiss"): f for f in findings}.values())
+    return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
 
 
 def _command(store: Store) -> str:
@@ -119,20 +105,24 @@ def _traces(path: Path, again: str) -> Iterator[Finding]:
         yield Finding(lock.name, f"{holder} writes here, or was killed; a dead process holds nothing", again)
 
 
-def _index_findings(store: Store) -> Iterator[Finding]:
-    """Indexes that are damaged, or of other shards; the next search makes them anew."""
-    for described in sorted((store.path / "index").glob("*.json")):
-        again = f"huse search MODEL {store.path} --index {described.stem.rpartition('-')[2]} --text WORDS"
+def _search(store: Store, name: str) -> str:
+    """The command that makes an index anew, by the name of its file; empty for other files."""
+    folder, _, file = name.rpartition("/")
+    kind = Path(file).stem.rpartition("-")[2]
+    return f"huse search MODEL {store.path} --index {kind} --text WORDS" if folder == INDEX_FOLDER else ""
+
+
+def _stale_indexes(store: Store) -> dict[str, str]:
+    """Indexes of other rows than those that are there, by file; damaged ones are left to `Store.verify`."""
+    stale = {}
+    for described in sorted((store.path / INDEX_FOLDER).glob("*.json")):
         try:
-            values = json.loads(described.read_text(encoding="utf-8"))
-            with described.with_suffix(".faiss").open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if values["digest"] != store.content_digest():
-                yield Finding(f"index/{described.name}", "is of other rows; the next search makes it anew", again)
-            elif values.get("file", digest) != digest:
-                yield Finding(f"index/{described.stem}.faiss", "does not match its digest", again)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, HuseError) as error:
-            yield Finding(f"index/{described.name}", f"cannot be read ({error}); the next search makes it anew", again)
+            if json.loads(described.read_text(encoding="utf-8"))["digest"] != store.content_digest():
+                name = f"{INDEX_FOLDER}/{described.stem}.faiss"
+                stale[name] = f"{described}: is of other rows; the next search makes it anew"
+        except (OSError, ValueError, KeyError, TypeError, HuseError):  # verify tells
+            continue
+    return stale
 
 
 def _examine_model(path: Path) -> Examined:
