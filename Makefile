@@ -12,7 +12,7 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p huse.features -p huse.train -p huse.extract -p huse.embed -p huse.serve -p huse.doctor
+	$(BIN)/mypy -p huse
 	$(BIN)/lint-imports
 
 .venv/ready: setup.cfg pyproject.toml

@@ -21,7 +21,7 @@ from huse.train.config import preset as preset_of
 
 if TYPE_CHECKING:
     from huse.extract.config import ExtractConfig, ExtractSummary
-    from huse.extract.manifest import Columns
+    from huse.extract.manifest.rows import Columns
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -299,7 +299,7 @@ def extract(manifest: Path, store: Path, overwrite: bool, yes: bool, as_json: bo
     or JSON lines, each also .gz, or Parquet. Or it is a folder of pictures, whose sub-folders are their labels.
     Running it again continues an interrupted run, and brings the store to a manifest that has changed.
     """
-    from huse.extract.run import extract_features
+    from huse.extract.extract import extract_features
 
     config, columns = _stage_one(options)
     if overwrite and (store / "store.json").exists() and not yes:
@@ -380,7 +380,7 @@ def fit(
 @uses_tensorflow
 def evaluate(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
     """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
-    from huse.train.evaluate import evaluate_model, figures_table
+    from huse.train.evaluation.evaluate import evaluate_model, figures_table
 
     result = evaluate_model(model, store, split, taxonomy, report)
     _print(as_json, result, lambda: click.echo(figures_table(result)))
@@ -414,7 +414,7 @@ def compare(
     measured on the test rows. Methods: posterior, separate, triplet, cme, adamine, devise, hie, huse-p, huse-paper,
     huse.
     """
-    from huse.train.compare import compare as run
+    from huse.train.compare.compare import compare as run
 
     chosen = tuple(name.strip() for name in objectives.split(",")) if objectives else None
     changes = {"epochs": epochs} if epochs else None
@@ -449,7 +449,7 @@ def embed(
     OUT becomes a store of embeddings, or a file .npy or .parquet beside one. For a manifest stage 1 runs first, with
     the model's own encoders, into OUT/features. Running it again embeds new and changed rows only.
     """
-    from huse.embed.batch import embed_source
+    from huse.embed.embed import embed_source
     from huse.embed.model import load
 
     config, columns = _stage_one(options)
@@ -520,7 +520,7 @@ def search(
     if not texts and not images:
         raise click.UsageError("give --text or --image")
     from huse.embed.model import load
-    from huse.embed.search import search_embeddings
+    from huse.embed.search.search import search_embeddings
 
     found = search_embeddings(
         load(model, **encoders),
@@ -536,7 +536,7 @@ def search(
     results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
     _print(as_json, {"results": results}, lambda: click.echo(results_table(results)))
     if open_page:
-        from huse.embed.hits_page import write_hits_page
+        from huse.embed.draw.hits_page import write_hits_page
 
         page = embeddings / "search.html"
         write_hits_page(page, queries, found, images_folder or embeddings.parent)
@@ -582,11 +582,11 @@ def plot(
     if graph:
         _plot_graph(source, out)
     elif history:
-        from huse.embed.model_plots import plot_history
+        from huse.embed.draw.model_plots import plot_history
 
         plot_history(source, out)
     else:
-        from huse.embed.plot import plot_map
+        from huse.embed.draw.plot import plot_map
 
         plot_map(source, out, split=split, method=method, with_pictures=pictures, folder=images_folder, seed=seed)
     click.echo(f"wrote {out}")
@@ -594,7 +594,7 @@ def plot(
 
 @uses_tensorflow
 def _plot_graph(model: Path, out: Path) -> None:
-    from huse.embed.model_plots import plot_graph
+    from huse.embed.draw.model_plots import plot_graph
 
     correlation = plot_graph(model, out)
     click.echo(f"rank correlation of semantic and learned distances: {correlation:.3f}")
@@ -620,8 +620,8 @@ def savedmodel(
     **encoders: Any,
 ) -> None:
     """Write MODEL as a TensorFlow SavedModel OUT, which needs no huse."""
+    from huse.embed.export.savedmodel import export_savedmodel
     from huse.embed.model import load
-    from huse.embed.saved_model import export_savedmodel
 
     loaded = load(model, precision="float32", **encoders)
     endpoints = export_savedmodel(loaded, out, with_encoders)
@@ -635,7 +635,7 @@ def savedmodel(
 @uses_tensorflow
 def onnx(model: Path, out: Path, as_json: bool) -> None:
     """Write the towers of MODEL as an ONNX file OUT (extra [onnx])."""
-    from huse.embed.onnx import export_onnx
+    from huse.embed.export.onnx import export_onnx
 
     outputs = export_onnx(model, out)
     _print(as_json, {"outputs": outputs}, lambda: click.echo(f"wrote {out} with {', '.join(outputs)}"))
@@ -649,7 +649,7 @@ def onnx(model: Path, out: Path, as_json: bool) -> None:
 @uses_tensorflow
 def projector(embeddings: Path, out: Path, images_folder: Path | None, as_json: bool) -> None:
     """Write EMBEDDINGS for TensorBoard's Projector: tensorboard --logdir OUT."""
-    from huse.embed.projector import export_projector
+    from huse.embed.export.projector import export_projector
 
     vectors = export_projector(embeddings, out, images_folder)
     _print(as_json, {"vectors": vectors}, lambda: click.echo(f"{vectors} vectors in {out}; tensorboard --logdir {out}"))
@@ -663,7 +663,7 @@ def projector(embeddings: Path, out: Path, images_folder: Path | None, as_json: 
 @uses_tensorflow
 def card(model: Path, out: Path, name: str | None, license_: str | None) -> None:
     """Write MODEL and its card as a folder OUT that can be pushed to a Hugging Face repository."""
-    from huse.embed.card import export_card
+    from huse.embed.export.card import export_card
 
     export_card(model, out, name, license_)
     click.echo(f"wrote {out}; huggingface-cli upload OWNER/NAME {out} pushes it")
@@ -704,12 +704,12 @@ def serve(
     put a server with one before it.
     """
     from huse.embed.model import load
+    from huse.embed.serve.searcher import Searcher
     from huse.features.extras import require
-    from huse.serve.searcher import Searcher
 
     for module in ("fastapi", "python_multipart", "swagger_ui_bundle", "uvicorn"):
         require(module, "app", "huse serve")
-    from huse.serve.run import run_server
+    from huse.embed.serve.serve import run_server
 
     loaded = load(model, **encoders)
     searcher = Searcher(loaded, embeddings, images_folder, index)
@@ -767,7 +767,7 @@ def failures(store: Path, as_json: bool) -> None:
 @json_option
 def merge(out: Path, stores: tuple[Path, ...], as_json: bool) -> None:
     """Write the rows of STORES, of the same encoders, as one new store OUT."""
-    from huse.features.rearrange import merge_stores
+    from huse.features.exchange.merge_split import merge_stores
 
     rows = merge_stores(stores, out)
     _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows of {len(stores)} stores in {out}"))
@@ -780,7 +780,7 @@ def merge(out: Path, stores: tuple[Path, ...], as_json: bool) -> None:
 @json_option
 def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
     """Write the rows of STORE as several stores in the folder OUT: one for each split, or equal parts."""
-    from huse.features.rearrange import split_store
+    from huse.features.exchange.merge_split import split_store
 
     written = split_store(store, out, parts or 0)
     lines = [f"{rows} rows in {out / name}" for name, rows in written.items()]
@@ -818,7 +818,7 @@ def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> N
 
     from huse.extract.class_names import class_vectors
     from huse.extract.encoders import text_encoder
-    from huse.features.interchange import import_store
+    from huse.features.exchange.interchange import import_store
     from huse.features.store import Store
 
     encoder = None if class_encoder == "none" else text_encoder(class_encoder)
@@ -834,7 +834,7 @@ def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> N
 @json_option
 def export(store: Path, out: Path, as_json: bool) -> None:
     """Write STORE for other programs: OUT is .npz, .mat or .parquet, or a folder for .npy and text files."""
-    from huse.features.interchange import export_store
+    from huse.features.exchange.interchange import export_store
 
     rows = export_store(store, out)
     _print(as_json, {"rows": rows}, lambda: click.echo(f"{rows} rows in {out}"))
@@ -951,7 +951,7 @@ def _print(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> N
 
 def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:
     from huse.extract.config import ExtractConfig
-    from huse.extract.manifest import Columns
+    from huse.extract.manifest.rows import Columns
 
     columns = {name: options.pop(f"{name}_column") for name in ("image", "text", "label", "split", "key")}
     separator = options.pop("label_separator")
@@ -999,7 +999,7 @@ def _show_fit(summary: dict[str, Any], model: Path) -> None:
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{again}; {summary['seconds']:.1f} s"
     )
     if summary["metrics"]:
-        from huse.train.evaluate import figures_table
+        from huse.train.evaluation.evaluate import figures_table
 
         click.echo(figures_table({"rows": summary["val_rows"], "split": "val", **summary["metrics"]}))
     click.echo(f"saved {model}")

@@ -17,10 +17,10 @@ import numpy as np
 
 from huse.features.store import FEATURES, Store
 from huse.train.config import preset
-from huse.train.evaluate import hierarchical_figures
+from huse.train.data.task import prepare
+from huse.train.evaluation.evaluate import hierarchical_figures
 from huse.train.fit import search_best
-from huse.train.forward import features_of, make_forward
-from huse.train.task import prepare
+from huse.train.network.forward import features_of, make_forward
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},

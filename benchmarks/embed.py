@@ -28,16 +28,16 @@ import click
 import numpy as np
 
 from benchmarks.figures import peak_mib, show
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store, StoreInfo
-from huse.train.batches import TrainingRows
+from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import preset
-from huse.train.forward import features_of
-from huse.train.model_folder import TrainedModel, load_model
-from huse.train.towers import build_towers
+from huse.train.data.batches import TrainingRows
+from huse.train.network.forward import features_of
+from huse.train.network.towers import build_towers
 
 DIMENSION, CLASSES, SHARD, SMALL = 512, 100, 10_000, 10
 SPECS = [EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text")]

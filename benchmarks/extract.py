@@ -36,14 +36,14 @@ from PIL import Image
 
 from benchmarks.figures import peak_mib, show
 from huse.demo.emoji import unpack_emoji
-from huse.extract import run
+from huse.extract import extract
 from huse.extract.config import ExtractConfig
-from huse.extract.devices import batch_size_here
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
 from huse.extract.encoders.precision import AMX, cpu_flags, has_native_bfloat16
+from huse.extract.encoders.replicas import batch_size_here
 from huse.extract.encoders.vgg16 import VGG16Encoder, load_weights
-from huse.extract.manifest import read_manifest
-from huse.extract.run import extract_features
+from huse.extract.extract import extract_features
+from huse.extract.manifest.rows import read_manifest
 
 COLUMNS, ROWS, SIDE = 4, 3, 136
 NAIVE_BATCH = 32
@@ -88,7 +88,7 @@ def forward(encoder: ImageEncoder, count: int) -> float:
 
 def huse(encoder: ImageEncoder, manifest: Path) -> float:
     """Seconds from the files to a store, with an encoder that is warm."""
-    run.image_encoder = lambda *_: encoder
+    extract.image_encoder = lambda *_: encoder
     with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
         began = time.perf_counter()
         extract_features(manifest, Path(folder) / "store", ExtractConfig())
@@ -124,7 +124,7 @@ def texts(encoder: TextEncoder, emoji: Path, folder: Path) -> tuple[float, float
     captions = TIMES * [row.text for row in read_manifest(emoji).rows()]
     manifest = folder / "texts.csv"
     manifest.write_text("text\n" + "\n".join(json.dumps(c).replace('\\"', '""') for c in captions) + "\n")
-    run.text_encoder = lambda *_: encoder
+    extract.text_encoder = lambda *_: encoder
     began = time.perf_counter()
     encoder.encode(captions)
     alone = time.perf_counter() - began

@@ -19,12 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.figures import show
-from huse.train.batches import TrainingRows, in_batches
+from huse.train.classes.semantic_graph import graph_from_vectors
 from huse.train.config import FitConfig, preset
-from huse.train.loop import Training, make_optimizer
-from huse.train.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
-from huse.train.semantic_graph import graph_from_vectors
-from huse.train.towers import build_towers
+from huse.train.data.batches import TrainingRows, in_batches
+from huse.train.loop.training import Training, make_optimizer
+from huse.train.network.towers import build_towers
+from huse.train.objectives.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
 
 ROWS, DIMENSION, CLASSES, BATCH, STEPS = 68_000, 512, 101, 1024, 15
 

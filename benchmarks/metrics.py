@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from benchmarks.figures import show
-from huse.train.metrics import BLOCK_ELEMENTS, retrieval_metrics
+from huse.train.evaluation.metrics import BLOCK_ELEMENTS, retrieval_metrics
 
 DIMENSION, CLASSES = 512, 100
 

@@ -21,8 +21,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.figures import show
-from huse.embed.gallery import Gallery, nearest
-from huse.embed.index import HNSW, open_index
+from huse.embed.search.gallery import Gallery, nearest
+from huse.embed.search.index import HNSW, open_index
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store, StoreInfo

@@ -25,13 +25,13 @@ import numpy as np
 
 from benchmarks.embed import SPECS, make_model, random_rows
 from benchmarks.figures import show
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.features.rows import Rows
-from huse.features.shard import shard_bytes
+from huse.features.shards.shard import shard_bytes
 from huse.features.store import FEATURES, Store, StoreInfo
 from huse.features.write_behind import WriteBehind
-from huse.train.model_folder import load_model
+from huse.train.artifact.model_folder import load_model
 
 ROUNDS = 3
 

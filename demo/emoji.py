@@ -6,7 +6,7 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
-from huse.features.atomic import replacing
+from huse.features.files.atomic import replacing
 
 
 def unpack_emoji(folder: Path) -> Path:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from huse.demo.emoji import unpack_emoji
-from huse.embed.batch import embed_source
+from huse.embed.draw.map_png import draw_map
+from huse.embed.embed import embed_source
 from huse.embed.model import Model, load
-from huse.embed.pictures import draw_map
-from huse.extract.run import extract_features
+from huse.extract.extract import extract_features
 from huse.features.store import Store
-from huse.train.evaluate import evaluate_model, figures_table
+from huse.train.evaluation.evaluate import evaluate_model, figures_table
 from huse.train.fit import fit_model
 
 TEXT_QUERIES = ("sea animal", "happy face", "fast food")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huse.doctor.finding import Finding
-from huse.features.atomic import is_own_trace
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
+from huse.features.files.atomic import is_own_trace
+from huse.features.files.lock import lock_path
 from huse.features.inspection import INDEX_FOLDER
-from huse.features.lock import lock_path
 from huse.features.store import EMBEDDINGS, STORE_FILE, Store
-from huse.train.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
+from huse.train.artifact.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
 
 MODEL = "model"
 

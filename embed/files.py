@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.atomic import replacing, replacing_files
 from huse.features.errors import QueryError
+from huse.features.exchange.interchange import export_store
+from huse.features.exchange.npy import writing_rows
 from huse.features.extras import require
-from huse.features.folders import require_apart, require_folder_name
-from huse.features.interchange import export_store
-from huse.features.npy import writing_rows
-from huse.features.outputs import MARK, require_output
+from huse.features.files.atomic import replacing, replacing_files
+from huse.features.files.folders import require_apart, require_folder_name
+from huse.features.files.outputs import MARK, require_output
 from huse.features.rows import Rows
 from huse.features.store import STORE_FILE, Store
 

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from huse.extract.encoders.protocols import without_words
+from huse.extract.encoders.protocol import without_words
 from huse.extract.encoders.registry import is_outside
-from huse.extract.images import MAX_PIXELS, PictureError, decode_picture, read_picture
+from huse.extract.images.decoding import MAX_PIXELS, PictureError, decode_picture, read_picture
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
-from huse.train.forward import Arrays, softmax
-from huse.train.model_folder import TrainedModel, load_model
+from huse.train.artifact.model_folder import TrainedModel, load_model
+from huse.train.network.forward import Arrays, softmax
 
 if TYPE_CHECKING:
-    from huse.embed.gallery import Hit
+    from huse.embed.search.gallery import Hit
     from huse.features.store import Store
 
 BATCH = 32
@@ -125,7 +125,7 @@ class Model:
         Raises:
             QueryError: not exactly one query, and as `search_embeddings`.
         """
-        from huse.embed.search import search_embeddings
+        from huse.embed.search.search import search_embeddings
 
         if (text is None) == (image is None):
             raise QueryError("give either a text or a picture to search for")

@@ -15,8 +15,8 @@ from huse.features.interrupt import interruptible
 from huse.features.rows import Rows, concatenate
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
-from huse.train.forward import class_probabilities, features_of
-from huse.train.model_folder import TrainedModel
+from huse.train.artifact.model_folder import TrainedModel
+from huse.train.network.forward import class_probabilities, features_of
 
 GROUP_ROWS = 4096
 """Rows that go through the towers at a time, of as many shards as it takes; a shard stays whole."""

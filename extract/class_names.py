@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from huse.extract.encoders import TextEncoder
-from huse.extract.manifest import class_texts
+from huse.extract.manifest.rows import class_texts
 from huse.features.store import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, Store
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from huse.extract.images import MAX_PIXELS
+from huse.extract.images.decoding import MAX_PIXELS
 from huse.features.errors import StoreError
 from huse.features.rows import Failure
 

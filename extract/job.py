@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from huse.extract.config import MOST_FAILURES, ExtractConfig, ExtractSummary
 from huse.extract.encoders import ImageEncoder, TextEncoder
-from huse.extract.encoders.protocols import without_words
-from huse.extract.images import PictureError, decode_picture
-from huse.extract.manifest import Manifest
+from huse.extract.encoders.protocol import without_words
+from huse.extract.images.decoding import PictureError, decode_picture
+from huse.extract.manifest.rows import Manifest
+from huse.extract.manifest.spool import ManifestRow
 from huse.extract.readers import Readers
 from huse.extract.reuse import Stored, content_digest
-from huse.extract.spool import ManifestRow
 from huse.features.errors import ExtractionError
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
 

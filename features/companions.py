@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.atomic import replacing
 from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import ShardError, StoreError
+from huse.features.files.atomic import replacing
 from huse.features.rows import Rows
-from huse.features.shard import read_shard, write_shard
+from huse.features.shards.shard import read_shard, write_shard
 
 CLASSES_FILE = "classes.h5"
 CLASS_TEXTS_FILE = "class_texts.h5"

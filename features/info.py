@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huse.features.atomic import replacing
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import StoreError
+from huse.features.files.atomic import replacing
 
 STORE_FILE = "store.json"
 STORE_VERSION = 2

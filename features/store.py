@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features import companions
-from huse.features.atomic import is_own_trace, sweep, write_files
-from huse.features.columns import FAILURE_STRINGS, Dimensions
 from huse.features.companions import CLASS_FILES as CLASS_FILES
 from huse.features.companions import CLASS_TEXTS_FILE as CLASS_TEXTS_FILE
 from huse.features.companions import CLASSES_FILE as CLASSES_FILE
@@ -27,6 +25,7 @@ from huse.features.companions import class_name as class_name
 from huse.features.companions import read_encoder_state as read_encoder_state
 from huse.features.encoder_spec import require_same
 from huse.features.errors import ShardError, StoreError, UnreadableError
+from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.filler import Filler
 from huse.features.info import EMBEDDINGS as EMBEDDINGS
 from huse.features.info import FEATURES as FEATURES
@@ -37,7 +36,8 @@ from huse.features.inspection import FOLDERS as FOLDERS
 from huse.features.inspection import MISSING as MISSING
 from huse.features.inspection import SURPLUS, inspect_store, verify_store
 from huse.features.rows import Failure, Rows, gathered
-from huse.features.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
+from huse.features.shards.columns import FAILURE_STRINGS, Dimensions
+from huse.features.shards.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 
 FOREIGN = "it is another store's; remove the file and run the command that made the store again"
 

@@ -16,7 +16,7 @@ from samples import random_store, read_csv, write_csv
 
 from huse.demo.emoji import unpack_emoji
 from huse.extract.config import ExtractConfig
-from huse.extract.run import extract_features
+from huse.extract.extract import extract_features
 from huse.features.store import Store
 
 FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")

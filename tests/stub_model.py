@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from samples import EMBEDDING_DIMENSION, embedding_spec
 
-from huse.extract.images import MAX_PIXELS, PictureError, decode_picture
+from huse.extract.images.decoding import MAX_PIXELS, PictureError, decode_picture
 from huse.features.errors import HuseError, QueryError
 
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from samples import random_store, write_csv
 
 from huse.cli import main
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
-from huse.extract.run import extract_features
+from huse.extract.extract import extract_features
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
@@ -185,7 +185,7 @@ def type_in(arguments: list[str]) -> str:
 def test_rubbish_for_a_path_is_one_line(
     command: str, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huse.serve.run.run_server", lambda *_: None)
+    monkeypatch.setattr("huse.embed.serve.serve.run_server", lambda *_: None)
     monkeypatch.setattr(click, "launch", lambda _: None)
     work = tmp_path / "work"
     work.mkdir()

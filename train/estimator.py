@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from huse.features.encoder_spec import imported_spec
 from huse.features.rows import Rows
 from huse.features.strings import clean_label
-from huse.train.batches import TrainingRows
+from huse.train.artifact.model_folder import TrainedModel
+from huse.train.classes.semantic_graph import graph_from_taxonomy, require_distances
 from huse.train.config import FitConfig, preset
+from huse.train.data.batches import TrainingRows
+from huse.train.data.task import LabeledData
 from huse.train.fit import fit_towers
-from huse.train.forward import Arrays, class_probabilities, features_of
-from huse.train.model_folder import TrainedModel
-from huse.train.semantic_graph import graph_from_taxonomy, require_distances
-from huse.train.task import LabeledData
+from huse.train.network.forward import Arrays, class_probabilities, features_of
 
 Features = Any
 """(image features, text features), or one array with the image features in its first `image_dim` columns."""

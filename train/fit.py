@@ -15,22 +15,22 @@ from tqdm import tqdm
 
 from huse.features.companions import require_encoder_state
 from huse.features.errors import FitError
-from huse.features.folders import require_apart
-from huse.features.lock import locked
+from huse.features.files.folders import require_apart
+from huse.features.files.lock import locked
 from huse.features.store import FEATURES, Store
-from huse.train.batches import TrainingRows
-from huse.train.checkpoint import Arrays as SavedArrays
-from huse.train.checkpoint import Checkpoint, identity
+from huse.train.artifact.model_files import checkpoint_path
+from huse.train.artifact.model_folder import TrainedModel, require_free
 from huse.train.config import FitConfig
-from huse.train.devices import strategy
-from huse.train.evaluate import best_fusion_weight, figures, validation_score
-from huse.train.forward import Forward, features_of, make_forward
-from huse.train.loop import Training, steps_per_epoch
-from huse.train.model_files import checkpoint_path
-from huse.train.model_folder import TrainedModel, require_free
-from huse.train.task import Task, prepare
-from huse.train.tensorboard import Board
-from huse.train.towers import build_towers
+from huse.train.data.batches import TrainingRows
+from huse.train.data.task import Task, prepare
+from huse.train.evaluation.evaluate import best_fusion_weight, figures, validation_score
+from huse.train.loop.checkpoint import Arrays as SavedArrays
+from huse.train.loop.checkpoint import Checkpoint, identity
+from huse.train.loop.strategy import strategy
+from huse.train.loop.tensorboard import Board
+from huse.train.loop.training import Training, steps_per_epoch
+from huse.train.network.forward import Forward, features_of, make_forward
+from huse.train.network.towers import build_towers
 
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract import images
-from huse.extract.devices import Replicas
 from huse.extract.encoders.precision import keras_dtype, under_policy
+from huse.extract.encoders.replicas import Replicas
+from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
 
@@ -109,7 +109,7 @@ class ApplicationEncoder:
         """The spec; equal weights give an equal spec whatever file they come from."""
         side = self.application.side
         end = f"layer {self.layer}" if self.layer else "global average"
-        preprocessing = f"{images.PREPROCESSING} to {side} x {side}; keras {self.application.module}; {end}"
+        preprocessing = f"{decoding.PREPROCESSING} to {side} x {side}; keras {self.application.module}; {end}"
         return EncoderSpec(self.name, "image", self._dimension, preprocessing, digest_arrays(self._arrays))
 
     @property

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.devices import as_encoder_error
-from huse.extract.encoders import saved_model
+from huse.extract.encoders import hub_model
+from huse.extract.encoders.replicas import as_encoder_error
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
@@ -36,23 +36,23 @@ class BertEncoder:
 
     def __init__(self, handles: str) -> None:
         self.handles = _pair(handles)
-        self.folders = [saved_model.resolve(handle) for handle in self.handles]
+        self.folders = [hub_model.resolve(handle) for handle in self.handles]
         require("tensorflow_text", "bert", f"bert:{handles}")
 
     @cached_property
     def _models(self) -> list[Any]:
-        return [saved_model.load(folder) for folder in self.folders]
+        return [hub_model.load(folder) for folder in self.folders]
 
     @cached_property
     def files_digest(self) -> str:
         """SHA-256 over the files of both models; taking it runs nothing."""
-        digests = " ".join(saved_model.digest(folder) for folder in self.folders)
+        digests = " ".join(hub_model.digest(folder) for folder in self.folders)
         return hashlib.sha256(digests.encode()).hexdigest()
 
     @property
     def _dimension(self) -> int:
         """What the encoder's graph tells of the length of its vectors; 0 for nothing."""
-        shapes = saved_model.output_shapes(saved_model.read_graph(self.folders[1]))
+        shapes = hub_model.output_shapes(hub_model.read_graph(self.folders[1]))
         layers = [shape[-1] for name, shape in shapes.items() if name.startswith("encoder_outputs/") and shape]
         return sum(layers[-LAYERS:]) if len(layers) >= LAYERS and min(layers) > 0 else 0
 
@@ -62,7 +62,7 @@ class BertEncoder:
 
         The models are run only if the encoder's graph does not tell the length of its vectors.
         """
-        named = (saved_model.known_as(h, f) for h, f in zip(self.handles, self.folders, strict=True))
+        named = (hub_model.known_as(h, f) for h, f in zip(self.handles, self.folders, strict=True))
         return EncoderSpec(
             name="bert",
             modality="text",
@@ -100,7 +100,7 @@ def _pair(handles: str) -> tuple[str, str]:
     parts = handles.split(",")
     pairs = [(",".join(parts[:i]), ",".join(parts[i:])) for i in range(1, len(parts))]
     if len(pairs) > 1:
-        pairs = [pair for pair in pairs if all(map(saved_model.is_there, pair))]
+        pairs = [pair for pair in pairs if all(map(hub_model.is_there, pair))]
     if len(pairs) != 1 or not all(pairs[0]):
         raise EncoderError(f"bert:{handles}: two SavedModels are needed; write bert:PREPROCESSOR,ENCODER")
     return pairs[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocols import FittedEncoder, ImageEncoder, State, TextEncoder, without_words
+from huse.extract.encoders.protocol import FittedEncoder, ImageEncoder, State, TextEncoder, without_words
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 

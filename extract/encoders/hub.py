@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract import images, texts
-from huse.extract.devices import Replicas, as_encoder_error
-from huse.extract.encoders import saved_model
+from huse.extract import texts
+from huse.extract.encoders import hub_model
+from huse.extract.encoders.replicas import Replicas, as_encoder_error
+from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
@@ -32,27 +33,27 @@ class HubImageEncoder:
         if precision not in ("auto", "float32"):
             raise EncoderError(f"hub:{handle}: --precision {precision} is not to be had, a SavedModel has its own")
         self.handle = handle
-        self.folder = saved_model.resolve(handle)
+        self.folder = hub_model.resolve(handle)
 
     @cached_property
     def files_digest(self) -> str:
         """SHA-256 of the SavedModel's files; taking it runs nothing."""
-        return saved_model.digest(self.folder)
+        return hub_model.digest(self.folder)
 
     @cached_property
     def _graph(self) -> Any:
-        return saved_model.read_graph(self.folder)
+        return hub_model.read_graph(self.folder)
 
     @cached_property
     def _model(self) -> Any:
-        return saved_model.load(self.folder)
+        return hub_model.load(self.folder)
 
     @cached_property
     def _input(self) -> tuple[tuple[int, int], bool]:
         """(height, width), and whether the pixels stay uint8."""
         import tensorflow as tf
 
-        signature = saved_model.signature(self._graph)
+        signature = hub_model.signature(self._graph)
         for tensor in signature.inputs.values() if signature else ():
             if len(tensor.tensor_shape.dim) == 4:
                 height, width = (max(dim.size, 0) for dim in tensor.tensor_shape.dim[1:3])
@@ -71,10 +72,10 @@ class HubImageEncoder:
         The model is run only if its graph does not tell the length of its vectors.
         """
         height, width = self.input_size
-        dimension = saved_model.dimension(self._graph, self.folder)
+        dimension = hub_model.dimension(self._graph, self.folder)
         dimension = dimension or self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
-        preprocessing = f"{images.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
-        source = f"hub:{saved_model.known_as(self.handle, self.folder)}"
+        preprocessing = f"{decoding.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
+        source = f"hub:{hub_model.known_as(self.handle, self.folder)}"
         return EncoderSpec("hub", "image", dimension, preprocessing, self.files_digest, source=source)
 
     @cached_property
@@ -86,16 +87,16 @@ class HubImageEncoder:
         return self._forward(self._model), [self._model]
 
     def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
-        return self._forward(saved_model.load(self.folder))
+        return self._forward(hub_model.load(self.folder))
 
     def _forward(self, model: Any) -> Callable[[Any], Any]:
         import tensorflow as tf
 
-        call, as_bytes = saved_model.caller(model, self.folder), self._input[1]
+        call, as_bytes = hub_model.caller(model, self.folder), self._input[1]
 
         def forward(pixels: Any) -> Any:
             values = tf.convert_to_tensor(pixels) if as_bytes else tf.cast(pixels, tf.float32) / 255.0
-            return _matrix(saved_model.only_output(call(values), self.folder), self.folder)
+            return _matrix(hub_model.only_output(call(values), self.folder), self.folder)
 
         return forward
 
@@ -113,32 +114,32 @@ class HubTextEncoder:
 
     def __init__(self, handle: str) -> None:
         self.handle = handle
-        self.folder = saved_model.resolve(handle)
+        self.folder = hub_model.resolve(handle)
 
     @cached_property
     def files_digest(self) -> str:
         """SHA-256 of the SavedModel's files; taking it runs nothing."""
-        return saved_model.digest(self.folder)
+        return hub_model.digest(self.folder)
 
     @cached_property
     def _graph(self) -> Any:
-        return saved_model.read_graph(self.folder)
+        return hub_model.read_graph(self.folder)
 
     @cached_property
     def _model(self) -> Any:
-        return saved_model.load(self.folder)
+        return hub_model.load(self.folder)
 
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec, as `HubImageEncoder.spec`."""
-        dimension = saved_model.dimension(self._graph, self.folder) or self.encode(["a"]).shape[1]
-        source = f"hub:{saved_model.known_as(self.handle, self.folder)}"
+        dimension = hub_model.dimension(self._graph, self.folder) or self.encode(["a"]).shape[1]
+        source = f"hub:{hub_model.known_as(self.handle, self.folder)}"
         return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=source)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
         """See `GraphEncoder`."""
-        call = saved_model.caller(self._model, self.folder)
-        return lambda texts: _matrix(saved_model.only_output(call(texts), self.folder), self.folder), [self._model]
+        call = hub_model.caller(self._model, self.folder)
+        return lambda texts: _matrix(hub_model.only_output(call(texts), self.folder), self.folder), [self._model]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, dimension) vectors."""
@@ -146,12 +147,12 @@ class HubTextEncoder:
             return np.zeros((0, self.spec.dimension), np.float32)
         import tensorflow as tf
 
-        call = saved_model.caller(self._model, self.folder)
+        call = hub_model.caller(self._model, self.folder)
         parts = []
         for start in range(0, len(texts), TEXTS_A_BATCH):
             with as_encoder_error(f"hub:{self.handle}"):
                 result = call(tf.constant(list(texts[start : start + TEXTS_A_BATCH])))
-            parts.append(np.asarray(_matrix(saved_model.only_output(result, self.folder), self.folder), np.float32))
+            parts.append(np.asarray(_matrix(hub_model.only_output(result, self.folder), self.folder), np.float32))
         return np.concatenate(parts)
 
 

@@ -19,7 +19,7 @@ from huse.extract.encoders.applications import APPLICATIONS
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.precision import PRECISIONS
-from huse.extract.encoders.protocols import ImageEncoder, State, TextEncoder
+from huse.extract.encoders.protocol import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
 
 GROUP = "huse.encoders"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocols import FittedEncoder, State, TextEncoder, without_words
+from huse.extract.encoders.protocol import FittedEncoder, State, TextEncoder, without_words
 from huse.extract.texts import salient_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from huse.extract.encoders.protocols import State
+from huse.extract.encoders.protocol import State
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError

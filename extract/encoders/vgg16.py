@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract import images
-from huse.extract.devices import Replicas
 from huse.extract.encoders import convolution
 from huse.extract.encoders.convolution import winograd_is_faster
 from huse.extract.encoders.precision import arithmetic, cpu_flags
+from huse.extract.encoders.replicas import Replicas
+from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
 
@@ -54,7 +54,7 @@ class VGG16Encoder:
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec; equal weights give an equal spec whatever file they come from."""
-        preprocessing = f"{images.PREPROCESSING} to 224 x 224; BGR minus {MEAN_BGR}; mean of block5_pool"
+        preprocessing = f"{decoding.PREPROCESSING} to 224 x 224; BGR minus {MEAN_BGR}; mean of block5_pool"
         return EncoderSpec("vgg16", "image", DIMENSION, preprocessing, digest_arrays(self._arrays))
 
     @cached_property

@@ -15,13 +15,13 @@ from huse.cli import main
 from huse.doctor import environment
 from huse.doctor.artefact import examine
 from huse.doctor.environment import examine_environment, installed_extras
-from huse.features.atomic import temporary_beside
 from huse.features.errors import StoreError
-from huse.features.interchange import import_store
-from huse.features.lock import locked
+from huse.features.exchange.interchange import import_store
+from huse.features.files.atomic import temporary_beside
+from huse.features.files.lock import locked
 from huse.features.store import Store
 
-MODEL = Path(__file__).parents[1] / "train" / "version_1"
+MODEL = Path(__file__).parents[1] / "train" / "artifact" / "version_1"
 
 
 def doctor(*arguments: object) -> Result:
@@ -112,7 +112,7 @@ def test_what_is_neither_is_told_with_what_lies_in_it(small_store: Store, tmp_pa
 
 
 def test_stores_of_version_1_are_told_to_be_so() -> None:
-    assert "format version 1" in examine(Path(__file__).parents[1] / "features" / "version_1").contents
+    assert "format version 1" in examine(Path(__file__).parents[1] / "features" / "shards" / "version_1").contents
 
 
 def test_the_features_within_embeddings_are_checked_too(tmp_path: Path) -> None:

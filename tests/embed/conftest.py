@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 

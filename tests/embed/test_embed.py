@@ -11,9 +11,9 @@ import pytest
 from samples import random_store, read_csv, write_csv
 
 import huse
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
-from huse.embed.search import search_embeddings
+from huse.embed.search.search import search_embeddings
 from huse.extract.config import ExtractConfig
 from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows

@@ -20,7 +20,7 @@ from samples import IMAGE_SPEC, TEXT_SPEC, random_store, write_csv
 
 from huse.embed import model as model_module
 from huse.embed import refresh
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import text_encoder
@@ -28,9 +28,9 @@ from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
+from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
-from huse.train.model_folder import TrainedModel, load_model
 
 TINY = FitConfig(dimension=4, hidden_units=8, epochs=1, patience=0)
 
@@ -321,7 +321,7 @@ def test_features_of_other_encoders_are_named_with_the_way_out(
 
 EMBED = """
 import sys
-from huse.embed.batch import embed_source
+from huse.embed.embed import embed_source
 print(embed_source(*sys.argv[1:4], overwrite=sys.argv[4] == "overwrite").embedded)
 """
 

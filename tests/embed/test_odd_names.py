@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from samples import random_embeddings
 
-from huse.embed import model_plots
-from huse.embed.gallery import Hit
-from huse.embed.hits_page import write_hits_page
-from huse.embed.model_plots import plot_graph, plot_history
-from huse.embed.pictures import draw_map
-from huse.embed.plot import plot_map
-from huse.embed.projector import export_projector
+from huse.embed.draw import model_plots
+from huse.embed.draw.hits_page import write_hits_page
+from huse.embed.draw.map_png import draw_map
+from huse.embed.draw.model_plots import plot_graph, plot_history
+from huse.embed.draw.plot import plot_map
+from huse.embed.export.projector import export_projector
+from huse.embed.search.gallery import Hit
 from huse.features.errors import ModelError, QueryError
 from huse.features.rows import Rows
 from huse.features.store import Store
-from huse.train.model_folder import TrainedModel
+from huse.train.artifact.model_folder import TrainedModel
 
 ODD = [
     "</script><script>alert(1)</script>",

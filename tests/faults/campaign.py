@@ -17,13 +17,13 @@ from samples import write_csv
 from faults.count import Count
 from faults.scenarios import KILLS, SCENARIOS, digest, prepare_model, store_content
 from faults.workshop import Workshop, in_child
-from huse.embed.batch import embed_source
-from huse.embed.index import open_index
-from huse.extract.images import PictureError, decode_picture
-from huse.extract.manifest import read_manifest
+from huse.embed.embed import embed_source
+from huse.embed.search.index import open_index
+from huse.extract.images.decoding import PictureError, decode_picture
+from huse.extract.manifest.rows import read_manifest
 from huse.features.errors import HuseError
 from huse.features.store import Store
-from huse.train.model_folder import load_model
+from huse.train.artifact.model_folder import load_model
 
 
 def kills(name: str, tries: int, rng: np.random.Generator, where: Path) -> Count:

@@ -13,19 +13,19 @@ from PIL import Image
 from samples import random_rows, random_store, write_csv
 
 from faults.workshop import Scenario
-from huse.embed.batch import embed_source
-from huse.embed.index import open_index
+from huse.embed.embed import embed_source
+from huse.embed.search.index import open_index
 from huse.extract.config import ExtractConfig
+from huse.extract.extract import extract_features
 from huse.extract.job import Encoders
-from huse.extract.run import extract_features
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.interchange import export_store, import_store
-from huse.features.rearrange import merge_stores, split_store
+from huse.features.exchange.interchange import export_store, import_store
+from huse.features.exchange.merge_split import merge_stores, split_store
 from huse.features.store import Store
-from huse.train import checkpoint
+from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
-from huse.train.model_folder import load_model
+from huse.train.loop import checkpoint
 
 FIT = FitConfig(epochs=2, dimension=8, hidden_units=8, batch_size=32, refit=False)
 

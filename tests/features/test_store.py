@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
-from huse.features.atomic import temporary_beside
 from huse.features.encoder_spec import imported_spec
 from huse.features.errors import FingerprintError, ShardError, StoreError
+from huse.features.files.atomic import temporary_beside
 from huse.features.rows import Failure
 from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name, read_encoder_state
 

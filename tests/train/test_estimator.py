@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import huse
+from huse.train.artifact.model_folder import load_model
 from huse.train.estimator import HUSE
-from huse.train.metrics import retrieval_metrics
-from huse.train.model_folder import load_model
+from huse.train.evaluation.metrics import retrieval_metrics
 
 SMALL = {"dimension": 16, "hidden_units": 32, "learning_rate": 0.01, "epochs": 10, "batch_size": 32}
 

@@ -13,11 +13,11 @@ from samples import random_rows
 from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
 from huse.train import fit
+from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig, preset
-from huse.train.evaluate import evaluate_model, validation_score
+from huse.train.evaluation.evaluate import evaluate_model, validation_score
 from huse.train.fit import LEAST_REFIT_EPOCHS, fit_model
-from huse.train.loop import Training, epochs_of
-from huse.train.model_folder import load_model
+from huse.train.loop.training import Training, epochs_of
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
 

@@ -1,0 +1,1 @@
+"""The space and its rows as images and pages."""

@@ -1,0 +1,180 @@
+"""The universal space in two dimensions, as a picture: every row's picture and text at their places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from huse.embed.draw.projection import COLORS, Points, color_of, groups_of, lay_out
+from huse.embed.draw.thumbnails import Thumbnails
+from huse.embed.search.gallery import shown_labels
+from huse.features.files.atomic import replacing
+from huse.features.files.outputs import MARK
+from huse.features.rows import Rows
+from huse.features.store import class_name
+
+WIDTH, HEIGHT = 1600, 1120
+"""Size of the picture in pixels."""
+
+MARGIN, LEGEND = 50, 96
+THUMBNAIL, DOT = 40, 13
+"""Diameter of a picture and of a text, in pixels."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+OVERSAMPLE = 2
+NAMED_CLASSES = 14
+MOST_PICTURES, MOST_SPREAD = 1_500, 3_000
+"""Pictures that are drawn as such, and points that are moved apart, unless told; more would only cover each other."""
+
+
+def draw_map(
+    rows: Rows, folder: Path, out: Path, seed: int = 0, method: str = "auto", with_pictures: bool | None = None
+) -> None:
+    """Draws pictures and texts of some rows at their places in the space (as the paper's Figure 1).
+
+    Pictures are drawn themselves, texts as dots; the color is that of the label's top level.
+
+    Args:
+        rows: embeddings with labels or predictions, of one store.
+        folder: where the rows' relative `uri` start from.
+        out: the PNG file to write.
+        seed: of the projection.
+        method: of the projection, see `project`.
+        with_pictures: draw pictures rather than rings; by default when there are at most `MOST_PICTURES`.
+
+    Raises:
+        QueryError: fewer than three vectors to draw.
+    """
+    points = lay_out(rows, method, seed)
+    if with_pictures is None:
+        with_pictures = int(points.is_picture.sum()) <= MOST_PICTURES
+    points = _on_paper(points, with_pictures)
+    groups, legend = groups_of(rows)
+    color = color_of(legend)
+    canvas = Image.new("RGB", (WIDTH * OVERSAMPLE, HEIGHT * OVERSAMPLE), "white")
+    pen = ImageDraw.Draw(canvas)
+    for place, row in zip(points.places[~points.is_picture], points.row[~points.is_picture], strict=True):
+        _draw_dot(pen, place, color[groups[row]])
+    thumbnails = Thumbnails(folder)
+    for place, row in zip(points.places[points.is_picture], points.row[points.is_picture], strict=True):
+        if with_pictures:
+            _draw_thumbnail(canvas, pen, place, thumbnails.picture(rows.uri[row]), color[groups[row]])
+        else:
+            pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
+    _draw_class_names(pen, rows, points)
+    _draw_legend(pen, legend, color)
+    says = PngInfo()
+    says.add_text("Software", MARK)
+    with replacing(out) as temporary:
+        canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True, pnginfo=says)
+    thumbnails.warn_of_none()
+
+
+def spread(
+    places: NDArray[np.float64], radii: NDArray[np.float64], low: tuple[float, float], high: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Moves discs apart until few overlap, and keeps them inside a rectangle.
+
+    Args:
+        places: (n, 2) centers.
+        radii: (n,) of the discs.
+        low: smallest (x, y) of a center.
+        high: largest (x, y) of a center.
+    """
+    moved = places.copy()
+    wanted = radii[:, None] + radii[None, :]
+    for _ in range(120):
+        offset = moved[:, None, :] - moved[None, :, :]
+        distance = np.sqrt((offset**2).sum(axis=2)) + 1e-6
+        np.fill_diagonal(distance, np.inf)
+        overlap = np.maximum(wanted - distance, 0.0)
+        if not overlap.any():
+            break
+        moved += 0.4 * (offset / distance[:, :, None] * overlap[:, :, None]).sum(axis=1)
+        moved = np.clip(moved, low, high)
+    return moved
+
+
+def _on_paper(points: Points, with_pictures: bool) -> Points:
+    """The same points in pixels, moved apart where there are few enough to see each."""
+    edge = THUMBNAIL / 2 + MARGIN / 2
+    low, high = np.array([edge, edge]), np.array([WIDTH - edge, HEIGHT - LEGEND - edge])
+    places = points.places * (high - low) + low
+    if len(places) <= MOST_SPREAD:
+        radii = np.where(points.is_picture & with_pictures, THUMBNAIL * 0.48, DOT * 0.5)
+        places = spread(places, radii, tuple(low), tuple(high))
+    return replace(points, places=places)
+
+
+def _draw_dot(pen: ImageDraw.ImageDraw, place: NDArray[np.float64], color: str) -> None:
+    pen.ellipse(_box(place, DOT), fill=color, outline="white", width=OVERSAMPLE)
+
+
+def _draw_thumbnail(
+    canvas: Image.Image, pen: ImageDraw.ImageDraw, place: NDArray[np.float64], small: Image.Image | None, color: str
+) -> None:
+    pen.ellipse(_box(place, THUMBNAIL), fill="white", outline=color, width=OVERSAMPLE * 2)
+    if small is None:
+        return
+    side = int(THUMBNAIL * OVERSAMPLE * 0.64)  # its corners stay inside the ring
+    small = ImageOps.contain(small, (side, side), Image.Resampling.LANCZOS)
+    center = place * OVERSAMPLE
+    canvas.paste(small, (int(center[0] - small.width / 2), int(center[1] - small.height / 2)))
+
+
+def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> None:
+    """Names the most frequent classes, each at the middle of its items, where no other name stands."""
+    font = ImageFont.load_default(24 * OVERSAMPLE)
+    labels = shown_labels(rows)[points.row]
+    taken: list[tuple[float, float, float, float]] = []
+    for label, _ in Counter(labels).most_common():
+        middle = np.median(points.places[labels == label], axis=0) * OVERSAMPLE
+        name = _on_one_line(class_name(label))
+        box = pen.textbbox(tuple(middle), name, font=font, anchor="mm")
+        if box[0] < 0 or box[2] > WIDTH * OVERSAMPLE or any(_touch(box, other) for other in taken):
+            continue
+        taken.append(box)
+        pen.text(tuple(middle), name, "black", font, "mm", stroke_width=4 * OVERSAMPLE, stroke_fill="white")
+        if len(taken) == NAMED_CLASSES:
+            return
+
+
+def _draw_legend(pen: ImageDraw.ImageDraw, legend: list[str], color: dict[str, str]) -> None:
+    font = ImageFont.load_default(20 * OVERSAMPLE)
+    x, y = float(MARGIN), HEIGHT - LEGEND + 24.0
+    pen.line([(0, (y - 22) * OVERSAMPLE), (WIDTH * OVERSAMPLE, (y - 22) * OVERSAMPLE)], "#cccccc", OVERSAMPLE)
+    pen.ellipse(_box(np.array([x, y]), 26), outline="#444444", width=OVERSAMPLE * 2)
+    x = _write(pen, x + 18, y, "picture", font) + 30
+    pen.ellipse(_box(np.array([x, y]), DOT), fill="#444444")
+    x = _write(pen, x + 12, y, "text of a picture", font) + 46
+    for group in legend[: len(COLORS)]:
+        name = _on_one_line(group)
+        if x + 30 + font.getlength(name) / OVERSAMPLE > WIDTH:
+            x, y = float(MARGIN), y + 38
+        pen.ellipse(_box(np.array([x, y]), 18), fill=color[group])
+        x = _write(pen, x + 14, y, name, font) + 30
+
+
+def _on_one_line(name: str) -> str:
+    return " ".join(name.split())
+
+
+def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: Font) -> float:
+    pen.text((x * OVERSAMPLE, y * OVERSAMPLE), words, "#222222", font, "lm")
+    return x + font.getlength(words) / OVERSAMPLE
+
+
+def _box(place: NDArray[np.float64], diameter: float) -> tuple[float, float, float, float]:
+    (x, y), r = place * OVERSAMPLE, diameter * OVERSAMPLE / 2
+    return (x - r, y - r, x + r, y + r)
+
+
+def _touch(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,112 @@
+"""The space in two dimensions: every row's picture and text as a point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.embed.search.gallery import shown_labels
+from huse.features.errors import QueryError
+from huse.features.rows import Rows
+
+METHODS = ("auto", "umap", "tsne", "pca")
+TSNE_POINTS = 20_000
+"""Points up to which `auto` takes t-SNE; it takes a minute for them, and PCA a second for any number."""
+
+COLORS = (
+    "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#b8860b", "#f032e6", "#808000", "#7f7f7f",
+)  # fmt: skip
+"""One color a top-level class; further ones share the last."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Vectors as points of a plane.
+
+    Attributes:
+        places: (n, 2), from 0 to 1 in both directions.
+        is_picture: (n,) a picture, or else a text.
+        row: (n,) the row each belongs to.
+    """
+
+    places: NDArray[np.float64]
+    is_picture: NDArray[np.bool_]
+    row: NDArray[np.intp]
+
+
+def lay_out(rows: Rows, method: str = "auto", seed: int = 0) -> Points:
+    """The pictures of some rows, and after them the texts, as points; what is near in the space is near here.
+
+    Args:
+        rows: embeddings.
+        method: of `METHODS`.
+        seed: of the projection.
+
+    Raises:
+        QueryError: fewer than three vectors, or no such method.
+        ExtraError: UMAP was asked for and is not installed.
+    """
+    pictures, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
+    if len(pictures) + len(texts) < 3:
+        raise QueryError(
+            f"a map needs at least three pictures or texts, there are {len(pictures) + len(texts)}; embed more rows"
+        )
+    vectors = [getattr(rows, m)[index] for m, index in (("image", pictures), ("text", texts)) if len(index)]
+    flat = project(np.concatenate(vectors), method, seed)
+    extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)
+    places = (flat - flat.min(axis=0)) / extent
+    return Points(places, np.arange(len(places)) < len(pictures), np.concatenate([pictures, texts]))
+
+
+def project(vectors: NDArray[np.floating], method: str = "auto", seed: int = 0) -> NDArray[np.float64]:
+    """(n, D) unit vectors to (n, 2) places.
+
+    Args:
+        vectors: what to project, at least three.
+        method: ``umap`` (extra [plot]), ``tsne`` or ``pca``; ``auto`` takes the first that is there and fast enough.
+        seed: of the projection.
+
+    Raises:
+        QueryError: no such method.
+        ExtraError: UMAP was asked for and is not installed.
+    """
+    if method not in METHODS:
+        raise QueryError(f"no projection {method!r}; use {', '.join(METHODS)}")
+    if method == "auto":
+        method = "umap" if find_spec("umap") else "tsne" if len(vectors) <= TSNE_POINTS else "pca"
+    wide = vectors.astype(np.float32)
+    if method == "pca" or len(vectors) < 5:
+        from sklearn.decomposition import PCA
+
+        return np.asarray(PCA(2, random_state=seed).fit_transform(wide), np.float64)
+    if method == "umap":
+        return _umap(wide, seed)
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    tsne = TSNE(metric="cosine", init="random", perplexity=perplexity, random_state=seed)
+    return np.asarray(tsne.fit_transform(wide), np.float64)
+
+
+def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    from huse.features.extras import require
+
+    umap = require("umap", "plot", "a map by UMAP")
+    # one thread: a seed costs it the others, which it would warn of
+    reducer = umap.UMAP(metric="cosine", n_neighbors=min(15, len(vectors) - 1), random_state=seed, n_jobs=1)
+    return np.asarray(reducer.fit_transform(vectors), np.float64)
+
+
+def groups_of(rows: Rows) -> tuple[list[str], list[str]]:
+    """The top level of each row's label path, and all of them, the most frequent first."""
+    groups = [label.split("/")[0] or "(no label)" for label in shown_labels(rows)]
+    return groups, [name for name, _ in Counter(groups).most_common()]
+
+
+def color_of(legend: list[str]) -> dict[str, str]:
+    """A color for each top-level class."""
+    return {name: COLORS[min(i, len(COLORS) - 1)] for i, name in enumerate(legend)}

@@ -1,0 +1,229 @@
+"""`huse embed`: a store or a manifest becomes a store of embeddings, shard by shard."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from huse.embed.files import SUFFIXES, require_writable, write_file
+from huse.embed.model import Model, load
+from huse.embed.refresh import embed_shards
+from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.extract import Extraction, prepare_extraction, require_place
+from huse.extract.job import Encoders
+from huse.extract.manifest.rows import Columns, Manifest, read_manifest
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
+from huse.features.files.atomic import is_own_trace, replacing_folder
+from huse.features.files.folders import real_path, require_apart
+from huse.features.files.lock import locked
+from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
+from huse.train.artifact.model_folder import TrainedModel, check_store
+
+FEATURES_FOLDER = "features"
+"""Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
+
+
+@dataclass
+class EmbedSummary:
+    """What a run did.
+
+    Attributes:
+        store: folder of the embeddings, also when a file was asked for.
+        rows: rows of the source, all of them in the output now.
+        embedded: rows that went through the towers in this run.
+        seconds: wall time, stage 1 included.
+        extract: what stage 1 did, when the source was a manifest.
+    """
+
+    store: Path
+    rows: int
+    embedded: int
+    seconds: float
+    extract: ExtractSummary | None = None
+
+    @property
+    def rows_per_s(self) -> float:
+        """Embedded rows a second of wall time."""
+        return self.embedded / self.seconds if self.seconds else 0.0
+
+
+def embed_source(
+    model: str | Path | Model,
+    source: str | Path,
+    out: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    columns: Columns = Columns(),
+    fuse: bool = False,
+    overwrite: bool = False,
+) -> EmbedSummary:
+    """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
+
+    Rows that are unchanged since an earlier run keep their embeddings; those that left the source are dropped.
+
+    Args:
+        model: a model folder, or the loaded model.
+        source: a store of features, or a manifest or folder of pictures, whose features are then extracted into
+            `out`/features first.
+        out: folder of the embeddings, or a file .npy or .parquet. A file is written from a store that is kept beside
+            it under the same name with the suffix .store, so that a later run embeds only what is new.
+        config: how stage 1 runs, if it does; its encoders are the model's own.
+        columns: names of the manifest's columns.
+        fuse: one vector a row, in a file; see `fused_vectors`.
+        overwrite: embed all rows anew, also over the embeddings of another model, which stay until the new ones are
+            whole. `out`/features is kept, so that nothing is extracted twice.
+
+    Raises:
+        FingerprintError: the store was made by other encoders, or `out` by another model.
+        StoreError: shards of the store are missing, or `out` cannot be written or holds something else.
+        QueryError: `out` cannot hold what is asked for, see `require_writable`, or is the source.
+        ManifestError: `source` is neither a store nor a manifest.
+        ModelError: the model knows nothing of what the source has.
+    """
+    start = time.perf_counter()
+    loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
+    file = Path(out)
+    require_writable(file, fuse, len(loaded.trained.network.input), source, *loaded.trained.sources)
+    folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
+    if real_path(folder) == real_path(source):
+        raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
+    stores = [source] if (Path(source) / STORE_FILE).exists() else []
+    require_apart(folder, QueryError, *stores, *loaded.trained.sources)
+    stage = _Embedding(loaded, Path(source), folder, config, columns, overwrite)
+    with locked(folder):
+        rows, embedded = stage.run()
+        if file.suffix in SUFFIXES:
+            write_file(Store.open(folder), file, fuse)
+    return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted)
+
+
+class _Embedding:
+    """A run that nothing speaks against; nothing has been written when it is made."""
+
+    def __init__(
+        self, model: Model, source: Path, out: Path, config: ExtractConfig, columns: Columns, overwrite: bool
+    ) -> None:
+        self.trained = model.trained
+        self.source = source
+        self.out = out
+        self.extracted: ExtractSummary | None = None
+        self._extraction: Extraction | None = None
+        require_place(out)
+        if (source / STORE_FILE).exists():
+            features = self._features()
+            self._info = _info(self.trained, features.info.shard_size, features.info.dtype)
+            self._origin = features.identity
+        else:
+            rows = read_manifest(source, columns)
+            encoders = _encoders(model, rows)
+            _require_features(self.trained, out / FEATURES_FOLDER)
+            self._extraction = prepare_extraction(rows, out / FEATURES_FOLDER, config, encoders=encoders)
+            self._info = _info(self.trained, config.shard_size, config.dtype)
+            self._origin = self._extraction.origin
+        self._anew = overwrite and (out / STORE_FILE).exists()
+        require_own(out, self._info, self._anew)
+
+    def run(self) -> tuple[int, int]:
+        """Embeds the rows; returns how many there are, and how many went through the towers."""
+        if not self._anew:
+            target = Store.create(self.out, self._info, self._origin)
+            return embed_shards(self.trained, self._features(), target)
+        features = self._features()
+        with replacing_folder(self.out, overwrite=True) as new:
+            done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
+            _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
+        return done
+
+    def _features(self) -> Store:
+        """The features to embed, extracted first if need be."""
+        if self._extraction is not None:
+            self.extracted = self._extraction.run()
+        features = Store.open(self.source if self._extraction is None else self._extraction.store, FEATURES)
+        features.require_whole()
+        check_store(self.trained, features)
+        return features
+
+
+def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:
+    return StoreInfo(EMBEDDINGS, trained.embedding_spec("image"), trained.embedding_spec("text"), shard_size, dtype)
+
+
+def _encoders(model: Model, manifest: Manifest) -> Encoders:
+    """The model's own encoders of what both it and the manifest have."""
+    there = {"image": manifest.has_images, "text": manifest.has_texts}
+    known = {modality for modality in there if getattr(model.trained, modality) is not None}
+    used = [modality for modality, has in there.items() if has and modality in known]
+    if not used:
+        raise ModelError(f"{manifest.path}: has no {' or '.join(sorted(known))}, and the model knows nothing else")
+    for modality, has in there.items():
+        if has and modality not in known:
+            warnings.warn(
+                f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
+            )
+    return Encoders(**{modality: model.encoder(modality) for modality in used})
+
+
+def _require_features(trained: TrainedModel, folder: Path) -> None:
+    """Refuses what an earlier run extracted by other encoders than the model's.
+
+    Raises:
+        FingerprintError: the message says what to do with it.
+    """
+    if not (folder / STORE_FILE).exists():
+        return
+    there = Store.open(folder, FEATURES).info
+    for modality in ("image", "text"):
+        ours: EncoderSpec | None = getattr(trained, modality)
+        theirs: EncoderSpec | None = getattr(there, modality)
+        if theirs is not None and theirs != ours:
+            raise FingerprintError(
+                f"{folder}: its {modality} features are of {theirs}, the model takes those of {ours or 'none'}; name "
+                "another OUT, or remove that folder to extract anew"
+            )
+
+
+def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
+    """Refuses a folder that the embeddings of this model cannot be written to.
+
+    Args:
+        out: the folder; need not be there.
+        info: of the embeddings.
+        overwrite: whether those of another model may be replaced.
+
+    Raises:
+        FingerprintError: it holds the embeddings of another model, and they are not to be replaced.
+        StoreError: it holds something else.
+    """
+    if not (out / STORE_FILE).exists():
+        if out.exists() and not all(is_own_trace(entry.name) for entry in out.iterdir()):
+            raise StoreError(f"{out}: exists and is not a huse store; name an empty or new folder")
+        return
+    there = Store.open(out, EMBEDDINGS)
+    for modality in ("image", "text"):
+        ours: EncoderSpec | None = getattr(info, modality)
+        theirs: EncoderSpec | None = getattr(there.info, modality)
+        if not overwrite and ours != theirs:
+            raise FingerprintError(
+                f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
+                f"{ours or 'none'}; add --overwrite to embed all rows anew, or name another OUT"
+            )
+    kept = {*FOLDERS, "search.html"}
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
+    if overwrite and foreign:
+        raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")
+
+
+def _link(folder: Path, new: Path) -> None:
+    """The files of a folder in another as well; no bytes are copied where the disk allows it."""
+    if not folder.exists():
+        return
+    new.mkdir()
+    for file in folder.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            try:
+                (new / file.name).hardlink_to(file)
+            except OSError:
+                shutil.copy2(file, new / file.name)

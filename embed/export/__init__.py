@@ -1,0 +1,1 @@
+"""Models and embeddings as files of other programs."""

@@ -1,0 +1,88 @@
+"""`huse export projector`: embeddings as TensorBoard's Projector takes them, with a sprite of the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from huse.embed.draw.thumbnails import Thumbnails
+from huse.embed.search.gallery import shown_labels
+from huse.features.errors import QueryError
+from huse.features.rows import Rows
+from huse.features.store import EMBEDDINGS, Store
+from huse.train.loop.projector_files import require_projector, write_projector
+from huse.train.network.forward import MODALITIES
+
+SPRITE_SIDE = 8192
+"""Largest side of a sprite that the Projector takes, in pixels."""
+
+TILES = (64, 48, 32, 24, 16)
+"""Sides of a picture in the sprite; the largest is taken that leaves room for all."""
+
+
+def export_projector(embeddings: str | Path, out: str | Path, folder: Path | None = None) -> int:
+    """Writes vectors.tsv, metadata.tsv, sprite.png and the configuration that names them.
+
+    Args:
+        embeddings: a store that `huse embed` made.
+        out: folder for `tensorboard --logdir`.
+        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+
+    Returns:
+        How many vectors.
+
+    Raises:
+        QueryError: more vectors than a sprite has room for, none, or `out` holds files that are not of huse.
+    """
+    require_projector(Path(out), embeddings)
+    store = Store.open(embeddings, EMBEDDINGS)
+    rows = store.load()
+    there = {m: np.flatnonzero(getattr(rows, f"has_{m}")) for m in MODALITIES}
+    order = np.concatenate(list(there.values()))
+    if not len(order):
+        raise QueryError(f"{store.path}: no row has a vector to show")
+    vectors = np.concatenate([getattr(rows, m)[index] for m, index in there.items() if len(index)])
+    side = _tile_side(len(order))
+    write_projector(
+        Path(out),
+        vectors,
+        {
+            "key": [str(rows.key[i]) for i in order],
+            "class": shown_labels(rows)[order].tolist(),
+            "modality": [m for m, index in there.items() for _ in index],
+            "text": [str(rows.caption[i]) for i in order],
+        },
+        side,
+        lambda path: _sprite(rows, order, side, folder or store.path.parent).save(path, "PNG"),
+    )
+    return len(order)
+
+
+def _tile_side(n: int) -> int:
+    for side in TILES:
+        if _columns(n) * side <= SPRITE_SIDE:
+            return side
+    raise QueryError(f"{n} vectors: the Projector's sprite has room for {(SPRITE_SIDE // TILES[-1]) ** 2}; split first")
+
+
+def _columns(n: int) -> int:
+    return int(np.ceil(np.sqrt(n)))
+
+
+def _sprite(rows: Rows, order: NDArray[np.intp], side: int, folder: Path) -> Image.Image:
+    columns = _columns(len(order))
+    sprite = Image.new("RGB", (columns * side, columns * side), "white")
+    thumbnails = Thumbnails(folder)
+    tiles: dict[int, Image.Image | None] = {}
+    for place, i in enumerate(order):
+        if i not in tiles:
+            small = thumbnails.picture(rows.uri[i], side) if rows.has_image[i] else None
+            tiles[i] = small and ImageOps.pad(small, (side, side), color="white")
+        tile = tiles[i]
+        if tile is not None:
+            sprite.paste(tile, (place % columns * side, place // columns * side))
+    thumbnails.warn_of_none()
+    return sprite

@@ -1,0 +1,1 @@
+"""The nearest rows of embeddings, exactly or by an index."""

@@ -1,0 +1,85 @@
+"""The one engine of `huse search`, Python and the server: the nearest rows of a store, exactly or by indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.embed.search.gallery import GALLERIES, Gallery, Hit, nearest, require_count, require_gallery
+from huse.embed.search.index import AUTO, EXACT, Index, choose_kind, open_index
+from huse.features.errors import QueryError
+from huse.features.rows import Rows
+from huse.features.store import Store
+
+
+class Engine:
+    """Finds the rows of a store of embeddings that are nearest to vectors; threads may share it.
+
+    Args:
+        store: embeddings, none missing.
+        index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
+        shards: the rows of all shards, to answer from memory; without them shards are read for each search.
+
+    Raises:
+        QueryError: no such index.
+    """
+
+    def __init__(self, store: Store, index: str = AUTO, shards: Sequence[Rows] | None = None) -> None:
+        self.store = store
+        self.kind = choose_kind(store, index)
+        self.shards = shards
+        self._once = Lock()
+        self._galleries: dict[str, list[Gallery]] = {}
+        self._indices: dict[str, Index | None] = {}
+
+    def prepare(self) -> None:
+        """Opens the index of every gallery, and makes those that are not there; nothing when search is exact.
+
+        Raises:
+            ExtraError: FAISS is not installed.
+        """
+        if self.kind != EXACT:
+            for gallery in GALLERIES:
+                self._index(gallery)
+
+    def nearest(
+        self, vectors: NDArray[np.floating], gallery: str, k: int, classes: Sequence[str] = ()
+    ) -> list[list[Hit]]:
+        """For each of (q, D) unit vectors at most k rows, nearest first.
+
+        Raises:
+            QueryError: no such gallery, k below 1, or a vector is not finite.
+            ExtraError: an index is needed, and FAISS is not installed.
+        """
+        require_gallery(gallery)
+        require_count(k)
+        if not np.isfinite(vectors).all():
+            raise QueryError("the vector of a query is not finite; another text or picture is needed")
+        if self.kind == EXACT or classes:
+            return nearest(self._compared(gallery), vectors, k, classes)
+        index = self._index(gallery)
+        return [[] for _ in vectors] if index is None else index.nearest(vectors, k)
+
+    def _compared(self, gallery: str) -> Iterable[Gallery]:
+        """The vectors of a gallery, shard by shard; kept in float32 when the rows are in memory."""
+        if self.shards is None:
+            return (Gallery.of(rows, gallery) for rows in self.store)
+        if gallery not in self._galleries:
+            with self._once:
+                if gallery not in self._galleries:
+                    self._galleries[gallery] = [Gallery.of(rows, gallery).in_float32() for rows in self.shards]
+        return self._galleries[gallery]
+
+    def _index(self, gallery: str) -> Index | None:
+        """The index of a gallery; None when no row has such a vector."""
+        if gallery not in self._indices:
+            with self._once:
+                if gallery not in self._indices:
+                    try:
+                        self._indices[gallery] = open_index(self.store, gallery, self.kind, shards=self.shards)
+                    except QueryError:  # no row has such a vector
+                        self._indices[gallery] = None
+        return self._indices[gallery]

@@ -1,0 +1,99 @@
+"""`huse search`: the rows nearest to texts and pictures, exactly or by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huse.embed.search.engine import Engine
+from huse.embed.search.gallery import Hit, require_count, require_gallery
+from huse.embed.search.index import AUTO
+from huse.features.errors import FingerprintError, QueryError
+from huse.features.store import EMBEDDINGS, Store
+
+if TYPE_CHECKING:
+    from huse.embed.model import Model
+    from huse.features.encoder_spec import EncoderSpec
+
+OTHER = {"image": "text", "text": "image"}
+"""What a query is compared with unless told: texts find pictures, and pictures texts."""
+
+
+def search_embeddings(
+    model: Model | str | Path,
+    embeddings: str | Path | Store,
+    *,
+    texts: Sequence[str] = (),
+    images: Sequence[str | Path | bytes] = (),
+    k: int = 10,
+    gallery: str | None = None,
+    classes: Sequence[str] = (),
+    index: str = AUTO,
+) -> list[list[Hit]]:
+    """The k rows nearest to each of some texts and pictures: `huse search`.
+
+    Args:
+        model: a model folder, or the loaded model.
+        embeddings: a store that `huse embed` made with this model.
+        texts: queries in words.
+        images: queries by picture, files or the bytes of files.
+        k: most hits a query.
+        gallery: compare with the rows' ``image`` or ``text`` vectors, or with both ``fused``; by default with those of
+            the other modality than the query's, where the embeddings have it.
+        classes: label paths; only rows of these classes, and of those below them, are found.
+        index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
+
+    Returns:
+        Hits of each query, nearest first; those of the texts come before those of the pictures.
+
+    Raises:
+        QueryError: no query, a bad one, k below 1, or no row of the gallery's modality.
+        FingerprintError: the embeddings are another model's.
+        StoreError: shards are missing.
+        ExtraError: an index is needed, and FAISS is not installed.
+    """
+    from huse.embed.model import Model, load
+
+    if not texts and not images:
+        raise QueryError("give a text or a picture to search for")
+    require_count(k)
+    require_gallery(gallery or "fused")
+    loaded = model if isinstance(model, Model) else load(model)
+    store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
+    store.require_whole()
+    engine = Engine(store, index)
+    results: list[list[Hit]] = []
+    for modality, queries in (("text", texts), ("image", images)):
+        if queries:
+            against = gallery or default_gallery(store, modality)
+            require_model(loaded, store, against)
+            vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
+            hits = engine.nearest(vectors, against, k, classes)
+            if not any(hits):
+                where = f" in {', '.join(classes)}" if classes else ""
+                raise QueryError(
+                    f"{store.path}: no row{where} has a vector of modality {against}; try another --gallery"
+                )
+            results += hits
+    return results
+
+
+def default_gallery(store: Store, modality: str) -> str:
+    """What a query of a modality is compared with unless told: the other one, where the store has it."""
+    return OTHER[modality] if getattr(store.info, OTHER[modality]) is not None else modality
+
+
+def require_model(model: Model, store: Store, gallery: str) -> None:
+    """Refuses embeddings of another model.
+
+    Raises:
+        FingerprintError: the message names both ways out.
+    """
+    for modality in OTHER:
+        theirs: EncoderSpec | None = getattr(store.info, modality)
+        if gallery in (modality, "fused") and theirs != model.trained.embedding_spec(modality):
+            raise FingerprintError(
+                f"{store.path}: another model made these embeddings, not {model.trained.fingerprint[:12]}; embed again "
+                f"with this model, or search with the one that made them"
+            )

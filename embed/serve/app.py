@@ -1,0 +1,257 @@
+"""`huse serve`: one page and a JSON API over a `Searcher`, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, File, Form, HTTPException, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from swagger_ui_bundle import swagger_ui_path
+
+from huse import __version__
+from huse.embed.draw.map_page import asset
+from huse.embed.serve.limits import add_limits
+from huse.embed.serve.memory import MANY_PIXELS, give_back
+from huse.embed.serve.schema import (
+    MOST_HITS,
+    Counted,
+    Found,
+    Gallery,
+    Guessed,
+    Info,
+    Labels,
+    NotYet,
+    Query,
+    Reply,
+    refusals,
+)
+from huse.embed.serve.searcher import Answer, Searcher
+from huse.embed.serve.shown import ShownPictures, is_on_the_web
+from huse.extract.images.decoding import PictureError, opened_picture
+from huse.features.errors import QueryError
+
+MOST_UPLOAD = 20 * 2**20
+"""Bytes of a picture that may be sent, unless told."""
+
+MOST_UPLOAD_PIXELS = 40_000_000
+"""Pixels of a picture that may be sent, unless told."""
+
+UPLOADS_AT_ONCE, TEXTS_AT_ONCE = 2, 4
+"""Queries that are encoded at a time; the others wait without a thread, so that all else is answered meanwhile."""
+
+OPENAPI_VERSION = "3.0.3"
+"""What the bundled page of the API can show; so no value here may be null."""
+
+DOCS_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
+)
+"""Of the page of the API, which has a script in itself."""
+
+PICTURE_HEADERS = {"Cache-Control": "private, max-age=60"}
+
+SEARCH_REFUSALS = refusals(
+    s400="The query cannot be used.",
+    s404="There is no such row.",
+    s411="The length of the body was not announced.",
+    s413="The body or the picture is too large.",
+    s422="The query is not of the described form.",
+)
+PICTURE_REFUSALS = refusals(s404="There is no picture of such a row.", s422="The key is not of the described form.")
+MAP_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": NotYet, "description": "It is being drawn; ask again."},
+    **refusals(s404="There is no map of these rows."),
+}
+
+
+def make_app(
+    searcher: Searcher,
+    most_upload: int = MOST_UPLOAD,
+    hosts: tuple[str, ...] = (),
+    most_pixels: int = MOST_UPLOAD_PIXELS,
+) -> FastAPI:
+    """The application; begins to build, in the background, what first queries would wait for.
+
+    Args:
+        searcher: what answers.
+        most_upload: bytes that an uploaded picture may have.
+        hosts: names by which the server may be called beside localhost; ``*`` allows all. Pages of other sites cannot
+            reach it under a name of theirs.
+        most_pixels: pixels that an uploaded picture may have.
+    """
+    app = FastAPI(title="huse", version=__version__, docs_url=None, redoc_url=None)
+    app.openapi_version = OPENAPI_VERSION
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver", *hosts])
+    app.mount("/swagger", StaticFiles(directory=swagger_ui_path))
+    add_limits(app, most_upload)
+    _add_pages(app)
+    _add_info(app, searcher, most_upload, most_pixels)
+    _add_search(app, searcher)
+    _add_search_by_picture(app, searcher, most_upload, most_pixels)
+    _add_pictures(app, searcher)
+    searcher.prepare()
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    here = files("huse.embed.serve")
+    texts = {name: (here / name).read_text(encoding="utf-8") for name in ("index.html", "page.js", "page.css")}
+    texts |= {name: asset(name) for name in ("map.js", "map.css")}
+    kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def index() -> HTMLResponse:
+        return HTMLResponse(texts["index.html"])
+
+    @app.get("/assets/{name}", include_in_schema=False)
+    def assets(name: str) -> Response:
+        if name not in texts:
+            raise HTTPException(404, "no such file")
+        return Response(texts[name], media_type=kinds[Path(name).suffix])
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        """The API's page, from files of this server alone."""
+        page = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="huse API",
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
+        )
+        page.headers["Content-Security-Policy"] = DOCS_POLICY
+        return page
+
+
+def _add_info(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
+    classes = [Counted(label=label, rows=rows) for label, rows in searcher.class_counts]
+
+    @app.get("/api/info")
+    async def info() -> Info:
+        """Rows and classes that can be found, and what is ready."""
+        return Info(
+            rows=len(searcher),
+            classes=classes,
+            galleries=searcher.galleries,
+            fingerprint=searcher.model.trained.fingerprint,
+            most_upload=most_upload,
+            most_pixels=most_pixels,
+            ready=searcher.ready,
+            map_ready=searcher.map.data is not None,
+            problems=searcher.problems,
+        )
+
+    @app.get("/api/map", responses=MAP_ANSWERS)
+    def space() -> dict[str, Any]:
+        """The space in two dimensions; 202 while it is being drawn, from the start of the server on."""
+        data = searcher.map.data
+        if searcher.map.problem:
+            raise HTTPException(404, searcher.map.problem)
+        if data is None:
+            return JSONResponse(NotYet(detail="the map is being drawn; ask again").model_dump(), 202)  # type: ignore[return-value]
+        return {**data, "rows": [{**row, "thumb": _path(searcher, row["key"])} for row in data["rows"]]}
+
+
+def _add_search(app: FastAPI, searcher: Searcher) -> None:
+    encoding = ThreadPoolExecutor(TEXTS_AT_ONCE, "huse-text")
+
+    @app.post("/api/search", responses=SEARCH_REFUSALS)
+    async def search(query: Query) -> Reply:
+        """The rows nearest to words, or to another row."""
+        if bool(query.text) == bool(query.key):
+            raise HTTPException(400, "give either text or key")
+        if query.text:
+            return await asyncio.get_running_loop().run_in_executor(encoding, by_text, query)
+        return await run_in_threadpool(by_key, query)
+
+    def by_text(query: Query) -> Reply:
+        return _reply(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
+
+    def by_key(query: Query) -> Reply:
+        if query.modality == "image" and not searcher.has_image(query.key):
+            raise HTTPException(404, f"no row {query.key!r} with a picture")
+        try:
+            answer = searcher.by_key(query.key, query.modality, query.k, query.gallery, query.classes)
+        except KeyError as error:
+            raise HTTPException(404, f"no row {query.key!r}") from error
+        return _reply(searcher, answer)
+
+
+def _add_search_by_picture(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
+    encoding = ThreadPoolExecutor(UPLOADS_AT_ONCE, "huse-upload")
+
+    @app.post("/api/search/picture", responses=SEARCH_REFUSALS)
+    async def search_picture(
+        picture: Annotated[UploadFile, File(description="A picture's file.")],
+        gallery: Annotated[Gallery, Form()] = "other",
+        classes: Annotated[Labels, Form()] = [],  # noqa: B006 - FastAPI copies it
+        k: Annotated[int, Form(ge=1, le=MOST_HITS)] = 24,
+    ) -> Reply:
+        """The rows nearest to a picture."""
+
+        def answer() -> Reply:
+            data = picture.file.read(most_upload + 1)
+            if len(data) > most_upload:
+                raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller picture")
+            pixels = _pixels_within(data, most_pixels)
+            try:
+                return _reply(searcher, searcher.by_picture(data, k, gallery, classes))
+            finally:
+                if pixels > MANY_PIXELS:
+                    give_back()
+
+        return await asyncio.get_running_loop().run_in_executor(encoding, answer)
+
+
+def _pixels_within(data: bytes, most: int) -> int:
+    """How many pixels a picture has by its header; one of too many is refused here, before it is decoded."""
+    try:
+        with opened_picture(data, most, "--max-upload-pixels") as picture:
+            return picture.width * picture.height
+    except PictureError as error:
+        raise QueryError(f"picture bytes: {error}") from error
+
+
+def _add_pictures(app: FastAPI, searcher: Searcher) -> None:
+    shown = ShownPictures(searcher.model.max_pixels)
+
+    @app.get("/pictures/{key:path}", response_class=Response, responses=PICTURE_REFUSALS)
+    def picture(key: str) -> Response:
+        """The picture of a row; nothing that no row names, and nothing but pictures."""
+        place = searcher.picture(key)
+        if place is None:
+            raise HTTPException(404, f"no picture of row {key!r}")
+        if is_on_the_web(place):
+            return RedirectResponse(place)
+        try:
+            found = shown.show(place)
+        except PictureError as error:
+            raise HTTPException(404, f"no picture of row {key!r}") from error
+        return Response(found.data, media_type=found.media_type, headers=PICTURE_HEADERS)
+
+
+def _reply(searcher: Searcher, answer: Answer) -> Reply:
+    hits = [
+        Found(
+            key=hit.key,
+            score=hit.score,
+            label=hit.label,
+            caption=hit.caption,
+            has_image=searcher.has_image(hit.key),
+            picture=_path(searcher, hit.key),
+        )
+        for hit in answer.hits
+    ]
+    return Reply(hits=hits, classes=[Guessed(label=g.label, probability=g.probability) for g in answer.classes])
+
+
+def _path(searcher: Searcher, key: str) -> str:
+    return f"/pictures/{quote(key, safe='')}" if searcher.picture(key) is not None else ""

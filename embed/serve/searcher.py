@@ -1,0 +1,199 @@
+"""A model and its embeddings in memory, ready to answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.embed.draw.thumbnails import none_found
+from huse.embed.model import Model
+from huse.embed.search.engine import Engine
+from huse.embed.search.gallery import GALLERIES, Gallery, Hit, shown_labels, those_with
+from huse.embed.search.index import AUTO
+from huse.embed.search.search import OTHER, default_gallery, require_model
+from huse.embed.serve.shown import location
+from huse.embed.serve.space_map import SpaceMap
+from huse.extract.manifest.locations import picture_location
+from huse.features.errors import QueryError
+from huse.features.store import EMBEDDINGS, Store
+
+LOOKED_FOR = 1_000
+"""Picture files that are looked for at the start."""
+
+GUESSES = 3
+"""Most probable classes told of a query."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class that a query may belong to."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is told of a query: its nearest rows, and its most probable classes."""
+
+    hits: list[Hit]
+    classes: list[Guess]
+
+
+class Searcher:
+    """Answers queries over one store of embeddings, which it keeps in memory.
+
+    Beyond the rows themselves it keeps what each gallery is compared by, from its first query on: all its vectors in
+    float32, or an index. Indexes are opened, and built if need be, before the first query.
+
+    Args:
+        model: the loaded model.
+        embeddings: a store that `huse embed` made with it.
+        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+        index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always
+            exact.
+
+    Attributes:
+        map: the space in two dimensions.
+        problems: why some kinds of queries cannot be answered; known when it is ready.
+
+    Raises:
+        FingerprintError: the embeddings are another model's.
+        StoreError: no such store, an empty one, or shards are missing.
+        ShardError: a shard is damaged.
+        QueryError: no such index.
+        ExtraError: an index is needed, and FAISS is not installed.
+    """
+
+    def __init__(self, model: Model, embeddings: str | Path, folder: Path | None = None, index: str = AUTO) -> None:
+        store = Store.open(embeddings, EMBEDDINGS)
+        require_model(model, store, "fused")
+        store.require_whole()
+        self.model = model
+        self.folder = folder or store.path.parent
+        self.shards = list(store)
+        self.map = SpaceMap(self.shards)
+        self.problems: list[str] = []
+        self._places = {
+            str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
+        }
+        self._engine = Engine(store, index, self.shards)
+        self._engine.prepare()
+        self._once = Lock()
+        self._preparing: Thread | None = None
+        self._ready = Event()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def prepare(self) -> None:
+        """Begins to build, in the background, what first queries would wait for: the encoders, and then the map."""
+        with self._once:
+            if self._preparing is None:
+                self._preparing = Thread(target=self._prepare, name="huse-prepare", daemon=True)
+                self._preparing.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the encoders are built; before, the first queries wait for them."""
+        return self._ready.is_set()
+
+    def wait_until_ready(self) -> None:
+        """Returns when the encoders are built, or cannot be."""
+        self.prepare()
+        self._ready.wait()
+
+    def _prepare(self) -> None:
+        try:
+            self.problems = [str(error) for error in self.model.warm()]
+        except Exception as error:  # noqa: BLE001 - an encoder from elsewhere may raise anything; rows are found without
+            self.problems = [f"{type(error).__name__}: {error}"]
+        finally:
+            self._ready.set()
+        self.map.start()
+
+    @cached_property
+    def class_counts(self) -> list[tuple[str, int]]:
+        """The label paths of the rows, and how many rows each has."""
+        counts = Counter(label for rows in self.shards for label in shown_labels(rows))
+        return sorted((label, n) for label, n in counts.items() if label)
+
+    @cached_property
+    def galleries(self) -> list[str]:
+        """What queries can be compared with: kinds of vectors that a row has."""
+        return [name for name in GALLERIES if any(those_with(vars(rows), name).any() for rows in self.shards)]
+
+    @cached_property
+    def lost_pictures(self) -> str:
+        """What to say when no picture file of the rows is there; empty when one is, or none is looked for."""
+        uris = (uri for rows in self.shards for uri in rows.uri[rows.has_image] if uri and "://" not in uri)
+        some = list(islice(uris, LOOKED_FOR))
+        if not some or any(location(uri, self.folder) for uri in some):
+            return ""
+        return none_found(len(some), picture_location(some[0], self.folder))
+
+    def has_image(self, key: str) -> bool:
+        """Whether there is such a row and it has the vector of a picture."""
+        if key not in self._places:
+            return False
+        shard, i = self._places[key]
+        return bool(self.shards[shard].has_image[i])
+
+    def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
+        """The rows nearest to words."""
+        vector, probabilities = self.model.embed_and_classify_text(text)
+        return self._answer(vector, probabilities, self._against("text", gallery), k, classes)
+
+    def by_picture(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
+        """The rows nearest to a picture, given by its file's bytes."""
+        vector, probabilities = self.model.embed_and_classify_image(data)
+        return self._answer(vector, probabilities, self._against("image", gallery), k, classes)
+
+    def by_key(self, key: str, modality: str, k: int, gallery: str, classes: list[str]) -> Answer:
+        """The rows nearest to a row's own picture or text.
+
+        Raises:
+            KeyError: no such row.
+            QueryError: the row lacks that modality.
+        """
+        shard, i = self._places[key]
+        rows = self.shards[shard].take([i])
+        own = Gallery.of(rows, modality)
+        if not own.there[0]:
+            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER[modality]}")
+        hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
+        probability = float(rows.probability[0]) if rows.probability is not None else 0.0
+        guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
+        return Answer(hits, guesses)
+
+    def picture(self, key: str) -> str | None:
+        """Where the picture of a row is, a path or a URL; None when there is no such row, or no picture to be shown."""
+        if not self.has_image(key):
+            return None
+        shard, i = self._places[key]
+        return location(str(self.shards[shard].uri[i]), self.folder)
+
+    def _answer(
+        self,
+        vector: NDArray[np.float32],
+        probabilities: NDArray[np.float32],
+        gallery: str,
+        k: int,
+        classes: list[str],
+    ) -> Answer:
+        best = np.argsort(-probabilities, kind="stable")[:GUESSES]
+        guesses = [Guess(self.model.classes[i], float(probabilities[i])) for i in best]
+        return Answer(self._nearest(vector[None], gallery, k, classes), guesses)
+
+    def _against(self, modality: str, gallery: str) -> str:
+        return default_gallery(self._engine.store, modality) if gallery == "other" else gallery
+
+    def _nearest(self, vector: NDArray[np.floating], gallery: str, k: int, classes: list[str]) -> list[Hit]:
+        return self._engine.nearest(vector, gallery, k, classes)[0]

@@ -1,0 +1,125 @@
+"""What is sent as a row's picture: only what decodes as one, as its own media type."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from threading import BoundedSemaphore
+from urllib.parse import urlsplit
+
+from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_picture, read_picture, small_picture
+from huse.extract.images.orientation import load_as_stored
+from huse.extract.manifest.locations import SCHEME, picture_location
+
+TYPES = {
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+}
+"""Formats that browsers show, as they are."""
+
+TURNED_BY_BROWSERS = ("JPEG", "MPO")
+"""Formats whose EXIF orientation all browsers follow."""
+
+MOST_PIXELS, MOST_BYTES = 40_000_000, 32 * 2**20
+"""What is sent as it is; larger pictures, and those of other formats, are sent reduced."""
+
+SIDE = 1600
+"""Pixels of a reduced picture's longer side."""
+
+FETCHED = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hf")
+"""URLs that the server reads itself, of stores that browsers have no key for; it follows no others."""
+
+KNOWN = 50_000
+"""Verdicts on pictures that are remembered."""
+
+DECODED_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as it is sent."""
+
+    data: bytes
+    media_type: str
+
+
+def location(uri: str, folder: Path) -> str | None:
+    """Where a row's picture is, for this server: a path, or a URL; None when it cannot be shown.
+
+    Args:
+        uri: of a row that has a picture; empty when it came out of a table's cell.
+        folder: where relative ones start from.
+    """
+    place = picture_location(uri, folder)
+    if not SCHEME.match(place):
+        return place if uri and Path(place).is_file() else None
+    if is_on_the_web(place):
+        return place if _is_web_address(place) else None
+    return place if place.partition("://")[0] in FETCHED else None
+
+
+def is_on_the_web(place: str) -> bool:
+    """Whether a place is a URL that browsers fetch themselves."""
+    return place.lower().startswith(("http://", "https://"))
+
+
+def _is_web_address(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        uri.encode("utf-8")
+        return bool(parts.hostname) and parts.username is None and uri.isprintable() and not set(uri) & set(" \\\"'<>")
+    except ValueError:
+        return False
+
+
+class ShownPictures:
+    """Reads and checks pictures; each is decoded at its first showing, and remembered by its bytes."""
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self.max_pixels = max_pixels
+        self._types: dict[bytes, str] = {}
+        self._few = BoundedSemaphore(DECODED_AT_ONCE)
+
+    def show(self, place: str) -> Shown:
+        """The picture at a place.
+
+        Raises:
+            PictureError: there is none, or what is there is no picture.
+        """
+        data = read_picture(place)
+        digest = blake2b(data, digest_size=16).digest()
+        if digest not in self._types:
+            with self._few:
+                media_type = _media_type(data, self.max_pixels)
+            if len(self._types) >= KNOWN:
+                self._types.clear()
+            self._types[digest] = media_type
+        return Shown(data, self._types[digest]) if self._types[digest] else self._reduced(data)
+
+    def _reduced(self, data: bytes) -> Shown:
+        buffer = io.BytesIO()
+        with self._few:
+            small_picture(_completed(data), SIDE, self.max_pixels).save(buffer, "JPEG", quality=90)
+        return Shown(buffer.getvalue(), "image/jpeg")
+
+
+def _media_type(data: bytes, max_pixels: int) -> str:
+    """The type of a picture that is sent as it is, or empty when it is to be reduced; it is decoded to see."""
+    with opened_picture(_completed(data), max_pixels) as picture:
+        name, pixels = picture.format or "", picture.width * picture.height
+        picture.draft(None, (64, 64))
+        turn = load_as_stored(picture)
+    upright = turn is None or name in TURNED_BY_BROWSERS
+    return TYPES.get(name, "") if upright and pixels <= MOST_PIXELS and len(data) <= MOST_BYTES else ""
+
+
+def _completed(data: bytes) -> bytes:
+    """A JPEG that was cut off is shown as far as it goes."""
+    return data + END_OF_JPEG if data.startswith(b"\xff\xd8") else data

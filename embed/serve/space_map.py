@@ -1,0 +1,62 @@
+"""The map of the rows that are served, drawn once and beforehand, in a thread that no search waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock, Thread
+from typing import Any
+
+import numpy as np
+
+from huse.embed.draw.map_page import map_data
+from huse.embed.draw.projection import lay_out
+from huse.features.errors import HuseError
+from huse.features.rows import Rows, concatenate
+
+MOST_ON_MAP = 2_000
+"""Rows that the map shows, drawn at random when there are more."""
+
+
+class SpaceMap:
+    """Points of the space in two dimensions.
+
+    Args:
+        shards: the rows.
+
+    Attributes:
+        data: what `map_data` makes of them; None until it is drawn.
+        problem: why it cannot be drawn; empty when it can, or nobody has tried.
+    """
+
+    def __init__(self, shards: Sequence[Rows]) -> None:
+        self._shards = shards
+        self._once = Lock()
+        self._thread: Thread | None = None
+        self.data: dict[str, Any] | None = None
+        self.problem = ""
+
+    def start(self) -> None:
+        """Begins to draw in the background; does nothing the second time."""
+        with self._once:
+            if self._thread is None:
+                self._thread = Thread(target=self._draw, name="huse-map", daemon=True)
+                self._thread.start()
+
+    def _draw(self) -> None:
+        try:
+            rows = _some(self._shards, MOST_ON_MAP)
+            self.data = map_data(rows, lay_out(rows))
+        except HuseError as error:
+            self.problem = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a projection raises costs the map, and not the server
+            self.problem = f"the map cannot be drawn ({type(error).__name__}: {error})"
+
+
+def _some(shards: Sequence[Rows], most: int) -> Rows:
+    """At most so many rows of all, in their order."""
+    ends = np.cumsum([0, *map(len, shards)])
+    chosen = np.arange(ends[-1])
+    if len(chosen) > most:
+        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), most, replace=False))
+    parts = zip(shards, ends[:-1], ends[1:], strict=True)
+    return concatenate([rows.take(chosen[(chosen >= low) & (chosen < high)] - low) for rows, low, high in parts])

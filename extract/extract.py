@@ -1,0 +1,285 @@
+"""Stage 1 from end to end: a manifest is planned, its shards are filled one after the other and written behind.
+
+All that can be refused is refused by `prepare_extraction`, which touches nothing; `Extraction.run` then writes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from huse.extract.class_names import write_class_names
+from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.encoders import FittedEncoder, State, image_encoder, text_encoder
+from huse.extract.encoders.registry import with_salient_tokens
+from huse.extract.encoders.replicas import CPU_BATCH, batch_size_here
+from huse.extract.images.decoding import allow_pixels
+from huse.extract.job import Encoders, ShardJob
+from huse.extract.manifest.keys import key_digests
+from huse.extract.manifest.plan import part_of, plan_shards
+from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_manifest
+from huse.extract.readers import Readers
+from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError, UnreadableError
+from huse.features.files.atomic import is_own_trace
+from huse.features.files.folders import real_path, require_folder_name
+from huse.features.files.lock import locked
+from huse.features.interrupt import interruptible
+from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
+from huse.features.write_behind import WriteBehind
+
+
+def extract_features(
+    manifest: str | Path,
+    store: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    columns: Columns = Columns(),
+    overwrite: bool = False,
+    encoders: Encoders | None = None,
+) -> ExtractSummary:
+    """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
+
+    A store that is there is brought to the manifest: stored rows whose picture and text are unchanged are kept, the
+    others are encoded, rows no longer in the manifest are dropped. A stored vector gives way to a newer one only: when
+    its picture cannot be read or decoded any more, the row keeps it and has a failure that says so.
+
+    Args:
+        manifest: a table or a folder of pictures, see `read_manifest`.
+        store: folder of the store, made if it is not there.
+        config: encoders, shards and arithmetic.
+        columns: names of the manifest's columns.
+        overwrite: remove a store that is there, and begin anew; not for one part of several. It goes when all that can
+            be refused has been checked, and the encoders work.
+        encoders: the encoders, in place of those that `config` names.
+
+    Returns:
+        What was done and what failed.
+
+    Raises:
+        ManifestError: the manifest cannot be right as a whole.
+        FingerprintError: the store there was made by other encoders.
+        EncoderError: there is no such encoder, or its weights cannot be read.
+        ExtractionError: every row failed, or more than the allowed share failed or could not be re-read; the store is
+            complete all the same. Or one row failed, where that stops the run.
+        StoreError: the folder is not a store, cannot be written, holds the manifest, or has other values than
+            `config`; or these are no values; or there is no such part.
+    """
+    config.require_valid(overwrite)
+    require_place(store)
+    rows = read_manifest(manifest, columns)
+    return prepare_extraction(rows, store, config, overwrite, encoders).run()
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A run of stage 1 that nothing speaks against; nothing has been written yet.
+
+    Attributes:
+        manifest: the rows.
+        store: folder to fill.
+        info: what holds for the store.
+        encoders: fitted, where they learn.
+        class_texts: the text that stands for each class.
+        config: encoders, shards and arithmetic.
+        overwrite: remove the store that is there first.
+    """
+
+    manifest: Manifest
+    store: Path
+    info: StoreInfo
+    encoders: Encoders
+    class_texts: dict[str, str]
+    config: ExtractConfig
+    overwrite: bool = False
+
+    def run(self) -> ExtractSummary:
+        """Fills the store, alone with its part of it; errors as `extract_features`."""
+        start = time.perf_counter()
+        part, parts = self.config.part
+        with locked(self.store, f"part-{part}-of-{parts}" if parts > 1 else ""):
+            target = self._open()
+            if part == 1:  # what belongs to the store as a whole has one writer
+                self._write_companions(target)
+            summary = ExtractSummary()
+            _run_shards(self.manifest, target, self.encoders, self.config, summary)
+        summary.seconds = time.perf_counter() - start
+        _judge(summary, target, self.config)
+        return summary
+
+    def _open(self) -> Store:
+        if self.overwrite and self.store.exists():
+            _prove(self.encoders, self.config)
+            remove_store(self.store)
+        return Store.create(self.store, self.info, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """Digest of the rows as they are written, the same for all parts: what the store's id is made from."""
+        return self.manifest.content
+
+    def _write_companions(self, target: Store) -> None:
+        text = self.encoders.text
+        if isinstance(text, FittedEncoder) and text.state() != read_encoder_state(self.store):
+            target.write_encoder_state(text.state())
+        if self.encoders.classes is not None:
+            write_class_names(target, self.class_texts, self.encoders.classes, text)
+
+
+def prepare_extraction(
+    manifest: Manifest,
+    store: str | Path,
+    config: ExtractConfig = ExtractConfig(),
+    overwrite: bool = False,
+    encoders: Encoders | None = None,
+) -> Extraction:
+    """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
+    store = Path(store)
+    config.require_valid(overwrite)
+    require_place(store)
+    _require_apart(manifest.path, store, overwrite)
+    texts = class_texts(manifest.labels, config.class_text, manifest.separator)
+    allow_pixels(config.max_pixels)
+    known = None if overwrite else read_encoder_state(store)
+    made = encoders_of(manifest, config, known) if encoders is None else encoders
+    used = Encoders(
+        made.image if manifest.has_images else None, made.text if manifest.has_texts else None, made.classes
+    )
+    info = StoreInfo(
+        kind=FEATURES,
+        image=used.image.spec if used.image else None,
+        text=used.text.spec if used.text else None,
+        shard_size=config.shard_size,
+        dtype=config.dtype,
+        compression=config.compression,
+    )
+    if overwrite:
+        removable_files(store)
+    elif store.exists() and not all(is_own_trace(entry.name) for entry in store.iterdir()):
+        Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
+    return Extraction(manifest, store, info, used, texts, config, overwrite)
+
+
+def require_place(folder: str | Path) -> None:
+    """Refuses a folder that cannot be made or written.
+
+    Raises:
+        StoreError: it or something above it is a file, must not be written by this user, or is named as a file is.
+    """
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise StoreError(f"{folder}: {there} is a file; name an empty or new folder")
+    require_folder_name(Path(folder), StoreError)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder}: {there} cannot be written by this user; name another folder")
+
+
+def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
+    ours, theirs = real_path(store), real_path(manifest)
+    if ours == theirs or (overwrite and ours in theirs.parents):
+        raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
+
+
+def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) -> Encoders:
+    """The encoders that a manifest's columns and labels need, by the names in `config`.
+
+    One that learns does so from the texts that are not test rows.
+
+    Args:
+        manifest: the rows.
+        config: the names.
+        state: what the text encoder has learned; None to let it learn.
+    """
+    name = with_salient_tokens(config.text_encoder, config.salient_tokens)
+    image = image_encoder(config.image_encoder, config.image_weights, config.precision) if manifest.has_images else None
+    text = text_encoder(name, state) if manifest.has_texts else None
+    if isinstance(text, FittedEncoder) and state is None:
+        text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
+    if not manifest.labels or config.class_encoder == "none":
+        return Encoders(image, text)
+    classes = text if text and config.class_encoder == config.text_encoder else text_encoder(config.class_encoder)
+    try:
+        _ = classes.spec  # of one that learns and has not, there is none
+    except EncoderError as error:
+        raise EncoderError(f"--class-encoder {config.class_encoder} cannot embed class names: {error}") from error
+    return Encoders(image, text, classes)
+
+
+def _prove(encoders: Encoders, config: ExtractConfig) -> None:
+    """Lets every encoder encode something, so that one that cannot is known before a store is deleted."""
+    if encoders.image is not None:  # a batch of the run's shape, for which the network is compiled anyway
+        size = _batch_size(encoders, config.batch_size)
+        encoders.image.encode(np.zeros((size, *encoders.image.input_size, 3), np.uint8))
+    for encoder in (encoders.text, encoders.classes):
+        if encoder is not None:
+            encoder.encode(["a"])
+
+
+def _run_shards(
+    manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
+) -> None:
+    whole = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
+    store.write_plan(len(whole))
+    plan = part_of(whole, *config.part)
+    summary.rows = sum(map(len, plan.values()))
+    config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
+    workers = config.workers or 2 * (os.cpu_count() or 1)
+    with (
+        interruptible() as check,
+        Readers(workers) as readers,
+        WriteBehind(store) as behind,
+        tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
+    ):
+        for index, positions in plan.items():
+            previous = store.read_or_none(index)
+            job = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary, check)
+            rows = job.run(readers, bar)
+            if previous is not None and rows.holds_the_same_as(previous):
+                continue
+            behind.write(index, rows)
+            summary.shards_written += 1
+    summary.seconds_write = behind.seconds
+
+
+def _batch_size(encoders: Encoders, wanted: int) -> int:
+    """Pictures a batch: as wanted, or as the devices like, and a multiple of what the encoder takes at a time."""
+    if encoders.image is None:
+        return wanted or CPU_BATCH  # texts alone load no TensorFlow
+    block: int = getattr(encoders.image, "block", 1)
+    return -(-(wanted or batch_size_here()) // block) * block
+
+
+def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
+    keys: dict[int, NDArray[np.bytes_]] = {}
+    for index in store.shard_indices():
+        try:
+            keys[index] = key_digests(store.keys(index))
+        except UnreadableError:
+            raise
+        except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
+            keys[index] = key_digests([])
+    return keys
+
+
+def _judge(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None:
+    """Raises when too many rows failed, or too many could not be read again."""
+    failed, unread, rows = summary.failed, summary.not_reread, summary.rows
+    see = f"huse store failures {store.path} lists them"
+    limit = f"more than --max-failure-rate {0.1 if config.max_failure_rate is None else config.max_failure_rate:g}"
+    if failed and failed == rows and not any(part.has_text.any() or part.has_image.any() for part in store):
+        raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}", summary)
+    if not config.allowed(rows, failed):
+        raise ExtractionError(f"{failed} of {rows} rows failed, {limit}; {see}", summary)
+    none = unread == rows and config.max_failure_rate is None
+    if unread and (none or not config.allowed(rows, unread)):
+        raise ExtractionError(
+            f"{unread} of {rows} rows could not be re-read, {limit}; they keep their vectors, and "
+            f"running again takes them up; {see}",
+            summary,
+        )

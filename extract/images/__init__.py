@@ -1,0 +1,1 @@
+"""The bytes of an image become the pixels that an encoder takes."""

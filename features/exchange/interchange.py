@@ -1,0 +1,287 @@
+"""Features made elsewhere become a store, and a store becomes arrays: .npy, .npz, .mat and Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
+from huse.features.errors import StoreError
+from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
+from huse.features.exchange.npy import writing_rows
+from huse.features.extras import require
+from huse.features.files.atomic import replacing, replacing_folder
+from huse.features.files.folders import require_apart, require_empty, require_folder_name
+from huse.features.files.lock import locked
+from huse.features.files.outputs import MARK, require_output
+from huse.features.rows import DIGEST_BYTES, Failure, Rows
+from huse.features.shards.columns import STRINGS
+from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo
+from huse.features.strings import clean_label, clean_text, clean_value
+
+ROWS_A_GROUP = 10_000
+MAT_HEADER = 116
+"""Bytes of free text at the start of a .mat file."""
+MOST_STRING_BYTES = 1 << 30
+"""Memory that a column of strings may take as an array."""
+Vectors = NDArray[Any]
+
+
+def import_store(
+    out: str | Path,
+    image: str | None = None,
+    text: str | None = None,
+    labels: str | None = None,
+    keys: str | None = None,
+    split: str | None = None,
+    image_encoder: str = IMPORTED,
+    text_encoder: str = IMPORTED,
+    shard_size: int = 10_000,
+    dtype: str = "float32",
+    embed_classes: Callable[[list[str]], ClassVectors] | None = None,
+) -> int:
+    """Makes a store of features from elsewhere: `huse store import`.
+
+    Args:
+        out: a new or empty folder; it is there at the end, whole.
+        image: file of the picture vectors, see `read_array`; this or `text` must be given.
+        text: file of the text vectors.
+        labels: file of the label paths, or a text file with a line a row.
+        keys: file of unique keys; the row number by default.
+        split: file of ``train``, ``val``, ``test`` or nothing.
+        image_encoder: what made the picture vectors; stores whose names differ are never mixed.
+        text_encoder: what made the text vectors.
+        shard_size: most rows a shard.
+        dtype: stored type of the vectors.
+        embed_classes: gives the vectors of the sorted labels for the semantic graph; without it the store has none.
+
+    Returns:
+        How many rows.
+
+    Raises:
+        StoreError: a file cannot be used, their lengths differ, a key stands twice, or `out` is not empty.
+    """
+    path = Path(out)
+    require_apart(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
+    require_folder_name(path, StoreError)
+    require_empty(path, StoreError)
+    vectors = {m: _matrix(file) for m, file in (("image", image), ("text", text)) if file}
+    if not vectors:
+        raise StoreError("nothing to import; give --image, --text or both")
+    strings = {
+        name: _strings(file) for name, file in (("label", labels), ("key", keys), ("split", split)) if file is not None
+    }
+    lengths = {name: len(values) for name, values in (*vectors.items(), *strings.items())}
+    if len(set(lengths.values())) > 1:
+        raise StoreError(f"files of different lengths: {', '.join(f'{name} {n}' for name, n in lengths.items())} rows")
+    n = next(iter(lengths.values()))
+    if not n:
+        raise StoreError("the files have no rows; nothing to import")
+    strings.setdefault("key", np.array([str(i) for i in range(n)], dtype=object))
+    _require_strings(strings)
+    names = {"image": image_encoder, "text": text_encoder}
+    specs = {m: _spec(m, names[m], vectors.get(m)) for m in names}
+    info = StoreInfo(FEATURES, specs["image"], specs["text"], shard_size, dtype)
+    classes = sorted(set(strings.get("label", ())) - {""})
+    class_vectors = embed_classes(classes) if embed_classes and classes else None
+    with locked(path), replacing_folder(path) as folder:
+        store = Store.create(folder, info, _origin(vectors, strings, n))
+        if class_vectors is not None:
+            store.write_classes(class_vectors)
+        return store.write_all(_rows(vectors, strings, n, shard_size, np.dtype(dtype)))
+
+
+def export_store(source: str | Path, out: str | Path) -> int:
+    """Writes the rows of a store for other programs: `huse store export`.
+
+    Args:
+        source: the store.
+        out: ``.npz`` or ``.mat`` (all columns as arrays, through memory), ``.parquet`` (a shard in memory at a time),
+            or a new folder that gets ``image.npy``, ``text.npy``, and ``key.txt``, ``label.txt`` and ``split.txt``
+            with a line a row, as `import_store` takes them.
+
+    Returns:
+        How many rows.
+
+    Raises:
+        StoreError: the store has no rows, the suffix is unknown, a folder is not empty, or a file is not of huse.
+        ExtraError: Parquet, and no package to write it.
+    """
+    store, target = Store.open(source), Path(out)
+    store.require_whole()
+    if target.suffix in (".npz", ".mat", ".parquet"):
+        require_output(target, StoreError, store.path)
+        (_export_parquet if target.suffix == ".parquet" else _export_arrays)(store, target)
+    else:
+        require_apart(target, StoreError, store.path)
+        require_folder_name(target, StoreError, "a file .npz, .mat or .parquet")
+        _export_folder(store, target)
+    return len(store)
+
+
+def _matrix(name: str) -> Vectors:
+    array = read_array(name)
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.shape[1]:
+        raise StoreError(f"{name}: shape {array.shape} of {array.dtype}; vectors are rows x dimension, of numbers")
+    return array
+
+
+def _strings(name: str) -> NDArray[np.object_]:
+    if Path(file_of(name)).suffix in ARRAY_SUFFIXES:
+        array = read_array(name)
+        if array.size != max(array.shape, default=0):
+            raise StoreError(f"{name}: shape {array.shape}; one value a row is needed")
+        values = [clean_value(value) for value in array.ravel().tolist()]
+    else:
+        try:
+            values = [clean_text(line) for line in Path(name).read_text(encoding="utf-8-sig").split("\n")]
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{name}: not a UTF-8 text file with a line a row ({error})") from error
+        if values[-1] == "":  # behind the last line's end
+            values.pop()
+    result = np.empty(len(values), dtype=object)
+    result[:] = values
+    return result
+
+
+def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
+    keys, counts = np.unique(strings["key"].astype(str), return_counts=True)
+    if (counts > 1).any():
+        raise StoreError(f"key {str(keys[counts.argmax()])!r} stands {counts.max()} times; make keys unique")
+    if "" in keys:
+        raise StoreError("a key is empty; give every row one")
+    wrong = set(strings.get("split", ())) - {"", "train", "val", "test"}
+    if wrong:
+        raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
+    if "label" in strings:
+        strings["label"][:] = list(map(clean_label, strings["label"]))
+
+
+def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:
+    if vectors is None:
+        return None
+    return imported_spec(modality, vectors.shape[1], name)
+
+
+def _rows(
+    vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]], n: int, shard_size: int, dtype: np.dtype[Any]
+) -> Iterator[Rows]:
+    dims = (vectors[m].shape[1] if m in vectors else 0 for m in ("image", "text"))
+    image_dim, text_dim = dims
+    for start in tqdm(range(0, n, shard_size), desc="import", unit="shard", disable=None):
+        chosen = slice(start, min(start + shard_size, n))
+        rows = Rows.empty(chosen.stop - start, image_dim, text_dim)
+        for name, values in strings.items():
+            getattr(rows, name)[:] = values[chosen]
+        for modality, array in vectors.items():
+            _take_over(rows, modality, np.asarray(array[chosen]), dtype)
+        yield rows
+
+
+def _take_over(rows: Rows, modality: str, vectors: Vectors, dtype: np.dtype[Any]) -> None:
+    """Puts vectors into rows; one of zeros is missing, and one that is not finite as stored is a failure too."""
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(vectors.astype(dtype)).all(axis=1)
+    there = finite & vectors.any(axis=1)
+    setattr(rows, modality, np.where(there[:, None], vectors, 0).astype(np.float32))
+    setattr(rows, f"has_{modality}", there)
+    digests = getattr(rows, f"{modality}_digest")
+    for i in np.flatnonzero(there):
+        digests[i] = np.frombuffer(hashlib.blake2b(vectors[i].tobytes(), digest_size=DIGEST_BYTES).digest(), np.uint8)
+    reason = f"{modality} vector is not finite as {dtype}"
+    rows.failures += [Failure(str(rows.key[i]), "import", reason) for i in np.flatnonzero(~finite)]
+
+
+def _origin(vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]], n: int) -> str:
+    """A digest of everything that is imported."""
+    digest = hashlib.sha256()
+    for name, values in strings.items():
+        digest.update(f"{name}\n".encode() + "\n".join(values).encode())
+    for name, array in vectors.items():
+        digest.update(f"\n{name}:{array.dtype.str}:{array.shape}\n".encode())
+        for start in range(0, n, ROWS_A_GROUP):
+            digest.update(np.ascontiguousarray(array[start : start + ROWS_A_GROUP]).data)
+    return digest.hexdigest()
+
+
+def _export_arrays(store: Store, target: Path) -> None:
+    rows = store.load()
+    columns = {name: _plain(name, values, rows) for name, values in rows.columns().items()}
+    with replacing(target) as temporary, temporary.open("w+b") as file:
+        if target.suffix == ".npz":
+            np.savez(file, **columns)  # type: ignore[arg-type]
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.comment = MARK.encode()
+        else:
+            from scipy.io import savemat
+
+            wide = {name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in columns.items()}
+            savemat(file, {name: v.astype(object) if v.dtype.kind == "U" else v for name, v in wide.items()})
+            file.seek(0)
+            file.write(f"MATLAB 5.0 MAT-file, {MARK}".encode().ljust(MAT_HEADER))  # in place of platform and date
+
+
+def _plain(name: str, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    """A column without Python objects; NumPy gives every string the room of the longest."""
+    if values.dtype != object:
+        return values
+    lengths = [len(value) for value in values]
+    if len(lengths) * max(lengths, default=0) * 4 > MOST_STRING_BYTES:
+        key = rows.key[int(np.argmax(lengths))]
+        raise StoreError(f"{name} of key {key!r} is too long for arrays of strings; export to .parquet or a folder")
+    return values.astype(str)
+
+
+def _export_parquet(store: Store, target: Path) -> None:
+    arrow = require("pyarrow", "parquet", target.name)
+    parquet = require("pyarrow.parquet", "parquet", target.name)
+    schema = _schema(arrow, store)
+    with replacing(target) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
+            columns = rows.columns()
+            arrays = []
+            for field in schema:
+                values = columns[field.name]
+                if values.ndim == 2:
+                    flat = arrow.array(values.astype(np.float32).ravel())
+                    arrays.append(arrow.FixedSizeListArray.from_arrays(flat, values.shape[1]))
+                else:
+                    arrays.append(arrow.array(values.tolist(), field.type))
+            writer.write_table(arrow.table(arrays, schema=schema), ROWS_A_GROUP)
+
+
+def _schema(arrow: Any, store: Store) -> Any:
+    """The columns of a store's Parquet file, by what the store is and not by its first shard."""
+    fields = [(name, arrow.string()) for name in STRINGS]
+    fields += [(m, arrow.list_(arrow.float32(), width)) for m, width in store.info.widths.items() if width]
+    fields += [(f"has_{name}", arrow.bool_()) for name in store.info.widths]
+    if store.info.kind == EMBEDDINGS:
+        fields += [("prediction", arrow.string()), ("probability", arrow.float32())]
+    return arrow.schema(fields, metadata={"software": MARK})
+
+
+def _export_folder(store: Store, target: Path) -> None:
+    require_empty(target, StoreError)
+    total = len(store)
+    with replacing_folder(target) as folder, ExitStack() as stack:
+        arrays = {
+            modality: stack.enter_context(writing_rows(folder / f"{modality}.npy", (total, width), store.info.dtype))
+            for modality, width in store.info.widths.items()
+            if width
+        }
+        names = ("key", "label", "split")
+        lines = {n: stack.enter_context((folder / f"{n}.txt").open("w", encoding="utf-8", newline="\n")) for n in names}
+        for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
+            columns = rows.columns()
+            for modality, write in arrays.items():
+                write(columns[modality])
+            for name, file in lines.items():
+                file.writelines(f"{clean_text(value)}\n" for value in columns[name])

@@ -1,0 +1,62 @@
+"""Folders that a command makes: nothing that is there already is written into."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from huse.features.errors import HuseError
+from huse.features.files.atomic import is_own_trace
+
+FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
+"""What reads like the suffix of a file, such as ``.csv``; ``.1`` and ``.store-of-mine`` do not."""
+
+FOLDER_SUFFIX = re.compile(r"\.(store|model|huse|new|old|v[0-9]+)")
+"""What reads like a file's suffix, but is a usual end of a folder's name."""
+
+
+def require_folder_name(folder: Path, error: type[HuseError], others: str = "") -> None:
+    """Refuses the name of a new folder that reads like a file's, as of a format that cannot be written.
+
+    Args:
+        folder: what is to be made; one that is there already may have any name.
+        error: what to raise.
+        others: the files that could be written, for the message, such as ``a file .npy or .parquet``.
+    """
+    like_a_file = FILE_SUFFIX.fullmatch(folder.suffix) and not FOLDER_SUFFIX.fullmatch(folder.suffix)
+    if like_a_file and not folder.is_dir():
+        raise error(f"{folder}: unknown suffix {folder.suffix}; name a folder without one{others and ', or ' + others}")
+
+
+def real_path(path: str | Path) -> Path:
+    """Where a path leads; a link that leads to itself stays as it is, where `Path.resolve` raises RuntimeError."""
+    return Path(os.path.realpath(path))
+
+
+def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> None:
+    """Refuses to write over what is read: an output that is an input, by whatever name, or lies in a folder of one.
+
+    Args:
+        out: file or folder to be written.
+        error: what to raise.
+        inputs: files and folders that are read.
+    """
+    target = real_path(out)
+    for entry in map(Path, inputs):
+        source = real_path(entry)
+        same = out.exists() and entry.exists() and out.samefile(entry)
+        if same or source == target or (source.is_dir() and source in target.parents):
+            where = "is what is read" if same or source == target else f"lies in {entry}, which is read"
+            raise error(f"{out}: {where}; name another output")
+
+
+def require_empty(folder: Path, error: type[HuseError]) -> None:
+    """Refuses a folder with something in it, or a file of its name.
+
+    Args:
+        folder: may be absent, or empty.
+        error: what to raise.
+    """
+    if folder.exists() and not (folder.is_dir() and all(is_own_trace(entry.name) for entry in folder.iterdir())):
+        raise error(f"{folder}: is there already; name a new or empty folder")

@@ -1,0 +1,67 @@
+"""One writer at a time for a store, a model or an output; a process that died holds nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, SoftFileLock, Timeout
+from tqdm import tqdm
+
+from huse.features.files.atomic import LOCK_SUFFIX
+
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def locked(path: str | Path, part: str = "") -> Iterator[None]:
+    """Holds the right to write `path` while the block runs; waits for another process that has it, and says so once.
+
+    The lock is the hidden file ``.NAME.lock`` beside the path, removed at the end; where that folder is not writable,
+    the file ``.lock`` in it. The block may take the same lock again.
+
+    Args:
+        path: a file or folder, which need not be there.
+        part: writers of different parts do not wait for each other.
+
+    Raises:
+        OSError: the lock cannot be made there.
+    """
+    file = lock_path(Path(path), part)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT))  # a place without files, as /proc, would be waited for for ever
+        tqdm.write(f"{path}: waiting for {_holder(file)}, which writes it", file=sys.stderr)
+        lock.acquire(poll_interval=POLL_SECONDS)
+    try:
+        if lock.lock_counter == 1 and not isinstance(lock, SoftFileLock):  # a soft lock's file is its own mark
+            with suppress(OSError):
+                file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        if lock.lock_counter == 1 and os.name != "nt":
+            file.unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone, and tries anew
+        lock.release()
+
+
+def lock_path(path: Path, part: str = "") -> Path:
+    """The file of a lock: beside `path`, or in it where the folder around it cannot be written, as of a mount."""
+    path = Path(os.path.realpath(path))
+    name = f"{part}{LOCK_SUFFIX}" if part else LOCK_SUFFIX[1:]
+    if path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK)):
+        return path / f".{name}"
+    return path.with_name(f".{path.name}.{name}")
+
+
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    except OSError:
+        return "another process"

@@ -1,0 +1,185 @@
+"""One HDF5 file of rows: written whole, and never believed without its digests.
+
+The layout is described in docs/formats.md. Equal rows and attributes give equal bytes: nothing in the file depends on
+time, path or process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.errors import ShardError
+from huse.features.files.atomic import write_files
+from huse.features.rows import Failure, Rows
+from huse.features.shards import hdf5
+from huse.features.shards.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dimensions
+from huse.features.shards.packing import pack
+from huse.features.shards.version_1 import Version1Columns
+from huse.features.shards.version_2 import ShardColumns, digest_of
+
+FORMAT_VERSION = 2
+
+Attributes = Mapping[str, str | int]
+
+
+def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "float16", compression: str = "") -> None:
+    """Writes a shard so that it is there whole or not at all.
+
+    Args:
+        path: the final file; a temporary file beside it is written in sequence, synced and renamed onto it.
+        rows: what to store.
+        attributes: strings and integers kept in the file's root, such as fingerprints.
+        dtype: stored type of the vectors, ``float16`` or ``float32``.
+        compression: of the vectors: ``""``, ``lzf`` or ``gzip``.
+
+    Raises:
+        ShardError: a vector is not finite in the stored type.
+        OSError: the disk is full, or cannot be written to.
+    """
+    write_files({path: shard_bytes(path, rows, attributes, dtype, compression)})
+
+
+def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, compression: str) -> bytes:
+    """The file that `write_shard` writes; `path` is named in errors alone."""
+    columns = rows.columns()
+    strings = {name: values for name, values in columns.items() if values.dtype == object}
+    for name in FAILURE_STRINGS:
+        part = name.removeprefix("failure_")
+        strings[name] = np.array([getattr(failure, part) for failure in rows.failures], dtype=object)
+    arrays = {name: values for name, values in columns.items() if name not in strings}
+    for name in VECTORS:
+        with np.errstate(over="ignore"):
+            arrays[name] = arrays[name].astype(np.dtype(dtype).newbyteorder("<"), copy=False)
+        _require_finite(arrays[name], rows, name, path)
+    _require_keys(rows, path)
+    data, ends = pack(list(strings.values()))
+    digests = {name: digest_of(name, values) for name, values in arrays.items()}
+    start = at = 0
+    for name, values in strings.items():
+        own = ends[at : at + len(values)]
+        stop = int(own[-1]) if len(own) else start
+        digests[name] = digest_of(name, own - np.uint64(start), data[start:stop])
+        start, at = stop, at + len(values)
+    stored: dict[str, str | int] = {
+        **attributes,
+        "format_version": FORMAT_VERSION,
+        "rows": len(rows),
+        "columns": json.dumps({"digests": digests, "failures": len(rows.failures), "strings": list(strings)}),
+    }
+    stored["content_digest"] = attributes_digest(stored)
+    compressed = dict.fromkeys(VECTORS, compression)
+    return hdf5.file_image({**arrays, "strings": data, "string_ends": ends}, stored, compressed)
+
+
+def read_shard(
+    path: Path, widths: Mapping[str, int] | None = None, dtype: str | None = None
+) -> tuple[Rows, dict[str, str | int]]:
+    """Reads a whole shard and checks it.
+
+    Args:
+        path: the file.
+        widths: length of the ``image`` and ``text`` vectors that the shard must have.
+        dtype: type of the vectors that it must have.
+
+    Returns:
+        The rows, vectors in their stored type, and the root attributes without those that describe the layout.
+
+    Raises:
+        ShardError: the file does not open, is of another format version, points outside itself, declares what is not in
+            it, has a vector that is not finite, or does not match its digests.
+    """
+    with open_shard(path, Dimensions(widths, dtype)) as shard:
+        found = shard.read(shard.names)
+        failures = zip(*(found.pop(name) for name in FAILURE_STRINGS), strict=True)
+        known = {f.name for f in fields(Rows)}
+        rows = Rows(
+            **{name: values for name, values in found.items() if name in known},
+            failures=[Failure(*values) for values in failures],
+        )
+        return rows, shard.described
+
+
+def read_columns(path: Path, names: tuple[str, ...]) -> Arrays:
+    """Reads some columns only, strings decoded, and checks them by their digests.
+
+    Raises:
+        ShardError: as `read_shard`.
+    """
+    with open_shard(path) as shard:
+        return shard.read(names)
+
+
+def read_slice(path: Path, names: tuple[str, ...], start: int, stop: int | None) -> Arrays:
+    """Rows `start` to `stop` of some columns.
+
+    The first slice of a column reads the whole of it, block by block, and checks its digest; as long as the file stays
+    as it is, others read their own bytes alone.
+
+    Raises:
+        ShardError: as `read_shard`.
+    """
+    with open_shard(path) as shard:
+        return shard.slice(names, start, stop)
+
+
+def read_attributes(path: Path) -> dict[str, str | int]:
+    """The root attributes of a shard, without touching its rows.
+
+    Raises:
+        ShardError: as `read_shard`.
+    """
+    with open_shard(path) as shard:
+        return {**shard.described, "content_digest": shard.attributes["content_digest"]}
+
+
+@contextmanager
+def open_shard(path: Path, dimensions: Dimensions = Dimensions()) -> Iterator[ShardColumns]:
+    """A shard to read from, its attributes and the shapes of its columns checked.
+
+    Raises:
+        ShardError: as `read_shard`, in the block too.
+    """
+    with hdf5.reading(path) as file:
+        attributes = hdf5.read_attributes(file)
+        version = attributes.get("format_version", "none")
+        if version == FORMAT_VERSION:
+            if attributes.get("content_digest") != attributes_digest(attributes):
+                raise ShardError(f"{path}: content does not match its digest; {REBUILD}")
+            yield ShardColumns(path, file, attributes, dimensions)
+        elif version == 1:
+            yield Version1Columns(path, file, attributes, dimensions)
+        else:
+            raise ShardError(f"{path}: format version {version}, this huse reads 1 and {FORMAT_VERSION}")
+
+
+def attributes_digest(attributes: Attributes) -> str:
+    """Hexadecimal SHA-256 over all root attributes but ``content_digest``; the columns' digests are among them."""
+    digest = hashlib.sha256()
+    for key in sorted(attributes):
+        if key != "content_digest":
+            digest.update(f"{key}={attributes[key]}\n".encode())
+    return digest.hexdigest()
+
+
+def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) -> None:
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if bad.any():
+        key = rows.key[int(np.argmax(bad))]
+        raise ShardError(f"{path}: {name} vector of key {key!r} is not finite as {vectors.dtype}; use --dtype float32")
+
+
+def _require_keys(rows: Rows, path: Path) -> None:
+    for key in rows.key:
+        try:
+            key.encode()
+        except UnicodeEncodeError as error:
+            raise ShardError(f"{path}: key {key!r} holds half a character (a lone surrogate); mend that row") from error

@@ -1,0 +1,74 @@
+"""What a query may be: words that the encoder knows, and pictures within the limit of whoever asks."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import huse
+from huse.embed.draw.thumbnails import Thumbnails
+from huse.embed.model import Model
+from huse.extract.encoders import text_encoder
+from huse.extract.images import decoding
+from huse.features.errors import QueryError
+
+
+def picture(size: tuple[int, int] = (40, 30)) -> bytes:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.linear_gradient("L").resize(size).convert("RGB").save(buffer, "PNG", exif=exif)
+    return buffer.getvalue()
+
+
+def test_the_limit_is_that_of_whoever_asks(few_model: Path) -> None:
+    model = huse.load(few_model, max_pixels=1_000)
+    with pytest.raises(
+        QueryError, match=r"picture bytes: too many pixels: 40 x 30, max_pixels \(--max-pixels\) allows"
+    ):
+        model.embed_images([picture()])
+    model.max_pixels_option = "--max-upload-pixels"
+    with pytest.raises(QueryError, match=r"--max-upload-pixels allows 1000 in all"):
+        model.embed_and_classify_image(picture())
+    assert huse.load(few_model).embed_images([picture()]).shape == (1, 64)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x"), struct.error("x")])
+def test_a_picture_that_gives_no_pixels_is_a_wrong_query(
+    error: Exception, few_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = huse.load(few_model)
+    model.embed_images([picture()])
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(decoding, "to_rgb", fail)
+    with pytest.raises(QueryError, match="picture bytes: "):
+        model.embed_images([picture()])
+
+
+def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = huse.load(few_model)
+    tfidf = text_encoder("tfidf:512")
+    tfidf.fit(["a red fox", "the sea"])
+    monkeypatch.setattr(Model, "_ready", lambda *_: tfidf)
+    assert model.embed_texts(["red sea"]).shape == (1, 64)
+    with pytest.raises(QueryError, match=r"text '\u72d0\u72f8': no known word: tfidf:512 .*tfidf:512:char"):
+        model.embed_texts(["red sea", "\u72d0\u72f8"])
+
+
+def test_pictures_that_are_shown_are_turned_as_encoders_see_them(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    small = Thumbnails(tmp_path).picture("a.png", 20)
+    assert small is not None
+    assert small.size == (15, 20)
+    shades = np.asarray(small, int)[..., 0]
+    assert (np.diff(shades.mean(axis=0)) < 0).all()  # what was at the bottom, and light, is at the left
+    assert Thumbnails(tmp_path).data_uri("a.png", 20).startswith("data:image/jpeg;base64,")
+    assert Thumbnails(tmp_path).picture("absent.png") is None

@@ -1,0 +1,895 @@
+"""Runs of stage 1 with small stand-in encoders: what ends up in which row, and what is done again."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from samples import read_csv, write_csv
+
+from huse.extract import extract, job
+from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.extract import extract_features
+from huse.extract.images import decoding
+from huse.extract.job import Encoders
+from huse.extract.manifest import rows as manifests
+from huse.extract.manifest.rows import Columns
+from huse.extract.readers import Readers
+from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import (
+    EncoderError,
+    ExtractionError,
+    FingerprintError,
+    HuseError,
+    ManifestError,
+    StoreError,
+    UnreadableError,
+)
+from huse.features.shards import hdf5
+from huse.features.store import Store, read_encoder_state
+
+CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
+
+
+@dataclass
+class ColorEncoder:
+    """A picture's vector is its mean color."""
+
+    spec: EncoderSpec = EncoderSpec("color", "image", 3, "mean", "0")
+    input_size: tuple[int, int] = (8, 8)
+    seen: int = 0
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.seen += len(pixels)
+        self.shapes.add(pixels.shape)
+        means = pixels.mean(axis=(1, 2)).astype(np.float32)
+        return np.where((means == 13.0).all(axis=1, keepdims=True), np.nan, means)
+
+
+@dataclass
+class LengthEncoder:
+    """A text's vector is its length and its first letter."""
+
+    spec: EncoderSpec = EncoderSpec("length", "text", 2, "none", "0")
+    seen: list[str] = field(default_factory=list)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.seen += texts
+        return np.array([[len(t), ord(t[0])] for t in texts], np.float32)
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> tuple[ColorEncoder, LengthEncoder]:
+    image, text = ColorEncoder(), LengthEncoder()
+    monkeypatch.setattr(extract, "image_encoder", lambda *_: image)
+    monkeypatch.setattr(extract, "text_encoder", lambda *_: text)
+    return image, text
+
+
+def make_manifest(tmp_path: Path, n: int, start: int = 0) -> Path:
+    rows = []
+    for i in range(start, start + n):
+        Image.new("RGB", (9, 7), (i, 2 * i, 100)).save(tmp_path / f"{i}.png")
+        rows.append({"key": f"k{i}", "image": f"{i}.png", "text": "x" * (i + 1), "label": "c/d", "split": "train"})
+    return write_csv(tmp_path / "m.csv", rows)
+
+
+def vectors(store: Path) -> dict[str, tuple[list[float], list[float]]]:
+    rows = Store.open(store).load()
+    return {key: (rows.image[i].tolist(), rows.text[i].tolist()) for i, key in enumerate(rows.key)}
+
+
+def expected(numbers: Sequence[int]) -> dict[str, tuple[list[float], list[float]]]:
+    return {f"k{i}": ([i, 2 * i, 100], [i + 1, ord("x")]) for i in numbers}
+
+
+def shard_bytes(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(store.glob("*.h5"))}
+
+
+def test_every_row_gets_its_own_vectors(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    summary = extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(10))
+    assert (summary.rows, summary.encoded, summary.reused, summary.shards_written) == (10, 10, 0, 3)
+    assert encoders[0].shapes == {(3, 8, 8, 3)}, "one static batch shape"
+
+
+def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "4.png").write_text("not a picture")
+    (tmp_path / "8.png").write_bytes(b"")
+    rows = read_csv(path)
+    rows[6]["text"] = " "
+    rows[5]["image"] = ""
+    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    wanted = expected(range(10))
+    for bad in ("k1", "k4", "k8", "k5"):
+        wanted[bad] = ([0, 0, 0], wanted[bad][1])
+    wanted["k6"] = (wanted["k6"][0], [0, 0])
+    assert vectors(tmp_path / "s") == wanted
+    stored = Store.open(tmp_path / "s").load()
+    assert [k for k, has in zip(stored.key, stored.has_image, strict=True) if not has] == ["k1", "k4", "k5", "k8"]
+    assert [k for k, has in zip(stored.key, stored.has_text, strict=True) if not has] == ["k6"]
+    assert [(f.key, f.stage) for f in summary.failures] == [("k1", "read"), ("k4", "decode"), ("k8", "read")]
+    assert Store.open(tmp_path / "s").failures() == summary.failures
+
+
+def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 3)
+    Image.new("RGB", (4, 4), (13, 13, 13)).save(tmp_path / "1.png")
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert [(f.key, f.stage) for f in summary.failures] == [("k1", "encode")]
+    assert not Store.open(tmp_path / "s").load().has_image[1]
+
+
+def test_a_second_run_encodes_nothing(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = shard_bytes(tmp_path / "s")
+    encoders[0].seen = 0
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused, summary.shards_written, encoders[0].seen) == (0, 10, 0, 0)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "empty"])
+def test_a_lost_or_damaged_shard_is_made_again(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], damage: str
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = shard_bytes(tmp_path / "s")
+    victim = tmp_path / "s" / "shard-00001.h5"
+    if damage == "missing":
+        victim.unlink()
+    elif damage == "empty":
+        victim.write_bytes(b"")
+    else:
+        broken = bytearray(victim.read_bytes())
+        place = before[victim.name].index(np.float32(100).tobytes())
+        broken[place] ^= 1
+        victim.write_bytes(broken)
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (4, 6)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "no"), OSError(5, "no"), MemoryError()], ids=["13", "5", "memory"]
+)
+def test_a_shard_that_cannot_be_read_now_is_not_replaced(
+    tmp_path: Path,
+    encoders: tuple[ColorEncoder, LengthEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before, open_file = shard_bytes(tmp_path / "s"), hdf5.h5f.open
+
+    def refuse(name: bytes, *rest: object) -> object:
+        if name.endswith(b"shard-00001.h5"):
+            raise error
+        return open_file(name, *rest)
+
+    monkeypatch.setattr(hdf5.h5f, "open", refuse)
+    with pytest.raises(UnreadableError, match=r"shard-00001\.h5: cannot be read"):
+        extract_features(path, tmp_path / "s", CONFIG)
+    with pytest.raises(UnreadableError):
+        Store.open(tmp_path / "s").read_or_none(1)
+    assert shard_bytes(tmp_path / "s") == before
+
+
+def test_an_interrupted_run_loses_the_shard_in_flight_only(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    encode = ColorEncoder.encode
+
+    def interrupted(self: ColorEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.seen >= 30:
+            raise KeyboardInterrupt
+        return encode(self, pixels)
+
+    encoders[0].seen = 15
+    monkeypatch.setattr(ColorEncoder, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").shard_indices() == [0, 1]
+    with pytest.raises(StoreError, match=r"shards are missing, 1 of 3, the first is shard-00002\.h5"):
+        Store.open(tmp_path / "s").load()
+    monkeypatch.setattr(ColorEncoder, "encode", encode)
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (4, 8)
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+
+
+def test_changed_added_and_removed_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(make_manifest(tmp_path, 13))
+    Image.new("RGB", (9, 7), (200, 200, 200)).save(tmp_path / "2.png")
+    rows[7]["text"] = "other words"
+    del rows[4]
+    encoders[0].seen, encoders[1].seen = 0, []
+    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    wanted = expected([i for i in range(13) if i != 4])
+    wanted["k2"] = ([200, 200, 200], wanted["k2"][1])
+    wanted["k7"] = (wanted["k7"][0], [11, ord("o")])
+    assert vectors(tmp_path / "s") == wanted
+    assert summary.encoded == 5
+    assert sorted(encoders[1].seen) == ["other words", "x" * 11, "x" * 12, "x" * 13]
+
+
+def test_a_label_that_changes_costs_no_encoding(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 5)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(path)
+    rows[3]["label"] = "other"
+    encoders[0].seen = 0
+    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    assert encoders[0].seen == 0
+    assert Store.open(tmp_path / "s").load().label[3] == "other"
+    classes = Store.open(tmp_path / "s").read_classes()
+    assert classes is not None
+    assert classes.labels == ["c/d", "other"]
+
+
+def test_class_descriptions_stand_in_for_names(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    rows = read_csv(make_manifest(tmp_path, 4))
+    rows[3]["label"] = "other/long name"
+    path = write_csv(tmp_path / "m.csv", rows)
+    extract_features(path, tmp_path / "s", CONFIG)
+    store = Store.open(tmp_path / "s")
+    before = store.read_classes()
+    assert before is not None
+    assert (before.texts, before.vectors[:, 0].tolist()) == (["d", "long name"], [1, 9])
+    described = write_csv(tmp_path / "classes.csv", [{"label": "c/d", "text": "what d is"}])
+    extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
+    after = store.read_classes()
+    assert after is not None
+    assert (after.texts, after.vectors[:, 0].tolist()) == (["what d is", "long name"], [9, 9])
+    write_csv(described, [{"label": "x", "text": "y"}])
+    with pytest.raises(ManifestError, match="class 'x' is no row's label"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
+
+
+def test_other_encoders_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 3)
+    extract_features(path, tmp_path / "s", CONFIG)
+    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    with pytest.raises(FingerprintError, match=r"color .* other"):
+        extract_features(path, tmp_path / "s", CONFIG)
+
+
+def run_with_failures(folder: Path, bad: int, n: int, **options: float) -> ExtractSummary:
+    tmp_path = folder / f"{bad}-of-{n}"
+    tmp_path.mkdir()
+    path = make_manifest(tmp_path, n)
+    for i in range(bad):
+        (tmp_path / f"{i}.png").write_bytes(b"")
+    return extract_features(path, tmp_path / "s", ExtractConfig(shard_size=50, dtype="float32", **options))  # type: ignore[arg-type]
+
+
+def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    assert len(run_with_failures(tmp_path, 9, 20).failures) == 9  # a handful is never a rate
+    with pytest.raises(ExtractionError, match=r"10 of 20 rows failed, more than --max-failure-rate 0\.1"):
+        run_with_failures(tmp_path, 10, 20)
+    with pytest.raises(ExtractionError, match=r"1 of 20 rows failed") as error:
+        run_with_failures(tmp_path, 1, 20, max_failure_rate=0.01)
+    assert error.value.summary.rows == 20
+    assert len(Store.open(tmp_path / "1-of-20" / "s").load()) == 20
+
+
+def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = write_csv(tmp_path / "m.csv", [{"image": "absent.png"}])
+    with pytest.raises(ExtractionError, match="all 1 rows failed"):
+        extract_features(path, tmp_path / "s", CONFIG)
+
+
+def test_pictures_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    rows = read_csv(make_manifest(tmp_path, 3))
+    for name in ("image", "text"):
+        alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
+        extract_features(alone, tmp_path / name, CONFIG)
+    images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
+    assert (images.image.shape, images.text.shape) == ((3, 3), (3, 0))
+    assert (texts.image.shape, texts.text.shape) == ((3, 0), (3, 2))
+
+
+def test_unknown_encoders_are_named(tmp_path: Path) -> None:
+    path = make_manifest(tmp_path, 2)
+    with pytest.raises(EncoderError, match="no image encoder 'resnet'"):
+        extract_features(path, tmp_path / "s", ExtractConfig(image_encoder="resnet"))
+    with pytest.raises(EncoderError, match="no text encoder 'bow'"):
+        extract_features(path, tmp_path / "s", ExtractConfig(text_encoder="bow"))
+
+
+def test_ordered_keeps_order_and_bounds_what_waits() -> None:
+    started: list[int] = []
+
+    def work(i: int) -> int:
+        started.append(i)
+        return -i
+
+    with Readers(4) as readers:
+        results = readers.ordered(work, range(100), ahead=5)
+        assert next(results) == 0
+        assert len(started) <= 5
+        assert list(results) == [-i for i in range(1, 100)]
+
+
+def test_retrying_leaves_all_other_rows_unread(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    whole = (tmp_path / "4.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(whole[:30])
+    (tmp_path / "7.png").unlink()
+    assert extract_features(path, tmp_path / "s", CONFIG).failed == 2
+    make_manifest(tmp_path, 12)
+    (tmp_path / "7.png").unlink()
+    Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")  # changed, but not asked for
+    read: list[str] = []
+
+    def recorded(location: str | Path) -> bytes:
+        read.append(Path(location).name)
+        return decoding.read_picture(location)
+
+    monkeypatch.setattr(manifests, "read_picture", recorded)
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    assert sorted(read) == ["10.png", "11.png", "4.png", "7.png"]
+    assert [failure.key for failure in summary.failures] == ["k7"]
+    wanted = expected(range(12))
+    wanted["k7"] = ([0, 0, 0], wanted["k7"][1])
+    assert vectors(tmp_path / "s") == wanted
+    make_manifest(tmp_path, 12)
+    Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == {**expected(range(12)), "k1": ([99, 99, 99], [2, ord("x")])}
+
+
+def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    (tmp_path / "6.png").unlink()
+    with pytest.raises(ExtractionError, match=r"k6: No such file.*--on-error skip"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
+    assert Store.open(tmp_path / "s").shard_indices() == [0]
+
+
+def test_overwriting_begins_anew_and_deletes_nothing_else(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    (tmp_path / "s" / "notes.txt").write_text("mine")
+    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    with pytest.raises(StoreError, match=r"holds 'notes\.txt' too"):
+        extract_features(path, tmp_path / "s", CONFIG, overwrite=True)
+    assert (tmp_path / "s" / "notes.txt").read_text() == "mine"
+    (tmp_path / "s" / "notes.txt").unlink()
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, shard_size=20), overwrite=True)
+    assert (summary.encoded, Store.open(tmp_path / "s").shard_indices()) == (10, [0])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"no store\.json there"):
+        extract_features(path, tmp_path / "other", CONFIG, overwrite=True)
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (5, 7), (32, 2)])
+def test_batch_size_and_workers_change_nothing(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], batch_size: int, workers: int
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    extract_features(path, tmp_path / "s", CONFIG)
+    extract_features(path, tmp_path / "other", replace(CONFIG, batch_size=batch_size, workers=workers))
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "other")
+
+
+def test_batches_are_multiples_of_the_encoders_block(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ColorEncoder, "block", 4, raising=False)
+    extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+    assert encoders[0].shapes == {(4, 8, 8, 3)}
+
+
+def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    shuffled = [read_csv(path)[i] for i in np.random.default_rng(0).permutation(10)]
+    extract_features(write_csv(tmp_path / "shuffled.csv", shuffled), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(10))
+
+
+def test_the_bottleneck_is_what_was_waited_for() -> None:
+    summary = ExtractSummary(encoded=5, seconds_read=1.0, seconds_encode=3.0, seconds_write=2.0)
+    assert summary.bottleneck == "encode"
+    assert replace(summary, seconds_read=4.0).bottleneck == "read"
+    assert replace(summary, seconds_write=4.0).bottleneck == "write"
+    assert replace(summary, encoded=0).bottleneck == ""
+
+
+def test_a_summary_names_so_many_failures_and_counts_all(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "MOST_FAILURES", 3)
+    path = make_manifest(tmp_path, 9)
+    for i in range(7):
+        (tmp_path / f"{i}.png").unlink()
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert [f.key for f in summary.failures] == ["k0", "k1", "k2"]
+    assert (summary.failed, len(Store.open(tmp_path / "s").failures())) == (7, 7)
+
+
+def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
+    rows = [{"key": str(i), "text": f"word{i} common", "split": "test" if i == 3 else ""} for i in range(4)]
+    path = write_csv(tmp_path / "m.csv", rows)
+    config = replace(CONFIG, text_encoder="tfidf:10")
+    extract_features(path, tmp_path / "s", config)
+    state = read_encoder_state(tmp_path / "s")
+    assert state["words"] == ["common", "word0", "word1", "word2"], "test rows teach nothing"
+    before = Store.open(tmp_path / "s").load().text
+    grown = write_csv(path, [*rows, {"key": "9", "text": "word9 word1", "split": ""}])
+    assert extract_features(grown, tmp_path / "s", config).encoded == 1
+    after = Store.open(tmp_path / "s").load().text
+    np.testing.assert_array_equal(after[:4], before)
+    assert np.flatnonzero(after[4]).tolist() == [2]
+    with pytest.raises(FingerprintError):
+        extract_features(path, tmp_path / "s", replace(config, text_encoder="tfidf:11"))
+
+
+SLOW_RUN = """
+import sys, time
+from dataclasses import replace
+sys.path[:0] = sys.argv[5:]
+import test_run
+from huse.extract import extract
+from huse.extract.extract import extract_features
+
+class Slow(test_run.ColorEncoder):
+    def encode(self, pixels):
+        time.sleep(0.004)
+        return super().encode(pixels)
+
+image, text = Slow(), test_run.LengthEncoder()
+extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
+config = replace(test_run.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
+print("ready", flush=True)
+extract_features(sys.argv[1], sys.argv[2], config)
+"""
+
+
+def slow_run(manifest: Path, store: Path, part: int = 1, parts: int = 1) -> list[str]:
+    arguments = [str(manifest), str(store), str(part), str(parts), str(Path(__file__).parent)]
+    return [sys.executable, "-c", SLOW_RUN, *arguments, *sys.path]
+
+
+def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    """Each run gets a little further than the last, and is killed while it decodes, encodes, writes or renames."""
+    path = make_manifest(tmp_path, 120)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    rng = np.random.default_rng(0)
+    command = slow_run(path, tmp_path / "s")
+    done = [0]
+
+    def shards() -> int:
+        return len(list((tmp_path / "s").glob("shard-*.h5")))
+
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            while process.poll() is None and shards() <= done[-1]:
+                time.sleep(0.001)
+            time.sleep(float(rng.uniform(0.0, 0.02)))
+            process.kill()
+        done.append(shards())
+    assert 0 < done[1] < 30, f"killed too late to tell: {done}"
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert not Store.open(tmp_path / "s").verify()
+    assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
+
+
+def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 50)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    running = [
+        subprocess.Popen(slow_run(path, tmp_path / "s", part, 3), stdout=subprocess.DEVNULL) for part in (1, 2, 3)
+    ]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert not list((tmp_path / "s").glob(".*"))
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (0, 50)
+
+
+def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 10)
+    summary = extract_features(path, tmp_path / "s", replace(CONFIG, part=(2, 2)))
+    assert (summary.rows, summary.encoded) == (4, 4)
+    store = Store.open(tmp_path / "s")
+    assert store.read_classes() is None
+    problems = store.verify()
+    assert list(problems) == ["shard-00000.h5", "shard-00002.h5"]
+    assert "missing; run the command" in problems["shard-00000.h5"]
+    with pytest.raises(StoreError, match=r"shards are missing, 2 of 3, the first is shard-00000\.h5"):
+        store.load()
+    assert extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2))).rows == 6
+    assert list(store.load().key) == [f"k{i}" for i in range(10)]
+    assert store.read_classes() is not None
+
+
+def test_wrong_parts_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 2)
+    for part in ((0, 2), (3, 2)):
+        with pytest.raises(StoreError, match="parts are 1/2 to 2/2"):
+            extract_features(path, tmp_path / "s", replace(CONFIG, part=part))
+    with pytest.raises(StoreError, match="what the other parts have written"):
+        extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2)), overwrite=True)
+
+
+def test_a_damaged_shard_whose_rows_have_left_the_manifest(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    extract_features(make_manifest(tmp_path, 12), tmp_path / "s", CONFIG)
+    Store.open(tmp_path / "s").shard_path(2).write_bytes(b"no longer a shard")
+    extract_features(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").verify() == {}
+    assert set(vectors(tmp_path / "s")) == {f"k{i}" for i in range(8)}
+
+
+def test_a_lost_shard_whose_rows_find_room_elsewhere(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    extract_features(path, tmp_path / "s", CONFIG)
+    write_csv(path, [row for row in read_csv(path) if row["key"] not in ("k0", "k5", "k6", "k7")])
+    Store.open(tmp_path / "s").shard_path(1).unlink()
+    extract_features(path, tmp_path / "s", CONFIG)
+    assert Store.open(tmp_path / "s").verify() == {}
+    assert set(vectors(tmp_path / "s")) == {"k1", "k2", "k3", "k4", "k8", "k9", "k10", "k11"}
+    assert len(Store.open(tmp_path / "s").read(1)) == 0
+
+
+def test_a_night_without_pictures_costs_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    """The disk is away, a file is cut off, another is an error page: rows keep their vectors, and say so."""
+    path = make_manifest(tmp_path, 8)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before, files = vectors(tmp_path / "s"), {i: (tmp_path / f"{i}.png").read_bytes() for i in range(8)}
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / "3.png").write_bytes(files[3][:40])
+    (tmp_path / "4.png").write_text("<html>come back later</html>")
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused, summary.not_reread, summary.failed) == (0, 4, 4, 0)
+    assert vectors(tmp_path / "s") == before
+    stored = Store.open(tmp_path / "s").failures()
+    assert [(f.key, f.stage) for f in stored] == [("k1", "read"), ("k2", "read"), ("k3", "decode"), ("k4", "decode")]
+    assert all(failure.reason.startswith("could not be re-read: ") for failure in stored)
+    for i, data in files.items():
+        (tmp_path / f"{i}.png").write_bytes(data)
+    retried = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    assert (retried.encoded, retried.reused, retried.not_reread) == (0, 8, 0), "the same bytes need no encoder"
+    assert Store.open(tmp_path / "s").failures() == []
+
+
+def test_a_whole_outage_ends_with_1_and_an_unharmed_store(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = vectors(tmp_path / "s")
+    for picture in tmp_path.glob("*.png"):
+        picture.unlink()
+    with pytest.raises(ExtractionError, match=r"6 of 6 rows could not be re-read, .* they keep their vectors"):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert extract_features(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
+    assert vectors(tmp_path / "s") == before
+    assert Store.open(tmp_path / "s").verify() == {}
+
+
+def test_a_text_or_picture_that_was_taken_away_is_gone(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 3)
+    extract_features(path, tmp_path / "s", CONFIG)
+    rows = read_csv(path)
+    rows[0]["text"], rows[1]["image"] = "", ""
+    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    stored = Store.open(tmp_path / "s").load()
+    assert stored.has_text.tolist() == [False, True, True]
+    assert stored.has_image.tolist() == [True, False, True]
+    assert stored.failures == []
+
+
+REFUSED = {
+    "encoder": ({"text_encoder": "tfdif:5"}, "no text encoder 'tfdif:5'"),
+    "image encoder": ({"image_encoder": "resnet"}, "no image encoder 'resnet'"),
+    "class encoder": ({"class_encoder": "uze"}, "no text encoder 'uze'"),
+    "learning class encoder": (
+        {"class_encoder": "tfidf:5"},
+        "--class-encoder tfidf:5 cannot embed class names: tfidf learns",
+    ),
+    "weights": ({"image_weights": Path("no.h5")}, r"no\.h5"),
+    "class texts": ({"class_text": Path("no.csv")}, r"no\.csv"),
+    "dtype": ({"dtype": "int8"}, "dtype 'int8' is none of"),
+    "compression": ({"compression": "zip"}, "compression 'zip' is none of"),
+    "precision": ({"precision": "half"}, "precision 'half' is none of"),
+    "part": ({"part": (1, 2)}, "the other parts have written"),
+    "shard size": ({"shard_size": 0}, "shard_size is 0; it must be at least 1"),
+    "words": ({"text_encoder": "tfidf:0"}, "not a number of words"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_overwriting_deletes_nothing_before_all_is_checked(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+    monkeypatch.undo()
+    changes, message = REFUSED[name]
+    with pytest.raises(HuseError, match=message):
+        extract_features(path, tmp_path / "s", replace(CONFIG, **changes), overwrite=True)  # type: ignore[arg-type]
+    assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "no rows", "double key", "no column", "broken encoder"])
+def test_a_bad_manifest_or_encoder_deletes_nothing(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    path = make_manifest(tmp_path, 6)
+    extract_features(path, tmp_path / "s", CONFIG)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+    rows = read_csv(path)
+    columns = Columns()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "no rows":
+        path.write_text("image,text\n")
+    elif damage == "double key":
+        rows[1]["key"] = "k0"
+        write_csv(path, rows)
+    elif damage == "no column":
+        columns = Columns(text="title")
+    else:
+
+        def broken(*_: object) -> None:
+            raise EncoderError("no memory")
+
+        monkeypatch.setattr(ColorEncoder, "encode", broken)
+    with pytest.raises(HuseError):
+        extract_features(path, tmp_path / "s", CONFIG, columns, overwrite=True)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
+
+
+def test_nothing_is_written_over_the_input(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 4)
+    extract_features(path, tmp_path / "s", CONFIG)
+    inside = write_csv(tmp_path / "s" / "m.csv", [{"text": "words"}])
+    with pytest.raises(StoreError, match="holds the manifest"):
+        extract_features(inside, tmp_path / "s", CONFIG, overwrite=True)
+    with pytest.raises(StoreError, match="is a file"):
+        extract_features(path, path, CONFIG)
+    with pytest.raises(StoreError, match="is a file"):
+        extract_features(path, path / "below", CONFIG)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (9, 7)).save(folder / "0.png")
+    with pytest.raises(StoreError, match="holds the manifest"):
+        extract_features(folder, folder, CONFIG)
+    assert inside.exists()
+    assert [entry.name for entry in folder.iterdir()] == ["0.png"]
+
+
+def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 60)
+    extract_features(path, tmp_path / "whole", CONFIG)
+    running = [
+        subprocess.Popen(slow_run(path, tmp_path / "s", *part), stderr=subprocess.PIPE, text=True)
+        for part in ((1, 1), (1, 1), (1, 2), (1, 2))
+    ]
+    told = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0, 0], told
+    assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
+    assert Store.open(tmp_path / "s").verify() == {}
+
+
+def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_path: Path) -> None:
+    rows = [{"text": f"red {name}", "label": f"fruit/{name}"} for name in ("apple", "pear", "plum")]
+    path = write_csv(tmp_path / "m.csv", rows)
+    names, texts = LengthEncoder(EncoderSpec("names", "text", 2, "none", "0")), LengthEncoder()
+    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    store = Store.open(tmp_path / "s")
+    graph, trained = store.read_classes(), store.read_class_texts()
+    assert graph is not None
+    assert trained is not None
+    assert (graph.encoder, trained.encoder) == (str(names.spec), str(texts.spec))
+    assert graph.labels == trained.labels == ["fruit/apple", "fruit/pear", "fruit/plum"]
+    names.seen, texts.seen = [], []
+    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    assert names.seen == texts.seen == [], "what is there is not encoded again"
+    extract_features(path, tmp_path / "one", CONFIG, encoders=Encoders(text=texts, classes=texts))
+    assert not (tmp_path / "one" / "class_texts.h5").exists()
+    assert Store.open(tmp_path / "one").read_class_texts() is not None
+
+
+def test_labeled_pictures_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    path = make_manifest(tmp_path, 4)
+    alone = write_csv(path, [{name: row[name] for name in ("key", "image", "label")} for row in read_csv(path)])
+    extract_features(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
+    store = Store.open(tmp_path / "s")
+    assert store.info.text is None
+    classes = store.read_classes()
+    assert classes is not None
+    assert classes.encoder == str(encoders[1].spec)
+
+
+def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
+    rows = [{"key": "a", "text": "red apple"}, {"key": "b", "text": "\u7ea2\u82f9\u679c", "split": "test"}]
+    path = write_csv(tmp_path / "m.csv", [{"split": "", **row} for row in rows])
+    config = replace(CONFIG, text_encoder="tfidf:5")
+    for _ in range(2):
+        summary = extract_features(path, tmp_path / "s", config)
+        assert [(f.key, f.stage) for f in summary.failures] == [("b", "encode")]
+        assert "no known word" in summary.failures[0].reason
+        assert Store.open(tmp_path / "s").load().has_text.tolist() == [True, False]
+    assert (summary.encoded, summary.reused, summary.failed) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_few_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], n: int) -> None:
+    extract_features(make_manifest(tmp_path, n), tmp_path / "s", CONFIG)
+    assert vectors(tmp_path / "s") == expected(range(n))
+
+
+class Swallows:
+    """Ctrl-C arrives in its destructor, where Python prints it and goes on."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("encoder", [ColorEncoder, LengthEncoder])
+def test_an_interrupt_that_python_loses_still_ends_the_run(
+    tmp_path: Path,
+    encoders: tuple[ColorEncoder, LengthEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: type[ColorEncoder] | type[LengthEncoder],
+) -> None:
+    path = make_manifest(tmp_path, 12)
+    encode, calls = encoder.encode, []
+
+    def interrupted(self: Any, items: Any) -> NDArray[np.float32]:
+        calls.append(len(items))
+        if len(calls) == 3:
+            Swallows()
+        return encode(self, items)
+
+    monkeypatch.setattr(encoder, "encode", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(path, tmp_path / "s", CONFIG)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(calls) <= 4
+    assert 2 not in Store.open(tmp_path / "s").shard_indices()
+
+
+HANGING_RUN = """
+import sys, time
+sys.path[:0] = sys.argv[3:]
+import test_run
+from huse.extract.manifest import rows as manifest
+from huse.extract import extract
+from huse.extract.extract import extract_features
+
+read = manifest.read_picture
+def hang(location):
+    if str(location).endswith("6.png"):
+        print("hangs", flush=True)
+        time.sleep(600)
+    return read(location)
+
+manifest.read_picture = hang
+image, text = test_run.ColorEncoder(), test_run.LengthEncoder()
+extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
+extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
+"""
+
+
+def test_an_interrupt_waits_for_no_picture_that_does_not_come(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    path = make_manifest(tmp_path, 10)
+    command = [sys.executable, "-c", HANGING_RUN, str(path), str(tmp_path / "s"), str(Path(__file__).parent), *sys.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hangs\n"
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert Store.open(tmp_path / "s").shard_indices() == [0]
+    assert extract_features(path, tmp_path / "s", CONFIG).reused == 4
+
+
+def test_pictures_in_cells_are_encoded_and_known_again(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    """A table of structs of bytes and path; then rows change places, one goes and one comes."""
+    path = tmp_path / "m.parquet"
+
+    def write(numbers: Sequence[int]) -> Path:
+        data = []
+        for i in numbers:
+            buffer = io.BytesIO()
+            Image.new("RGB", (9, 7), (i, 2 * i, 100)).save(buffer, "PNG")
+            data.append({"bytes": buffer.getvalue(), "path": f"k{i}"})
+        texts = ["x" * (i + 1) for i in numbers]
+        pyarrow.parquet.write_table(pyarrow.table({"image": data, "text": texts, "boxes": [[1]] * len(data)}), path)
+        return path
+
+    assert extract_features(write(range(6)), tmp_path / "s", CONFIG).encoded == 6
+    assert vectors(tmp_path / "s") == expected(range(6))
+    assert sorted(Store.open(tmp_path / "s").load().uri) == [f"k{i}" for i in range(6)]
+    assert extract_features(write([9, 3, 2, 1, 0, 4]), tmp_path / "s", CONFIG).encoded == 1
+    assert vectors(tmp_path / "s") == expected([0, 1, 2, 3, 4, 9])
+
+
+def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    make_manifest(tmp_path, 3)
+    path = tmp_path / "m.jsonl"
+    rows = [
+        {"key": "k0", "image": "0.png", "text": "x"},
+        {"key": "bad \ud800", "image": "1.png", "text": "xx"},
+        {"key": "bad path", "image": "\udce9.png", "text": "xx"},
+        {"key": "k2", "image": "2.png", "text": "xxx\ud800"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.failed) == (2, 2)
+    found = Store.open(tmp_path / "s").load()
+    assert [failure.key for failure in found.failures] == [r"bad \ud800", "bad path"]
+    assert all("not valid Unicode" in failure.reason for failure in found.failures)
+    assert found.has_image.tolist() == [True, False, False, True]
+    assert found.caption[3] == "xxx\ufffd"
+
+
+def test_a_row_on_top_of_texts_costs_one_row(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+    texts = [{"text": "x" * (i % 7 + 1)} for i in range(10)]
+    extract_features(write_csv(tmp_path / "m.csv", texts), tmp_path / "s", CONFIG)
+    grown = write_csv(tmp_path / "m.csv", [{"text": "new"}, *texts])
+    summary = extract_features(grown, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused) == (1, 10)
+
+
+def test_a_picture_that_is_not_there_is_told_with_what_is(
+    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
+) -> None:
+    make_manifest(tmp_path, 3)
+    path = write_csv(tmp_path / "m.csv", [{"image": "0.png"}, {"image": ".\\1.png"}, {"image": "2.PNG"}])
+    summary = extract_features(path, tmp_path / "s", CONFIG)
+    assert summary.encoded == 1
+    reasons = " ".join(failure.reason for failure in summary.failures)
+    assert "1.png is there: write / for" in reasons
+    assert "2.png is there: its suffix is .png" in reasons

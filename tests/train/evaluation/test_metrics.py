@@ -1,0 +1,156 @@
+"""Metrics against plain-Python loops, hand-worked cases, and averages over random orders of ties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
+from huse.train.evaluation import metrics
+from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
+
+
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def loop_metrics(
+    q: NDArray[np.float64], g: NDArray[np.float64], ql: list[int], gl: list[int], own: bool, order: list[int]
+) -> dict[str, float]:
+    hits: dict[int, list[float]] = {k: [] for k in (1, 5, 10)}
+    precisions = []
+    for i in range(len(q)):
+        candidates = [j for j in order if not (own and i == j)]
+        candidates.sort(key=lambda j: -round(float(q[i] @ g[j]), 5))
+        relevant = [gl[j] == ql[i] for j in candidates]
+        for k in hits:
+            hits[k].append(any(relevant[:k]))
+        if any(relevant):
+            found, total = 0, 0.0
+            for place, is_relevant in enumerate(relevant, start=1):
+                if is_relevant:
+                    found += 1
+                    total += found / place
+            precisions.append(total / found)
+    return {**{f"r_at_{k}": float(np.mean(v)) for k, v in hits.items()}, "map": float(np.mean(precisions))}
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_the_plain_loop(seed: int, own: bool) -> None:
+    rng = np.random.default_rng(seed)
+    n, m = (40, 40) if own else (30, 47)
+    q = unit(rng.normal(size=(n, 4)))
+    g = q if own else unit(rng.normal(size=(m, 4)))
+    ql = rng.integers(0, 6, n)
+    gl = ql if own else rng.integers(0, 6, m)
+    keys = (np.arange(n), np.arange(n)) if own else (None, None)
+    expected = loop_metrics(q, g, ql.tolist(), gl.tolist(), own, list(range(m)))
+    assert retrieval_metrics(q, g, ql, gl, *keys) == pytest.approx(expected, abs=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), own=st.booleans())
+def test_ties_count_as_the_average_over_their_orders(seed: int, own: bool) -> None:
+    rng = np.random.default_rng(seed)
+    directions = unit(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    q = directions[rng.integers(0, 3, 7)]
+    labels = rng.integers(0, 3, 7)
+    keys = (np.arange(7), np.arange(7)) if own else (None, None)
+    ours = retrieval_metrics(q, q, labels, labels, *keys)
+    runs = [loop_metrics(q, q, labels.tolist(), labels.tolist(), own, rng.permutation(7).tolist()) for _ in range(600)]
+    for name, value in ours.items():
+        assert value == pytest.approx(np.mean([run[name] for run in runs]), abs=0.06), name
+
+
+def test_constant_embeddings_score_chance() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 20)
+    constant = np.tile(unit(rng.normal(size=(1, 300))), (200, 1)).astype(np.float32)
+    result = retrieval_metrics(constant, constant, labels, labels)
+    assert result["r_at_1"] == pytest.approx(0.1, abs=1e-9)
+    assert result["r_at_5"] == pytest.approx(1 - np.prod([(180 - i) / (200 - i) for i in range(5)]), abs=1e-9)
+    assert result["map"] == pytest.approx(0.1, abs=0.03)
+    keys = np.arange(200)
+    alone = retrieval_metrics(constant, constant, labels, labels, keys, keys)
+    assert alone["r_at_1"] == pytest.approx(19 / 199, abs=1e-9)
+
+
+def test_by_hand() -> None:
+    query = np.array([[1.0, 0.0]])
+    gallery = unit(np.array([[1.0, 0.1], [1.0, 0.2], [1.0, 0.3], [0.0, 1.0]]))
+    result = retrieval_metrics(query, gallery, np.array([7]), np.array([1, 7, 2, 7]), ks=(1, 2))
+    assert result == pytest.approx({"r_at_1": 0.0, "r_at_2": 1.0, "map": (1 / 2 + 2 / 4) / 2})
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    q, labels, keys = unit(rng.normal(size=(50, 8))), rng.integers(0, 5, 50), np.arange(50)
+    whole = retrieval_metrics(q, q, labels, labels, keys, keys)
+    monkeypatch.setattr(metrics, "BLOCK_ELEMENTS", 160)
+    assert retrieval_metrics(q, q, labels, labels, keys, keys) == pytest.approx(whole)
+
+
+def test_no_queries_and_no_gallery() -> None:
+    none, some = np.zeros((0, 3)), np.ones((2, 3))
+    for q, g in ((none, some), (some, none)):
+        result = retrieval_metrics(q, g, np.zeros(len(q)), np.zeros(len(g)))
+        assert all(np.isnan(value) for value in result.values())
+
+
+def test_a_class_of_one_can_not_be_found_in_its_own_modality() -> None:
+    q = unit(np.random.default_rng(0).normal(size=(3, 4)))
+    labels, keys = np.array([0, 0, 1]), np.arange(3)
+    result = retrieval_metrics(q, q, labels, labels, keys, keys, ks=(2,))
+    assert result["r_at_2"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_hierarchical_precision_equals_the_plain_loop(own: bool) -> None:
+    rng = np.random.default_rng(5)
+    labels = ["a/x/1", "a/x/2", "a/y/3", "b/z/4", "b/z/5", "c"]
+    near = near_classes(ancestors_of_labels(labels), (1, 2, 5))
+    vectors, classes = unit(rng.normal(size=(30, 4))), rng.integers(0, 6, 30)
+    keys = np.arange(30)
+    ours = hierarchical_precision(vectors, vectors, classes, classes, near, *((keys, keys) if own else (None, None)))
+    for k in (1, 2, 5):
+        shares = []
+        for i in range(30):
+            order = sorted(
+                (j for j in range(30) if not (own and i == j)), key=lambda j: -float(vectors[i] @ vectors[j])
+            )
+            path = labels[classes[i]].split("/")
+            right = {classes[i]}
+            for depth in range(len(path) - 1, -1, -1):
+                if len(right) < k:
+                    right = {c for c, label in enumerate(labels) if label.split("/")[:depth] == path[:depth]}
+            if len(right) < len(labels):
+                shares.append(sum(classes[j] in right for j in order[:k]) / k)
+        if shares:
+            assert ours[f"hp_at_{k}"] == pytest.approx(np.mean(shares), abs=1e-6)
+        else:
+            assert np.isnan(ours[f"hp_at_{k}"])
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["x/a", "x/b", "x/c"], ["x/a", "x/b", "y/c"]])
+def test_hierarchical_precision_says_nothing_where_all_classes_are_right(labels: list[str]) -> None:
+    near = near_classes(ancestors_of_labels(labels), (5,))
+    vectors, classes = unit(np.random.default_rng(0).normal(size=(12, 4))), np.arange(12) % 3
+    assert np.isnan(hierarchical_precision(vectors, vectors, classes, classes, near)["hp_at_5"])
+
+
+def test_hierarchical_precision_of_ties_is_chance() -> None:
+    constant, classes = np.ones((20, 1)), np.arange(20) % 2
+    near = {k: np.eye(2, dtype=bool) for k in (1, 5)}
+    assert hierarchical_precision(constant, constant, classes, classes, near) == pytest.approx(
+        {"hp_at_1": 0.5, "hp_at_5": 0.5}
+    )
+
+
+def test_accuracy() -> None:
+    scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    assert accuracy(scores, np.array([1, 1, -1])) == pytest.approx(1 / 3)
+    assert np.isnan(accuracy(scores[:0], np.zeros(0, int)))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from huse.train.config import PRESETS, FitConfig
+from huse.train.data.batches import TrainingRows
+from huse.train.network.forward import fuse, make_forward, softmax
+from huse.train.network.towers import SharedHead, build_towers
+
+SMALL = FitConfig(dimension=8, hidden_units=16)
+IMAGE = np.random.default_rng(0).gamma(1.0, size=(20, 6))
+TEXT = np.random.default_rng(1).normal(size=(20, 4))
+
+
+def data(image: NDArray[np.float64], text: NDArray[np.float64]) -> TrainingRows:
+    here = np.ones(20, bool)
+    return TrainingRows(image.astype(np.float32), text.astype(np.float32), here, here, np.zeros(20, np.int32))
+
+
+def towers(rows: TrainingRows, config: FitConfig) -> keras.Model:
+    return build_towers(rows, np.arange(20), 3, config)
+
+
+def dense_layers(network: keras.Model, tower: str) -> list[int]:
+    layers = network.get_layer(f"{tower}_tower").layers
+    return [layer.units for layer in layers if isinstance(layer, keras.layers.Dense)]
+
+
+def test_paper_preset_has_the_published_shape() -> None:
+    paper = PRESETS["paper"]
+    network = towers(data(IMAGE, TEXT), paper)
+    assert dense_layers(network, "image") == [512] * 5 + [512]
+    assert dense_layers(network, "text") == [512] * 2 + [512]
+    rates = [layer.rate for layer in network.get_layer("image_tower").layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == [0.15] * 5
+    assert (paper.optimizer, paper.learning_rate, paper.momentum) == ("rmsprop", 1.6192e-5, 0.9)
+    assert (paper.batch_size, paper.steps, paper.margin, paper.blend, paper.delta) == (1024, 250_000, "paper", 0, 0)
+
+
+def test_a_shortcut_adds_a_linear_map_to_the_hidden_layers() -> None:
+    rows = data(IMAGE, TEXT)
+    tower = towers(rows, replace(SMALL, square_root=False)).get_layer("image_tower")
+    hidden, out, linear = (layer for layer in tower.layers if isinstance(layer, keras.layers.Dense))
+    hidden.set_weights([np.zeros_like(w) for w in hidden.get_weights()])
+    standardized = (rows.image - rows.image.mean(axis=0)) / rows.image.std(axis=0)
+    expected = standardized @ linear.get_weights()[0] + out.get_weights()[1]
+    np.testing.assert_allclose(tower(rows.image).numpy(), expected, atol=1e-5)
+    assert dense_layers(towers(rows, replace(SMALL, shortcut=False)), "image") == [16, 8]
+
+
+def test_outputs_are_unit_vectors_and_shared_logits() -> None:
+    out = make_forward(towers(data(IMAGE, TEXT), SMALL))({"image": IMAGE, "text": TEXT})
+    for modality in ("image", "text"):
+        np.testing.assert_allclose(np.linalg.norm(out[f"{modality}_embedding"], axis=1), 1, atol=1e-5)
+        assert out[f"{modality}_logits"].shape == (20, 3)
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.4])
+@pytest.mark.parametrize("logits", ["dense", "cosine"])
+def test_head_equals_its_formula(logits: str, blend: float) -> None:
+    rng = np.random.default_rng(0)
+    head = SharedHead(3, logits, blend)
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    head(x)
+    head.set_weights([rng.normal(size=w.shape).astype(np.float32) * 0.7 for w in head.get_weights()])
+    w, b = head.get_weights()[:2]
+    embedding, z = (np.asarray(value) for value in head(x))
+    for i in range(5):
+        u = x[i] / np.linalg.norm(x[i])
+        prototypes = [row / np.linalg.norm(row) for row in w]
+        scale = np.exp(head.get_weights()[2]) if logits == "cosine" else 1.0
+        expected = np.array([scale * u @ (prototypes[k] if logits == "cosine" else w[k]) + b[k] for k in range(3)])
+        np.testing.assert_allclose(z[i], expected, rtol=1e-4, atol=1e-5)
+        p = np.exp(expected) / np.exp(expected).sum()
+        toward = sum((p[k] - 1 / 3) * (prototypes[k] - np.mean(prototypes, axis=0)) for k in range(3))
+        mixed = (1 - blend) * u + blend * toward / np.linalg.norm(toward)
+        np.testing.assert_allclose(embedding[i], mixed / np.linalg.norm(mixed), rtol=1e-3, atol=1e-5)
+
+
+def test_standardizing_makes_scale_and_offset_of_inputs_irrelevant() -> None:
+    config = replace(SMALL, square_root=False)
+    out = make_forward(towers(data(IMAGE, TEXT), config))({"image": IMAGE, "text": TEXT})
+    moved = IMAGE * 40 + 7
+    again = make_forward(towers(data(moved, TEXT), config))({"image": moved, "text": TEXT})
+    np.testing.assert_allclose(out["image_embedding"], again["image_embedding"], atol=1e-3)
+
+
+def test_saves_and_loads_in_safe_mode(tmp_path: Path) -> None:
+    network = towers(data(IMAGE, TEXT), SMALL)
+    network.save(tmp_path / "n.keras")
+    again = keras.saving.load_model(tmp_path / "n.keras", compile=False, safe_mode=True)
+    inputs = {"image": IMAGE, "text": TEXT}
+    for name, value in make_forward(network)(inputs).items():
+        np.testing.assert_array_equal(make_forward(again)(inputs)[name], value)
+
+
+def test_one_seed_one_network_and_one_modality_one_tower() -> None:
+    a, b = (towers(data(IMAGE, TEXT), replace(SMALL, seed=seed)) for seed in (5, 5))
+    for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    alone = towers(data(IMAGE, np.zeros((20, 0))), SMALL)
+    assert set(make_forward(alone)({"image": IMAGE})) == {"image_embedding", "image_logits"}
+
+
+def test_fuse_by_hand() -> None:
+    image, text = np.array([[0.8, 0.2]] * 4), np.array([[0.2, 0.8]] * 4)
+    has_image, has_text = np.array([True, True, False, False]), np.array([True, False, True, False])
+    fused = fuse(image, text, has_image, has_text, 0.25)
+    np.testing.assert_allclose(fused, [[0.35, 0.65], [0.8, 0.2], [0.2, 0.8], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(fuse(image, None, has_image, has_text, 0.25)[:, 0], [0.8, 0.8, 0, 0], atol=1e-6)
+
+
+def test_softmax_is_stable() -> None:
+    np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0], [-1000.0, 0.0]])), [[0.5, 0.5], [0, 1]])

@@ -1,0 +1,1 @@
+"""The model folder: its files, their digests and its card."""

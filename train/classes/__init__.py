@@ -1,0 +1,1 @@
+"""What is known about the classes: their semantic graph, their tree, and labels that belong to none."""

@@ -1,0 +1,237 @@
+"""What is trained on: the labeled rows of a store, split, with their classes and semantic graph."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.errors import FitError
+from huse.features.shards.shard import read_attributes
+from huse.features.store import ClassVectors, Store
+from huse.train.classes.semantic_graph import load_graph
+from huse.train.config import FitConfig
+from huse.train.data.batches import TrainingData, TrainingRows, hold_out, with_texts
+from huse.train.data.catalog import Catalog
+from huse.train.data.memory import streaming_window
+from huse.train.data.stream import StreamedRows
+from huse.train.objectives.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES
+
+MOST_VALIDATION_ROWS = 20_000
+"""Exact ranking takes time by the square of the rows; this many take minutes, and have a standard error of 0.4 %."""
+
+Numbers = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The rows and classes of a fit.
+
+    Attributes:
+        classes: K label paths, sorted.
+        graph: (K, K) semantic distances.
+        class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when the store has none.
+        data: all rows, see `LabeledData`.
+        train: numbers of the rows and class names to train on while looking for the best epoch.
+        train_rows: how many of them are rows of the store.
+        val: rows that choose the epoch and the fusion weight; may be none.
+        everything: numbers of all that can be trained on, the held out rows included; None when no rows are held out.
+        digest: SHA-256 of all that was read.
+        graph_source: what the graph comes from, in words.
+    """
+
+    classes: list[str]
+    graph: NDArray[np.float32]
+    class_vectors: NDArray[np.float32]
+    data: TrainingData
+    train: Numbers
+    train_rows: int
+    val: TrainingRows
+    everything: Numbers | None
+    digest: str
+    graph_source: str
+
+    @property
+    def val_labels(self) -> NDArray[np.object_]:
+        """Label path of each validation row."""
+        return np.array(self.classes, dtype=object)[self.val.labels]
+
+
+@dataclass(frozen=True)
+class LabeledData:
+    """The rows and classes of a store, read once and split as often as needed.
+
+    Attributes:
+        where: name of the source, for messages.
+        classes: K label paths, sorted.
+        graph: (K, K) semantic distances.
+        class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when there are none.
+        data: every row but the test rows, and after them the class names as texts.
+        given: numbers of the rows to train on, those that may be held out included.
+        given_val: numbers of the rows of a validation split; when there are none, rows are held out.
+        digest: SHA-256 of all that was read.
+        group: (n,) group of equal content of each row of the store, see `content_groups`; None where nothing is known.
+        graph_source: what the graph comes from, in words.
+    """
+
+    where: str
+    classes: list[str]
+    graph: NDArray[np.float32]
+    class_vectors: NDArray[np.float32]
+    data: TrainingData
+    given: Numbers
+    given_val: Numbers
+    digest: str = ""
+    group: NDArray[np.int32] | None = None
+    graph_source: str = ""
+
+    def split(self, config: FitConfig) -> Task:
+        """Parts the rows into those to train on and those to validate on.
+
+        Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
+        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share a picture or a
+        text are held out together.
+
+        Raises:
+            FitError: fewer than two classes, or class-name vectors that do not fit the objective.
+        """
+        labels = self.data.labels[self.given]
+        _require_classes(labels, self.where)
+        if config.objective in ONTO_CLASS_NAMES and self.class_vectors.shape[1] != config.dimension:
+            raise FitError(
+                f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
+                f"{self.class_vectors.shape[1]} dimensions, --dimension is {config.dimension}"
+            )
+        last = np.arange(len(self.given) + len(self.given_val), len(self.data))
+        texts = last if config.class_names else last[:0]
+        train, val, everything = self.given, self.given_val, None
+        if not len(val):
+            groups = None if self.group is None else self.group[self.given]
+            held = hold_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS, groups)
+            train, val = self.given[~held], self.given[held]
+            everything = np.concatenate([train, val, texts]) if len(val) else None
+        elif len(val) > MOST_VALIDATION_ROWS:
+            val = np.sort(np.random.default_rng(config.seed).choice(val, MOST_VALIDATION_ROWS, replace=False))
+        return Task(
+            classes=self.classes,
+            graph=self.graph,
+            class_vectors=self.class_vectors,
+            data=self.data,
+            train=np.concatenate([train, texts]),
+            train_rows=len(train),
+            val=self.data.take(val),
+            everything=everything,
+            digest=self.digest,
+            graph_source=self.graph_source,
+        )
+
+
+def prepare(store: Store, config: FitConfig, semantic_graph: str = "auto") -> Task:
+    """Reads and splits the labeled rows of a store; see `read_labeled` and `LabeledData.split`."""
+    return read_labeled(store, config, semantic_graph).split(config)
+
+
+def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") -> LabeledData:
+    """Reads the labeled rows of a store, or where they are when they are to be streamed.
+
+    Rows of split ``train`` and rows without a split are trained on, rows of split ``val`` validate.
+
+    Args:
+        store: features with labels.
+        config: memory and objective.
+        semantic_graph: see `load_graph`.
+
+    Raises:
+        FitError: fewer than two classes, no such graph, or a memory budget that is too small.
+        StoreError: the store has no shard yet, or some are missing.
+        ShardError: a shard is damaged.
+    """
+    if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
+        raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
+    store.require_whole()
+    catalog = Catalog.of(store)
+    catalog = catalog.take(~catalog.of_split("test"))
+    train, val = catalog.of_split("train", ""), catalog.of_split("val")
+    _require_classes(catalog.label[train], str(store.path))
+    _warn_of_leaks(catalog.group[val], catalog.group[train], str(store.path))
+    classes = catalog.labels
+    vectors, texts = _in_order(store.read_classes(), classes), _in_order(store.read_class_texts(), classes)
+    graph, source = load_graph(semantic_graph, str(store.path), classes, vectors)
+    return LabeledData(
+        where=str(store.path),
+        classes=classes,
+        graph=graph,
+        class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
+        data=_open(store, catalog, texts, config),
+        given=np.flatnonzero(train),
+        given_val=np.flatnonzero(val),
+        digest=_digest(store, graph, vectors, texts),
+        group=catalog.group,
+        graph_source=source,
+    )
+
+
+def _require_classes(labels: Numbers, where: str) -> None:
+    classes = len(np.unique(labels))
+    if classes < 2:
+        hint = "" if len(labels) else "; rows to train on have a label, and split train or none"
+        raise FitError(f"{where}: {len(labels)} labeled training rows of {classes} classes; 2 are needed{hint}")
+
+
+def _warn_of_leaks(val: Numbers, train: Numbers, where: str) -> None:
+    shared = int(np.isin(val, train).sum())
+    if shared:
+        warnings.warn(
+            f"{where}: {shared} of {len(val)} rows of split val share their picture or text with training rows, "
+            "so validation flatters; huse store leaks lists them",
+            stacklevel=4,
+        )
+
+
+def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.float32] | None:
+    number = {label: i for i, label in enumerate(stored.labels)} if stored else {}
+    if stored is None or not set(classes) <= set(number):
+        return None
+    return stored.vectors[[number[label] for label in classes]]
+
+
+def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, config: FitConfig) -> TrainingData:
+    """The rows of a catalog and, after them, a text for each class whose name says anything: in memory, or where."""
+    image_dim, text_dim = (spec.dimension if spec else 0 for spec in (store.info.image, store.info.text))
+    dtype = np.dtype(store.info.dtype)
+    window = streaming_window(config, len(catalog), (image_dim + text_dim) * dtype.itemsize)
+    n = 0 if window else len(catalog)
+    here = TrainingRows.empty(n, image_dim, text_dim, dtype)
+    texts = np.zeros((0, text_dim), np.float32) if texts is None else texts
+    numbers = np.flatnonzero(texts.any(axis=1)).astype(np.int32)
+    texts = texts[numbers]
+    if window:
+        extra = with_texts(here, texts, numbers)
+        masks = {
+            name: np.concatenate([getattr(catalog, name), getattr(extra, name)]) for name in ("has_image", "has_text")
+        }
+        return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), **masks, window=window)
+    order = np.argsort(catalog.shard, kind="stable")
+    indices, starts = np.unique(catalog.shard[order], return_index=True)
+    for index, mine in zip(indices, np.split(order, starts[1:]), strict=True):
+        columns = store.columns(int(index), ("image", "text"))
+        here.image[mine] = columns["image"][catalog.place[mine]]
+        here.text[mine] = columns["text"][catalog.place[mine]]
+    here.has_image[:], here.has_text[:], here.labels[:] = catalog.has_image, catalog.has_text, catalog.label
+    return with_texts(here, texts, numbers)
+
+
+def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float32] | None) -> str:
+    digest = hashlib.sha256(graph.tobytes())
+    for index in store.shard_indices():
+        digest.update(str(read_attributes(store.shard_path(index))["content_digest"]).encode())
+    for array in vectors:
+        digest.update(b"" if array is None else array.tobytes())
+    return digest.hexdigest()
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

@@ -1,0 +1,78 @@
+"""The state of an unfinished fit on disk, so that a killed one goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.errors import FitError
+from huse.features.files.atomic import replacing
+from huse.train.config import FitConfig
+from huse.train.data.task import Task
+
+Arrays = dict[str, NDArray[Any]]
+
+SECONDS_BETWEEN = 10.0
+"""A checkpoint is written at the end of an epoch, but not more often than this."""
+
+
+def identity(task: Task, config: FitConfig) -> str:
+    """SHA-256 of everything that decides a fit: hyperparameters, rows, labels, splits and semantic graph."""
+    return hashlib.sha256((json.dumps(config.to_dict(), sort_keys=True) + task.digest).encode()).hexdigest()
+
+
+class Checkpoint:
+    """One file that holds the latest state of one fit.
+
+    Args:
+        path: the file.
+        owner: `identity` of the fit; a checkpoint of another is refused.
+    """
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self.path = path
+        self.owner = owner
+        self._written = time.monotonic()
+
+    def due(self) -> bool:
+        """True when it is time to write again."""
+        return time.monotonic() - self._written >= SECONDS_BETWEEN
+
+    def save(self, arrays: Arrays, values: dict[str, Any]) -> None:
+        """Replaces the file by this state in one step."""
+        note = json.dumps({**values, "owner": self.owner})
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            np.savez(file, note=np.frombuffer(note.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+        self._written = time.monotonic()
+
+    def load(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """The saved state, or None when there is no file.
+
+        Raises:
+            FitError: the file is damaged, or belongs to a fit with other data or hyperparameters.
+        """
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = dict(file)
+            values: dict[str, Any] = json.loads(arrays.pop("note").tobytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise FitError(f"{self.path}: damaged checkpoint ({error}); remove it and fit again") from error
+        if values.pop("owner") != self.owner:
+            raise FitError(
+                f"{self.path}: belongs to a fit with other rows or options; give the same ones, or remove it"
+            )
+        return arrays, values
+
+    def remove(self) -> None:
+        """Deletes the file; the fit is done."""
+        self.path.unlink(missing_ok=True)

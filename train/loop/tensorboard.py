@@ -1,0 +1,60 @@
+"""What TensorBoard shows of a fit: losses and figures as they come, and the space in the Projector at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from huse.features.extras import require
+from huse.train.data.batches import TrainingRows
+from huse.train.loop.projector_files import write_projector
+from huse.train.network.forward import MODALITIES, Arrays
+
+
+class Board:
+    """One log folder with a run for each phase of a fit, ``search`` and ``refit``.
+
+    Args:
+        folder: given to `tensorboard --logdir`.
+
+    Raises:
+        ExtraError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        require("tensorboard", "tensorboard", "--tensorboard")
+        self.folder = folder
+        self._writers: dict[str, Any] = {}
+
+    def epoch(self, entry: Mapping[str, Any]) -> None:
+        """Shows the numbers of one entry of the history at its epoch."""
+        phase = entry["phase"]
+        if phase not in self._writers:
+            self._writers[phase] = tf.summary.create_file_writer(str(self.folder / phase))
+        with self._writers[phase].as_default(step=entry["epoch"]):
+            for name, value in entry.items():
+                if name not in ("phase", "epoch"):
+                    tf.summary.scalar(name, value)
+        self._writers[phase].flush()
+
+    def space(self, rows: TrainingRows, outputs: Arrays, labels: NDArray[np.object_]) -> None:
+        """Puts the embeddings of some rows into the Projector.
+
+        Args:
+            rows: n rows.
+            outputs: of the network for them.
+            labels: (n,) their label paths.
+        """
+        names = [m for m in MODALITIES if f"{m}_embedding" in outputs]
+        there = {m: getattr(rows, f"has_{m}") for m in names}
+        vectors = np.concatenate([outputs[f"{m}_embedding"][there[m]] for m in names])
+        shown = {
+            "class": [str(label) for m in names for label in labels[there[m]]],
+            "modality": [m for m in names for _ in range(there[m].sum())],
+        }
+        write_projector(self.folder / "search", vectors, shown)

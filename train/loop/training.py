@@ -1,0 +1,168 @@
+"""The training loop: features on the device, one compiled step, one entry of losses an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from huse.features.errors import FitError
+from huse.train.config import FitConfig
+from huse.train.data.batches import TrainingData, TrainingRows, class_balance, in_batches
+from huse.train.loop.strategy import over_replicas, own_share
+from huse.train.network.forward import MODALITIES
+from huse.train.objectives.objectives import OBJECTIVES, Batch
+
+Tensors = dict[str, tf.Tensor]
+
+
+def epochs_of(config: FitConfig, rows: int) -> int:
+    """How many epochs a configuration asks for on this many rows; the last may be cut short by `config.steps`."""
+    return math.ceil(config.steps / steps_per_epoch(config, rows)) if config.steps else config.epochs
+
+
+def steps_per_epoch(config: FitConfig, rows: int) -> int:
+    """Batches an epoch."""
+    return math.ceil(rows / global_batch(config, rows))
+
+
+def global_batch(config: FitConfig, rows: int) -> int:
+    """Rows a step over all replicas: as configured, or all rows, and as many on each replica."""
+    replicas: int = tf.distribute.get_strategy().num_replicas_in_sync
+    return max(min(config.batch_size, rows) // replicas, 1) * replicas
+
+
+class Training:
+    """A network on its way: trains epoch by epoch, and can be put on disk and taken up again after any of them.
+
+    Args:
+        network: from `build_towers`, in the scope of the distribution strategy; trained in place.
+        data: where the rows are.
+        rows: numbers of the rows to train on.
+        graph: (K, K) semantic graph.
+        class_vectors: (K, D) unit vectors of the class names, for the objectives that use them.
+        config: hyperparameters.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        data: TrainingData,
+        rows: NDArray[np.integer],
+        graph: NDArray[np.float32],
+        class_vectors: NDArray[np.float32],
+        config: FitConfig,
+    ) -> None:
+        self.network = network
+        self.data = data
+        self.rows = rows
+        self.config = config
+        self.epochs = epochs_of(config, len(rows))
+        self._strategy = tf.distribute.get_strategy()
+        self.batch_size = global_batch(config, len(rows))
+        self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
+        self._optimizer.build(network.trainable_variables)
+        importance = np.ones(len(graph), np.float32)
+        if config.balance == "weights":
+            np.put(importance, data.labels[rows], class_balance(data.labels[rows]) * len(rows))
+        self._classes = {
+            "graph": tf.constant(graph),
+            "class_vectors": tf.constant(class_vectors),
+            "class_weights": tf.constant(importance),
+        }
+        self._placed: tuple[TrainingRows, Tensors] | None = None
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Runs epoch `number`, from 1 on; returns its mean ``loss`` and the mean of each weighted part.
+
+        The order of rows depends on seed and number alone. An epoch ends where `config.steps` is reached.
+        """
+        rng = np.random.default_rng([self.config.seed, number])
+        draws = class_balance(self.data.labels[self.rows]) if self.config.balance == "sampling" else None
+        losses = [
+            self.step(self.place(window), tf.constant(batch))
+            for window, batch in islice(self._batches(rng, draws), self._steps_of(number))
+        ]
+        means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
+        if not math.isfinite(means["loss"]):
+            raise FitError(
+                f"epoch {number}: the loss is {means['loss']}, no longer a finite number; "
+                "fit again with a lower --learning-rate"
+            )
+        return {"epoch": number, **means}
+
+    def _batches(
+        self, rng: np.random.Generator, draws: NDArray[np.float64] | None
+    ) -> Iterator[tuple[TrainingRows, NDArray[np.int32]]]:
+        for window, order in self.data.windows(self.rows, self.batch_size, rng, draws):
+            for batch in in_batches(order, self.batch_size):
+                yield window, batch
+
+    def _steps_of(self, number: int) -> int | None:
+        """How many steps epoch `number` may take; None when it is to be whole."""
+        if not self.config.steps:
+            return None
+        return self.config.steps - (number - 1) * steps_per_epoch(self.config, len(self.rows))
+
+    def place(self, window: TrainingRows) -> Tensors:
+        """Copies rows onto every device; the same rows are copied once."""
+        if self._placed is None or self._placed[0] is not window:
+            self._placed = None  # frees the last window before the next is copied
+            values = {m: getattr(window, m) for m in MODALITIES if m in self.network.input}
+            values |= {f"has_{m}": getattr(window, f"has_{m}").astype(np.float32) for m in values}
+            values["labels"] = window.labels
+            copies = {
+                name: self._strategy.experimental_distribute_values_from_function(lambda _, v=value: tf.constant(v))
+                for name, value in values.items()
+            }
+            self._placed = window, copies
+        return self._placed[1]
+
+    @tf.function(reduce_retracing=True)
+    def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
+        """One step on some row numbers (B,) of a window; returns the losses of the batch."""
+        losses = self._strategy.run(self._replica_step, (window, rows))
+        return {name: self._strategy.experimental_local_results(value)[0] for name, value in losses.items()}
+
+    def _replica_step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
+        names = [m for m in MODALITIES if m in window]
+        own = own_share(rows)
+        present = {m: tf.gather(window[f"has_{m}"], rows) for m in names}
+        with tf.GradientTape() as tape:
+            inputs = {m: tf.cast(tf.gather(window[m], own), tf.float32) for m in names}
+            outputs = {name: over_replicas(value) for name, value in self.network(inputs, training=True).items()}
+            # the number of the step is part of a checkpoint, so a resumed fit draws what it would have drawn
+            seed = tf.stack([tf.constant(self.config.seed, tf.int64), tf.cast(self._optimizer.iterations, tf.int64)])
+            batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes, seed=seed)
+            losses = OBJECTIVES[self.config.objective](batch, self.config)
+            loss = tf.add_n(list(losses.values()))
+        variables = self.network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self._optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
+        return {"loss": loss, **losses}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next epoch depends on: weights, dropout seeds and optimizer."""
+        return {f"state/{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Takes up what `state` gave."""
+        for i, variable in enumerate(self._variables()):
+            variable.assign(state[f"state/{i}"])
+
+    def _variables(self) -> list[Any]:
+        return [*self.network.variables, *self._optimizer.variables]
+
+
+def make_optimizer(config: FitConfig, total_steps: int) -> Any:
+    """The optimizer of a configuration, its decay spread over all steps."""
+    if config.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(config.learning_rate, momentum=config.momentum)
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps)
+    return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)

@@ -1,0 +1,1 @@
+"""The towers that end in one space, and how rows run through them."""

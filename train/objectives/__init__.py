@@ -1,0 +1,1 @@
+"""What is minimized: the losses of HUSE and the objectives it is compared with."""
