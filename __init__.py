@@ -1,4 +1,4 @@
-"""huse puts pictures, texts and classes into one semantic space (HUSE, arXiv 1911.05978).
+"""huse puts images, texts and classes into one semantic space (HUSE, arXiv 1911.05978).
 
 Names are imported at first use: `import huse` loads no TensorFlow.
 """

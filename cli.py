@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FASTER = {
-    "read": "more --workers, a nearer disk or smaller picture files would make it faster",
+    "read": "more --workers, a nearer disk or smaller image files would make it faster",
     "encode": "a GPU, more of them, --precision bfloat16 or a smaller encoder would make it faster",
     "write": "a faster disk for the store would make it faster",
 }
@@ -55,7 +55,7 @@ images_option = click.option(
     "images_folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where relative picture paths start from.  [default: the folder that EMBEDDINGS lies in]",
+    help="Where relative image paths start from.  [default: the folder that EMBEDDINGS lies in]",
 )
 semantic_graph_option = click.option(
     "--semantic-graph",
@@ -104,14 +104,14 @@ def _one_line(error: BaseException) -> str:
 @click.version_option(__version__, prog_name="huse")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Pictures, texts and classes in one semantic space (HUSE, arXiv 1911.05978).
+    """Images, texts and classes in one semantic space (HUSE, arXiv 1911.05978).
 
     \b
     huse extract MANIFEST STORE      frozen encoders, once, into HDF5 shards
     huse fit STORE MODEL             train the shared towers on the cached vectors
     huse evaluate MODEL STORE        accuracy and retrieval
     huse embed MODEL SOURCE OUT      new or cached rows into the space
-    huse search MODEL OUT --text ""  the nearest pictures or texts
+    huse search MODEL OUT --text ""  the nearest images or texts
     """  # noqa: D301 - click's mark is the backspace itself
     import warnings
 
@@ -189,7 +189,7 @@ max_pixels_option = click.option(
     type=click.IntRange(1),
     default=178_956_970,
     show_default=True,
-    help="Most pixels of a picture; larger ones fail undecoded.",
+    help="Most pixels of an image; larger ones fail undecoded.",
 )
 
 
@@ -222,7 +222,7 @@ def stage_one_options(command: Command) -> Command:
         click.option(
             "--batch-size",
             type=click.IntRange(1),
-            help="Pictures a batch, over all GPUs; VGG16 on a processor takes multiples of 16.  "
+            help="Images a batch, over all GPUs; VGG16 on a processor takes multiples of 16.  "
             "[default: 256 a GPU, 32 without]",
         ),
         image_weights_option,
@@ -296,7 +296,7 @@ def extract(manifest: Path, store: Path, overwrite: bool, yes: bool, as_json: bo
     """Run the frozen encoders over MANIFEST and cache their vectors in STORE.
 
     MANIFEST is a table with columns image, text, label, split and key, of which image or text must be there: CSV, TSV
-    or JSON lines, each also .gz, or Parquet. Or it is a folder of pictures, whose sub-folders are their labels.
+    or JSON lines, each also .gz, or Parquet. Or it is a folder of images, whose sub-folders are their labels.
     Running it again continues an interrupted run, and brings the store to a manifest that has changed.
     """
     from huse.extract.extract import extract_features
@@ -480,13 +480,13 @@ def embed(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Picture to search for; may be given several times.",
+    help="Image to search for; may be given several times.",
 )
 @click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Most hits a query.")
 @click.option(
     "--gallery",
     type=click.Choice(["image", "text", "fused"]),
-    help="Compare with pictures, texts, or both as one.  [default: the other kind than the query]",
+    help="Compare with images, texts, or both as one.  [default: the other kind than the query]",
 )
 @click.option(
     "--class",
@@ -496,7 +496,7 @@ def embed(
     help="Only rows of this class, or below it; may be given several times.",
 )
 @index_option
-@click.option("--open", "open_page", is_flag=True, help="Write a page with the pictures, and open it in a browser.")
+@click.option("--open", "open_page", is_flag=True, help="Write a page with the images, and open it in a browser.")
 @images_option
 @max_pixels_option
 @model_encoder_options
@@ -516,7 +516,7 @@ def search(
     as_json: bool,
     **encoders: Any,
 ) -> None:
-    """Find the rows of EMBEDDINGS nearest to texts and pictures."""
+    """Find the rows of EMBEDDINGS nearest to texts and images."""
     if not texts and not images:
         raise click.UsageError("give --text or --image")
     from huse.embed.model import load
@@ -552,13 +552,13 @@ def search(
 @click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only rows of this split.  [default: all]")
 @click.option(
-    "--method",
+    "--projection",
     type=click.Choice(["auto", "umap", "tsne", "pca"]),
     default="auto",
     show_default=True,
     help="Projection; auto is UMAP where it is installed (extra [plot]), else t-SNE, and PCA for many points.",
 )
-@click.option("--pictures/--points", default=None, help="Draw pictures, or rings.  [default: pictures if they are few]")
+@click.option("--thumbnails/--points", default=None, help="Draw images, or rings.  [default: images if they are few]")
 @click.option("--seed", default=0, show_default=True, help="Of the projection.")
 @images_option
 @uses_tensorflow
@@ -568,14 +568,14 @@ def plot(
     graph: bool,
     history: bool,
     split: str | None,
-    method: str,
-    pictures: bool | None,
+    projection: str,
+    thumbnails: bool | None,
     seed: int,
     images_folder: Path | None,
 ) -> None:
     """Draw the embeddings SOURCE as a map, OUT.png or OUT.html; or with --graph or --history what a model learned.
 
-    The page OUT.html opens without a network, and shows a picture or text under the pointer.
+    The page OUT.html opens without a network, and shows an image or text under the pointer.
     """
     if graph and history:
         raise click.UsageError("give --graph or --history")
@@ -588,7 +588,9 @@ def plot(
     else:
         from huse.embed.draw.plot import plot_map
 
-        plot_map(source, out, split=split, method=method, with_pictures=pictures, folder=images_folder, seed=seed)
+        plot_map(
+            source, out, split=split, projection=projection, thumbnails=thumbnails, folder=images_folder, seed=seed
+        )
     click.echo(f"wrote {out}")
 
 
@@ -608,7 +610,7 @@ def export() -> None:
 @export.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--with-encoders", is_flag=True, help="Also take pictures' bytes and texts, where TensorFlow can.")
+@click.option("--with-encoders", is_flag=True, help="Also take images' bytes and texts, where TensorFlow can.")
 @model_encoder_options
 @json_option
 @uses_tensorflow
@@ -674,13 +676,13 @@ def card(model: Path, out: Path, name: str | None, license_: str | None) -> None
 @click.argument("embeddings", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
-@click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of a picture.")
+@click.option("--max-upload", type=click.FloatRange(0.001), default=20.0, show_default=True, help="MiB of an image.")
 @click.option(
     "--max-upload-pixels",
     type=click.IntRange(1),
     default=40_000_000,
     show_default=True,
-    help="Pixels of a picture that is sent; larger ones are refused undecoded.",
+    help="Pixels of an image that is sent; larger ones are refused undecoded.",
 )
 @index_option
 @images_option
@@ -698,9 +700,9 @@ def serve(
     images_folder: Path | None,
     **encoders: Any,
 ) -> None:
-    """Serve a page that searches EMBEDDINGS by words and pictures, and a JSON API, described under /docs.
+    """Serve a page that searches EMBEDDINGS by words and images, and a JSON API, described under /docs.
 
-    Only pictures that EMBEDDINGS names are served, and nothing but pictures. There is no login: beyond this machine,
+    Only images that EMBEDDINGS names are served, and nothing but images. There is no login: beyond this machine,
     put a server with one before it.
     """
     from huse.embed.model import load
@@ -753,7 +755,7 @@ def verify(store: Path, as_json: bool) -> None:
 @click.argument("store", type=click.Path(path_type=Path))
 @json_option
 def failures(store: Path, as_json: bool) -> None:
-    """List the rows of STORE that lost their picture or text, and why."""
+    """List the rows of STORE that lost their image or text, and why."""
     from huse.features.store import Store
 
     found = [asdict(failure) for failure in Store.open(store).failures()]
@@ -789,7 +791,7 @@ def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
 
 @store.command("import")
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--image", metavar="F", help="Picture vectors, rows x dimension.")
+@click.option("--image", metavar="F", help="Image vectors, rows x dimension.")
 @click.option("--text", metavar="F", help="Text vectors, rows x dimension.")
 @click.option("--labels", metavar="F", help="Label paths, one a row; also a text file.")
 @click.option("--keys", metavar="F", help="Unique keys; also a text file.  [default: the row number]")
@@ -844,14 +846,14 @@ def export(store: Path, out: Path, as_json: bool) -> None:
 @click.argument("store", type=click.Path(path_type=Path))
 @json_option
 def leaks(store: Path, as_json: bool) -> None:
-    """List pictures and texts of STORE that stand in more than one split."""
+    """List images and texts of STORE that stand in more than one split."""
     from huse.features.leaks import find_leaks
     from huse.features.store import Store
 
     found = find_leaks(Store.open(store))
     lines = [f"{leak.modality}\t" + "\t".join(f"{key} ({where})" for key, where in leak.rows) for leak in found]
     counts = {m: sum(leak.modality == m for leak in found) for m in ("image", "text")}
-    lines.append(f"{counts['image']} pictures and {counts['text']} texts stand in more than one split")
+    lines.append(f"{counts['image']} images and {counts['text']} texts stand in more than one split")
     values = {"leaks": [asdict(leak) for leak in found], **counts}
     _print(as_json, values, lambda: click.echo("\n".join(lines)))
 
@@ -984,7 +986,7 @@ def _show_extract(summary: ExtractSummary, store: Path) -> None:
         f"{summary.rows_per_s:.1f} rows/s"
     )
     click.echo(
-        f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for pictures, "
+        f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for images, "
         f"{summary.seconds_write:.1f} s waiting for the disk"
     )
     if summary.bottleneck:

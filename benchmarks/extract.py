@@ -1,8 +1,8 @@
 """Stage 1 against its own encoders, and against a naive script: `python -m benchmarks.extract`.
 
-Pictures are JPEGs of 544 x 408 made of the bundled emoji. In every round each contestant takes them once, in turn; the
+Images are JPEGs of 544 x 408 made of the bundled emoji. In every round each contestant takes them once, in turn; the
 figures are medians over rounds. All of them are warmed up first, so that building and compiling the network, which
-takes the same few seconds for one picture and for a million, is in none.
+takes the same few seconds for one image and for a million, is in none.
 
 - forward: the encoder alone, on pixels that are in memory;
 - direct, winograd: the same by each of the two ways, whatever this processor's is;
@@ -53,31 +53,31 @@ TIMES = 3
 """How often the captions are encoded in a run, so that it lasts some seconds."""
 
 
-def make_pictures(emoji: Path, folder: Path, count: int) -> list[Path]:
+def make_images(emoji: Path, folder: Path, count: int) -> list[Path]:
     """Writes `count` JPEGs, each with twelve emoji on a colored ground."""
     rng = np.random.default_rng(0)
     sources = [emoji.parent / row.image for row in read_manifest(emoji).rows()]
     paths = []
     for number in range(count):
-        picture = Image.new("RGB", (COLUMNS * SIDE, ROWS * SIDE), tuple(rng.integers(0, 256, 3).tolist()))
+        image = Image.new("RGB", (COLUMNS * SIDE, ROWS * SIDE), tuple(rng.integers(0, 256, 3).tolist()))
         for place in range(COLUMNS * ROWS):
             with Image.open(sources[rng.integers(len(sources))]) as source:
                 piece = source.convert("RGBA").resize((SIDE, SIDE))
-            picture.paste(piece, (place % COLUMNS * SIDE, place // COLUMNS * SIDE), piece)
+            image.paste(piece, (place % COLUMNS * SIDE, place // COLUMNS * SIDE), piece)
         paths.append(folder / f"{number:05d}.jpg")
-        picture.save(paths[-1], quality=90)
+        image.save(paths[-1], quality=90)
     return paths
 
 
 def manifest_of(paths: Sequence[Path], rows: int, out: Path) -> Path:
-    """A manifest of so many rows, which take the pictures in turn."""
+    """A manifest of so many rows, which take the images in turn."""
     lines = [f"{i},{paths[i % len(paths)].name}" for i in range(rows)]
     out.write_text("\n".join(["key,image", *lines]) + "\n", encoding="utf-8")
     return out
 
 
 def forward(encoder: ImageEncoder, count: int) -> float:
-    """Seconds of the encoder alone for so many pictures."""
+    """Seconds of the encoder alone for so many images."""
     batch = batch_size_here()
     pixels = np.random.default_rng(0).integers(0, 256, (batch, *encoder.input_size, 3), np.uint8)
     began = time.perf_counter()
@@ -154,7 +154,7 @@ def measure(count: int, rounds: int, memory: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         emoji = unpack_emoji(folder / "emoji")
-        paths = make_pictures(emoji, folder, count)
+        paths = make_images(emoji, folder, count)
         manifest = manifest_of(paths, count, folder / "m.csv")
         auto, exact, network = image_encoder("vgg16"), image_encoder("vgg16", precision="float32"), naive_network()
         words = text_encoder("use")
@@ -197,7 +197,7 @@ def ratios(seconds: dict[str, list[float]], text_seconds: list[tuple[float, floa
         "ratio_naive": ("naive", "huse"),
         "ratio_naive_float32": ("naive", "huse_float32"),
     }
-    result: dict[str, Any] = {"pictures": count, "bfloat16_is_native": has_native_bfloat16(), "amx": cpu_flags() >= AMX}
+    result: dict[str, Any] = {"images": count, "bfloat16_is_native": has_native_bfloat16(), "amx": cpu_flags() >= AMX}
     result |= {f"{name}_per_s": count / statistics.median(values) for name, values in seconds.items()}
     for name, (above, below) in pairs.items():
         result[name] = statistics.median(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
@@ -221,7 +221,7 @@ def memory_figures(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Prints a table, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--pictures", type=int, default=500, help="JPEGs of 544 x 408 (default 500)")
+    parser.add_argument("--images", type=int, default=500, help="JPEGs of 544 x 408 (default 500)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of all contestants (default 3)")
     parser.add_argument("--no-memory", action="store_true", help="leave out the 11,000 rows that measure memory")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -230,7 +230,7 @@ def main() -> None:
     if options.child:
         child(*options.child)
         return
-    result = measure(options.pictures, options.rounds, not options.no_memory)
+    result = measure(options.images, options.rounds, not options.no_memory)
     show(result, options.json)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.fit [--rounds 5] [--json]
 
-Both train the default preset's towers and losses at batch 1,024 on 68,000 rows of 512-d pictures and texts with 101
+Both train the default preset's towers and losses at batch 1,024 on 68,000 rows of 512-d images and texts with 101
 classes (the size of Food-101). `Model.fit` has the losses as a reader of the paper would write them (losses.py), over
 the whole pooled batch. Rounds alternate; medians are printed.
 """

@@ -1,4 +1,4 @@
-"""The bundled data set: 1,911 emoji pictures with name, keywords, class path and split."""
+"""The bundled data set: 1,911 emoji images with name, keywords, class path and split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from huse.features.files.atomic import replacing
 
 
 def unpack_emoji(folder: Path) -> Path:
-    """Unpacks the pictures into `folder`/images and the manifest emoji.csv beside them; returns the manifest.
+    """Unpacks the images into `folder`/images and the manifest emoji.csv beside them; returns the manifest.
 
     Files that are there already with the right size are left alone.
     """

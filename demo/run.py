@@ -19,8 +19,8 @@ from huse.train.evaluation.evaluate import evaluate_model, figures_table
 from huse.train.fit import fit_model
 
 TEXT_QUERIES = ("sea animal", "happy face", "fast food")
-PICTURE_QUERY = "1f43c"
-"""Key of the emoji whose picture is searched for: a panda, of the test split."""
+IMAGE_QUERY = "1f43c"
+"""Key of the emoji whose image is searched for: a panda, of the test split."""
 
 HITS = 5
 
@@ -34,7 +34,7 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
     Returns:
         ``accuracy`` and ``retrieval`` on the test split, ``seconds`` by stage, ``extract`` with ``rows``, ``failures``
-        and ``rows_per_s``, the ``searches`` and the ``picture``'s path.
+        and ``rows_per_s``, the ``searches`` and the ``image``'s path.
     """
     start = time.perf_counter()
     seconds: dict[str, float] = {}
@@ -63,10 +63,10 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
         hits = stage("search", command, lambda words=words: _hits(loaded, embeddings, text=words))  # type: ignore[misc]
         searches[words] = hits
         say(_names(hits))
-    picture = out / "images" / f"{PICTURE_QUERY}.png"
-    command = [model, embeddings, "--image", picture, "-k", HITS]
-    searches[PICTURE_QUERY] = stage("search", command, lambda: _hits(loaded, embeddings, image=picture))
-    say(_names(searches[PICTURE_QUERY]))
+    image = out / "images" / f"{IMAGE_QUERY}.png"
+    command = [model, embeddings, "--image", image, "-k", HITS]
+    searches[IMAGE_QUERY] = stage("search", command, lambda: _hits(loaded, embeddings, image=image))
+    say(_names(searches[IMAGE_QUERY]))
     seconds["draw"] = _draw(embeddings, out)
     say(f"\n{out / 'demo.png'} shows the space; all stages took {time.perf_counter() - start:.0f} s")
     return {
@@ -79,7 +79,7 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
             "rows_per_s": extracted.rows_per_s,
         },
         "searches": searches,
-        "picture": str(out / "demo.png"),
+        "image": str(out / "demo.png"),
     }
 
 
@@ -93,5 +93,5 @@ def _names(hits: list[dict[str, Any]]) -> str:
 
 def _draw(embeddings: Path, out: Path) -> float:
     began = time.perf_counter()
-    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png", method="tsne")
+    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png", projection="tsne")
     return time.perf_counter() - began

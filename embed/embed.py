@@ -66,7 +66,7 @@ def embed_source(
 
     Args:
         model: a model folder, or the loaded model.
-        source: a store of features, or a manifest or folder of pictures, whose features are then extracted into
+        source: a store of features, or a manifest or folder of images, whose features are then extracted into
             `out`/features first.
         out: folder of the embeddings, or a file .npy or .parquet. A file is written from a store that is kept beside
             it under the same name with the suffix .store, so that a later run embeds only what is new.

@@ -1,4 +1,4 @@
-"""A saved model with its encoders: texts and pictures straight into the space."""
+"""A saved model with its encoders: texts and images straight into the space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
 from huse.extract.encoders.protocol import without_words
 from huse.extract.encoders.registry import is_outside
-from huse.extract.images.decoding import MAX_PIXELS, PictureError, decode_picture, read_picture
+from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
@@ -43,7 +43,7 @@ class Model:
         image_encoder: name of the image encoder, when it has moved since the features were extracted, or runs code from
             outside huse, such as ``hub:FOLDER``: naming it is the consent to run it.
         text_encoder: name of the text encoder, in the same cases.
-        max_pixels: most pixels of a picture that is searched for or embedded; larger ones are refused undecoded.
+        max_pixels: most pixels of an image that is searched for or embedded; larger ones are refused undecoded.
 
     Attributes:
         max_pixels_option: what messages name as that limit, for those who give it by another name.
@@ -83,10 +83,10 @@ class Model:
         return self._texts(texts)["text_embedding"]
 
     def embed_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
-        """Unit vectors (n, D) of n pictures, given as files or as the bytes of files.
+        """Unit vectors (n, D) of n images, given as files or as the bytes of files.
 
         Raises:
-            QueryError: a file is missing or not a picture.
+            QueryError: a file is missing or not an image.
             ModelError: the model has no image tower.
         """
         return self._images(images)["image_embedding"]
@@ -96,7 +96,7 @@ class Model:
         return softmax(self._texts(texts)["text_logits"])
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
-        """Class probabilities (n, K) of n pictures; errors as `embed_images`."""
+        """Class probabilities (n, K) of n images; errors as `embed_images`."""
         return softmax(self._images(images)["image_logits"])
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -105,7 +105,7 @@ class Model:
         return outputs["text_embedding"][0], softmax(outputs["text_logits"])[0]
 
     def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Unit vector (D,) and class probabilities (K,) of a picture, encoded once; errors as `embed_images`."""
+        """Unit vector (D,) and class probabilities (K,) of an image, encoded once; errors as `embed_images`."""
         outputs = self._images([image])
         return outputs["image_embedding"][0], softmax(outputs["image_logits"])[0]
 
@@ -120,7 +120,7 @@ class Model:
         classes: Sequence[str] = (),
         index: str = "auto",
     ) -> list[Hit]:
-        """The k rows nearest to one text or one picture; see `search_embeddings`, which takes several.
+        """The k rows nearest to one text or one image; see `search_embeddings`, which takes several.
 
         Raises:
             QueryError: not exactly one query, and as `search_embeddings`.
@@ -128,7 +128,7 @@ class Model:
         from huse.embed.search.search import search_embeddings
 
         if (text is None) == (image is None):
-            raise QueryError("give either a text or a picture to search for")
+            raise QueryError("give either a text or an image to search for")
         texts, images = [text] if text is not None else [], [image] if image is not None else []
         (hits,) = search_embeddings(
             self, embeddings, texts=texts, images=images, k=k, gallery=gallery, classes=classes, index=index
@@ -150,7 +150,7 @@ class Model:
         """
         spec: EncoderSpec | None = getattr(self.trained, modality)
         if spec is None:
-            other = {"image": "texts", "text": "pictures"}[modality]
+            other = {"image": "texts", "text": "images"}[modality]
             raise ModelError(f"this model was trained on {other} alone; it has no {modality} tower")
         with self._once:
             if modality not in self._made:
@@ -229,10 +229,10 @@ class Model:
 
     def _pixels(self, image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         try:
-            data = image if isinstance(image, bytes) else read_picture(image)
-            return decode_picture(data, size, self.max_pixels, option=self.max_pixels_option)
-        except PictureError as error:
-            name = "picture bytes" if isinstance(image, bytes) else image
+            data = image if isinstance(image, bytes) else read_image(image)
+            return decode_image(data, size, self.max_pixels, option=self.max_pixels_option)
+        except ImageError as error:
+            name = "image bytes" if isinstance(image, bytes) else image
             raise QueryError(f"{name}: {error}") from error
 
     def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Arrays:
@@ -261,7 +261,7 @@ def load(
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         image_encoder: name of the image encoder, such as ``hub:FOLDER``; see `Model`.
         text_encoder: name of the text encoder; see `Model`.
-        max_pixels: most pixels of a picture; larger ones are refused.
+        max_pixels: most pixels of an image; larger ones are refused.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.

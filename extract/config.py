@@ -30,20 +30,20 @@ class ExtractConfig:
     """What decides a run of stage 1.
 
     Attributes:
-        image_encoder: registry name of the picture encoder.
+        image_encoder: registry name of the image encoder.
         text_encoder: registry name of the text encoder.
         class_encoder: registry name of the text encoder of the class names, for the semantic graph; ``none`` for none.
         image_weights: local Keras weights file in place of the bundled one.
         shard_size: most rows a shard.
         dtype: stored type of the vectors, ``float16`` or ``float32``.
         compression: of the shards: none, ``lzf`` or ``gzip``, for sparse vectors.
-        batch_size: pictures a forward pass, over all GPUs together, rounded up to the encoder's blocks; 0 chooses by
+        batch_size: images a forward pass, over all GPUs together, rounded up to the encoder's blocks; 0 chooses by
             device.
-        precision: arithmetic of the picture encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        precision: arithmetic of the image encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         workers: threads that read and decode; 0 takes two a core.
         class_text: CSV file with columns label and text: descriptions to embed in place of class names.
         salient_tokens: most tokens kept of a text, see `salient_text`; 0 keeps all.
-        max_pixels: most pixels of a picture; larger ones are failures.
+        max_pixels: most pixels of an image; larger ones are failures.
         recover_truncated: decode what there is of a JPEG that was cut off.
         retry_failed: trust stored rows unread, and take only failed and new ones.
         on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
@@ -108,14 +108,14 @@ class ExtractSummary:
 
     Attributes:
         rows: rows of the manifest, or of this part of it, all of them in the store now.
-        encoded: rows that got a new vector in this run, of a picture or a text.
+        encoded: rows that got a new vector in this run, of an image or a text.
         reused: rows whose stored vectors were still right, and that lack nothing.
-        not_reread: rows that keep a stored vector because their picture could not be read again, or not be decoded.
+        not_reread: rows that keep a stored vector because their image could not be read again, or not be decoded.
         shards_written: shard files written in this run.
         failed: rows that lack a vector because of a failure.
         failures: the first `MOST_FAILURES` of what went wrong; the store has them all.
         seconds: wall time of the run.
-        seconds_read: time the run waited for pictures to be read and decoded.
+        seconds_read: time the run waited for images to be read and decoded.
         seconds_encode: time in the encoders.
         seconds_write: time the run waited for shards to be written.
     """

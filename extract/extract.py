@@ -44,12 +44,12 @@ def extract_features(
 ) -> ExtractSummary:
     """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
 
-    A store that is there is brought to the manifest: stored rows whose picture and text are unchanged are kept, the
+    A store that is there is brought to the manifest: stored rows whose image and text are unchanged are kept, the
     others are encoded, rows no longer in the manifest are dropped. A stored vector gives way to a newer one only: when
-    its picture cannot be read or decoded any more, the row keeps it and has a failure that says so.
+    its image cannot be read or decoded any more, the row keeps it and has a failure that says so.
 
     Args:
-        manifest: a table or a folder of pictures, see `read_manifest`.
+        manifest: a table or a folder of images, see `read_manifest`.
         store: folder of the store, made if it is not there.
         config: encoders, shards and arithmetic.
         columns: names of the manifest's columns.
@@ -248,7 +248,7 @@ def _run_shards(
 
 
 def _batch_size(encoders: Encoders, wanted: int) -> int:
-    """Pictures a batch: as wanted, or as the devices like, and a multiple of what the encoder takes at a time."""
+    """Images a batch: as wanted, or as the devices like, and a multiple of what the encoder takes at a time."""
     if encoders.image is None:
         return wanted or CPU_BATCH  # texts alone load no TensorFlow
     block: int = getattr(encoders.image, "block", 1)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from huse.extract.config import MOST_FAILURES, ExtractConfig, ExtractSummary
 from huse.extract.encoders import ImageEncoder, TextEncoder
 from huse.extract.encoders.protocol import without_words
-from huse.extract.images.decoding import PictureError, decode_picture
+from huse.extract.images.decoding import ImageError, decode_image
 from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.readers import Readers
@@ -30,7 +30,7 @@ class Encoders:
     """The encoders of a run; None for what is not to be encoded.
 
     Attributes:
-        image: of the pictures.
+        image: of the images.
         text: of the texts.
         classes: of the class names.
     """
@@ -41,8 +41,8 @@ class Encoders:
 
 
 @dataclass
-class _Picture:
-    """A picture on its way to the encoder: its place in the shard and what the reading thread found."""
+class _Image:
+    """An image on its way to the encoder: its place in the shard and what the reading thread found."""
 
     place: int
     digest: bytes = bytes(DIGEST_BYTES)
@@ -92,7 +92,7 @@ class ShardJob:
         if self.encoders.text is not None:
             self._encode_texts(self.encoders.text)
         if self.encoders.image is not None:
-            self._encode_pictures(self.encoders.image, readers, bar)
+            self._encode_images(self.encoders.image, readers, bar)
         else:
             bar.update(len(self.rows))
         self.out.failures.sort(key=lambda failure: failure.key)
@@ -123,18 +123,18 @@ class ShardJob:
             self._keep(step, encoder.encode([self.rows[i].text for i in step]), "text")
         self.summary.seconds_encode += time.perf_counter() - began
 
-    def _encode_pictures(self, encoder: ImageEncoder, readers: Readers, bar: tqdm[None]) -> None:
-        with_picture = [i for i, row in enumerate(self.rows) if row.has_picture]
-        bar.update(len(self.rows) - len(with_picture))
+    def _encode_images(self, encoder: ImageEncoder, readers: Readers, bar: tqdm[None]) -> None:
+        with_image = [i for i, row in enumerate(self.rows) if row.has_image]
+        bar.update(len(self.rows) - len(with_image))
         ahead = 2 * self.config.batch_size
-        pictures = readers.ordered(lambda i: self._load(i, encoder.input_size), with_picture, ahead)
-        batch: list[_Picture] = []
-        for picture in self._timed(pictures):
-            self.out.image_digest[picture.place] = np.frombuffer(picture.digest, np.uint8)
-            if picture.failure is not None:
-                self._lack(picture.place, picture.failure)
-            elif picture.pixels is not None:
-                batch.append(picture)
+        images = readers.ordered(lambda i: self._load(i, encoder.input_size), with_image, ahead)
+        batch: list[_Image] = []
+        for image in self._timed(images):
+            self.out.image_digest[image.place] = np.frombuffer(image.digest, np.uint8)
+            if image.failure is not None:
+                self._lack(image.place, image.failure)
+            elif image.pixels is not None:
+                batch.append(image)
             bar.update()
             if len(batch) == self.config.batch_size:
                 self._encode_batch(encoder, batch)
@@ -142,27 +142,27 @@ class ShardJob:
         if batch:
             self._encode_batch(encoder, batch)
 
-    def _load(self, i: int, size: tuple[int, int]) -> _Picture:
+    def _load(self, i: int, size: tuple[int, int]) -> _Image:
         """In a reading thread: bytes, digest and, unless the stored vector still holds, pixels."""
-        row, picture, stage = self.rows[i], _Picture(i), "read"
-        if self.config.retry_failed and row.key not in self.stored.failed and self._trust(i, picture):
-            return picture
+        row, image, stage = self.rows[i], _Image(i), "read"
+        if self.config.retry_failed and row.key not in self.stored.failed and self._trust(i, image):
+            return image
         try:
-            data = self.manifest.picture(row)
-            picture.digest = content_digest(data)
+            data = self.manifest.image_bytes(row)
+            image.digest = content_digest(data)
             stage = "decode"
-            if not self._reuse(i, picture.digest, "image"):
-                picture.pixels = decode_picture(data, size, self.config.max_pixels, self.config.recover_truncated)
-        except PictureError as error:
-            picture.failure = Failure(row.key, stage, str(error))
-        return picture
+            if not self._reuse(i, image.digest, "image"):
+                image.pixels = decode_image(data, size, self.config.max_pixels, self.config.recover_truncated)
+        except ImageError as error:
+            image.failure = Failure(row.key, stage, str(error))
+        return image
 
-    def _trust(self, i: int, picture: _Picture) -> bool:
-        """Takes over the stored vector of a row without reading its picture."""
+    def _trust(self, i: int, image: _Image) -> bool:
+        """Takes over the stored vector of a row without reading its image."""
         at = self.stored.vector(self.rows[i].key, "image")
         if at is None or self.stored.uri(at) != self.rows[i].image:
             return False
-        picture.digest = self.stored.digest(at, "image")
+        image.digest = self.stored.digest(at, "image")
         self.stored.copy(at, self.out, i, "image")
         return True
 
@@ -174,7 +174,7 @@ class ShardJob:
         return at is not None
 
     def _lack(self, i: int, failure: Failure) -> None:
-        """A picture that gives no pixels: what an earlier one gave stays, for only a newer vector may replace it."""
+        """An image that gives no pixels: what an earlier one gave stays, for only a newer vector may replace it."""
         at = self.stored.vector(failure.key, "image")
         if at is None:
             self._fail(i, failure)
@@ -183,14 +183,14 @@ class ShardJob:
         self.stored.copy(at, self.out, i, "image")
         self.unread.add(i)
 
-    def _encode_batch(self, encoder: ImageEncoder, batch: list[_Picture]) -> None:
+    def _encode_batch(self, encoder: ImageEncoder, batch: list[_Image]) -> None:
         self.check()
         began = time.perf_counter()
         pixels = np.zeros((self.config.batch_size, *encoder.input_size, 3), np.uint8)
-        for row, picture in enumerate(batch):
-            pixels[row] = picture.pixels  # type: ignore[assignment]
+        for row, image in enumerate(batch):
+            pixels[row] = image.pixels  # type: ignore[assignment]
         # one static shape: a short last batch would make the network compile a second time
-        self._keep([picture.place for picture in batch], encoder.encode(pixels)[: len(batch)], "image")
+        self._keep([image.place for image in batch], encoder.encode(pixels)[: len(batch)], "image")
         self.summary.seconds_encode += time.perf_counter() - began
 
     def _keep(self, places: list[int], vectors: NDArray[np.float32], modality: str) -> None:
@@ -219,12 +219,12 @@ class ShardJob:
             raise ExtractionError(f"{failure.key}: {failure.reason}; mend it, or use --on-error skip", self.summary)
         self.out.failures.append(failure)
 
-    def _timed(self, pictures: Iterable[_Picture]) -> Iterator[_Picture]:
-        iterator = iter(pictures)
+    def _timed(self, images: Iterable[_Image]) -> Iterator[_Image]:
+        iterator = iter(images)
         while True:
             began = time.perf_counter()
-            picture = next(iterator, None)
+            image = next(iterator, None)
             self.summary.seconds_read += time.perf_counter() - began
-            if picture is None:
+            if image is None:
                 return
-            yield picture
+            yield image

@@ -30,7 +30,7 @@ class Stored:
         return at if modality == "image" or self._rows.text[at].any() else None
 
     def uri(self, at: int) -> str:
-        """Where the picture of a row lay."""
+        """Where the image of a row lay."""
         return str(self._rows.uri[at]) if self._rows is not None else ""
 
     def digest(self, at: int, modality: str) -> bytes:
@@ -44,5 +44,5 @@ class Stored:
 
 
 def content_digest(data: bytes) -> bytes:
-    """The digest by which a picture or a text is known to be unchanged."""
+    """The digest by which an image or a text is known to be unchanged."""
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()

@@ -30,7 +30,7 @@ class StoreInfo:
 
     Attributes:
         kind: ``features`` (frozen encoders) or ``embeddings`` (trained towers).
-        image: spec of the picture vectors, None when the store has no pictures.
+        image: spec of the image vectors, None when the store has no images.
         text: spec of the text vectors, None when the store has no texts.
         shard_size: most rows a shard.
         dtype: stored type of the vectors, ``float16`` or ``float32``.

@@ -1,4 +1,4 @@
-"""Rows that a test should not see: the same picture or text in more than one split."""
+"""Rows that a test should not see: the same image or text in more than one split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from huse.features.store import Store
 
 @dataclass(frozen=True)
 class Leak:
-    """One picture or text that stands in several splits.
+    """One image or text that stands in several splits.
 
     Attributes:
         modality: ``image`` or ``text``.
@@ -25,7 +25,7 @@ class Leak:
 
 
 def find_leaks(store: Store) -> list[Leak]:
-    """The pictures and texts that stand in more than one split, known by their content digests.
+    """The images and texts that stand in more than one split, known by their content digests.
 
     Rows without a split count as ``train``, as `huse fit` takes them.
 

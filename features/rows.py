@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGEST_BYTES = 16
-"""Length of a content digest: enough that two different pictures never share one."""
+"""Length of a content digest: enough that two different images never share one."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,19 @@ class Failure:
 class Rows:
     """n rows, in the order of their shard.
 
-    A row without a picture (or text) has zeros in `image` (`text`) and False in its mask.
+    A row without an image (or text) has zeros in `image` (`text`) and False in its mask.
 
     Attributes:
         key: n unique names.
         label: n label paths such as ``apparel/topwear/shirts``; empty when unknown.
         split: n of ``train``, ``val``, ``test`` or empty.
-        uri: n picture locations, for display only.
+        uri: n image locations, for display only.
         caption: n texts, for display only.
         image: (n, Di) float vectors.
         text: (n, Dt) float vectors.
         has_image: (n,) bool.
         has_text: (n,) bool.
-        image_digest: (n, 16) uint8, the digest of each picture's bytes, zeros when they could not be read.
+        image_digest: (n, 16) uint8, the digest of each image's bytes, zeros when they could not be read.
         text_digest: (n, 16) uint8, the digest of each text, zeros when it is empty.
         prediction: n predicted label paths; embeddings only, else None.
         probability: (n,) float32 probability of the prediction; embeddings only, else None.

@@ -17,16 +17,16 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def main(folder: Path) -> None:
-    """Writes `OUTPUT` from the pictures that emoji.csv names."""
+    """Writes `OUTPUT` from the images that emoji.csv names."""
     table = (folder / "emoji.csv").read_text(encoding="utf-8")
-    pictures = sorted(row["image"] for row in csv.DictReader(table.splitlines()))
+    images = sorted(row["image"] for row in csv.DictReader(table.splitlines()))
     with zipfile.ZipFile(OUTPUT, "w") as archive:
-        for name in ["emoji.csv", *pictures]:
+        for name in ["emoji.csv", *images]:
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, (folder / name).read_bytes())
-    print(f"{OUTPUT}: {len(pictures)} pictures, {OUTPUT.stat().st_size / 1e6:.1f} MB")
+    print(f"{OUTPUT}: {len(images)} images, {OUTPUT.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

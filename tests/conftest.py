@@ -1,4 +1,4 @@
-"""Fixtures that most tests share: real pictures, real features of a few, a small random store."""
+"""Fixtures that most tests share: real images, real features of a few, a small random store."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from samples import EMBEDDING_DIMENSION, embedding_spec
 
-from huse.extract.images.decoding import MAX_PIXELS, PictureError, decode_picture
+from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image
 from huse.features.errors import HuseError, QueryError
 
 
@@ -46,10 +46,10 @@ class StubModel:
             self.decoding += 1
             self.most_decoding = max(self.most_decoding, self.decoding)
         try:
-            decode_picture(data, (32, 32), self.max_pixels)
+            decode_image(data, (32, 32), self.max_pixels)
             time.sleep(0.05)
-        except PictureError as error:
-            raise QueryError(f"picture bytes: {error}") from error
+        except ImageError as error:
+            raise QueryError(f"image bytes: {error}") from error
         finally:
             self.decoding -= 1
         return self._answer()

@@ -65,10 +65,10 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
     bad = [
         {"key": "missing", "image": "absent.png", "text": "a missing file"},
         {"key": "words", "image": str(tmp_path / "words.jpg"), "text": "a text file"},
-        {"key": "zero", "image": str(tmp_path / "zero.png"), "text": "a zero-byte picture"},
+        {"key": "zero", "image": str(tmp_path / "zero.png"), "text": "a zero-byte image"},
         {"key": "mute", "image": read_csv(few_emoji)[20]["image"], "text": "  "},
     ]
-    (tmp_path / "words.jpg").write_text("not a picture")
+    (tmp_path / "words.jpg").write_text("not an image")
     (tmp_path / "zero.png").write_bytes(b"")
     rows = read_csv(few_emoji)
     for place, row in zip((3, 11, 30, 38), bad, strict=True):
@@ -330,7 +330,7 @@ def test_stores_are_rearranged_from_the_command_line(tmp_path: Path) -> None:
     done = invoke("store", "import", tmp_path / "again", *options, "--image-encoder", "clip")
     assert done.exit_code == 0, done.stderr
     assert Store.open(tmp_path / "again").info.image.name == "clip"  # type: ignore[union-attr]
-    assert "0 pictures and 0 texts stand in more than one split" in invoke("store", "leaks", store.path).stdout
+    assert "0 images and 0 texts stand in more than one split" in invoke("store", "leaks", store.path).stdout
     refused = invoke("store", "merge", tmp_path / "n", tmp_path / "again", store.path)
     assert refused.exit_code == 1
     assert "encoders differ, clip" in refused.stderr

@@ -35,7 +35,7 @@ def test_every_command_and_the_python_of_the_readme_run(few_emoji: Path, tmp_pat
     for row_file in ("products.csv", "more.csv"):
         (tmp_path / row_file).write_bytes(few_emoji.read_bytes())
     (tmp_path / "images").symlink_to(few_emoji.parent / "images")
-    (tmp_path / "picture.png").write_bytes(next((few_emoji.parent / "images").glob("1f4*.png")).read_bytes())
+    (tmp_path / "image.png").write_bytes(next((few_emoji.parent / "images").glob("1f4*.png")).read_bytes())
     commands = [line for block in blocks("bash") for line in block.splitlines() if line and not line.startswith("#")]
     assert commands[:2] == ["make demo", "make test"]
     for command in commands[2:]:

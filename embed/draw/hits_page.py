@@ -1,4 +1,4 @@
-"""`huse search --open`: hits with their pictures, as one page that needs no network."""
+"""`huse search --open`: hits with their images, as one page that needs no network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_hits_page(path: Path, queries: Sequence[str], results: Sequence[Sequen
         path: the HTML file.
         queries: what was searched for, one a result.
         results: the hits of each query.
-        folder: where relative pictures start from.
+        folder: where relative images start from.
     """
     thumbnails = Thumbnails(folder)
     parts = [
@@ -47,8 +47,8 @@ def write_hits_page(path: Path, queries: Sequence[str], results: Sequence[Sequen
 
 def _item(hit: Hit, thumbnails: Thumbnails) -> str:
     source = thumbnails.data_uri(hit.uri, SIDE)
-    picture = f'<img alt="{html.escape(hit.key)}" src="{source}">' if source else ""
+    image = f'<img alt="{html.escape(hit.key)}" src="{source}">' if source else ""
     return (
-        f"<li>{picture}<b>{hit.score:.3f}</b> {html.escape(hit.caption)}"
+        f"<li>{image}<b>{hit.score:.3f}</b> {html.escape(hit.caption)}"
         f"<br><small>{html.escape(hit.label)}<br>{html.escape(hit.key)}</small></li>"
     )

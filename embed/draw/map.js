@@ -1,6 +1,6 @@
 "use strict";
 // A map of points on a canvas: drag to move, wheel to zoom, hover to see, click to choose, legend to hide.
-// data: {points: [[x, y, isPicture, row], ...] from 0 to 1, rows: [{key, label, caption, group, thumb}, ...],
+// data: {points: [[x, y, isImage, row], ...] from 0 to 1, rows: [{key, label, caption, group, thumb}, ...],
 //        legend: [[name, color], ...]}
 
 function drawMap(box, data, onClick) {
@@ -61,7 +61,7 @@ function drawMap(box, data, onClick) {
     tip.replaceChildren();
     if (row.thumb) tip.append(Object.assign(new Image(), {src: row.thumb, alt: row.key}));
     const line = (tag, words) => tip.append(Object.assign(document.createElement(tag), {textContent: words}));
-    line("b", point[2] ? "picture" : "text");
+    line("b", point[2] ? "image" : "text");
     line("span", row.caption || row.key);
     line("small", row.label);
     tip.style.left = Math.min(event.clientX - edge.left + 14, width - 230) + "px";
@@ -107,7 +107,7 @@ function drawMap(box, data, onClick) {
     };
     legend.append(button);
   }
-  toggle("○ pictures", "#444", true, () => (shows[1] = !shows[1]));
+  toggle("○ images", "#444", true, () => (shows[1] = !shows[1]));
   toggle("● texts", "#444", true, () => (shows[0] = !shows[0]));
   for (const [name, ink] of data.legend) {
     toggle(name, ink, true, () => (hidden.delete(name) ? true : (hidden.add(name), false)));

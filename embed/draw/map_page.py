@@ -16,7 +16,7 @@ from huse.features.files.atomic import replacing
 from huse.features.rows import Rows
 
 MOST_THUMBNAILS = 5_000
-"""Pictures that the page carries, so that a browser can open it."""
+"""Images that the page carries, so that a browser can open it."""
 
 SIDE = 72
 
@@ -31,7 +31,7 @@ drawMap(document.getElementById("map"), {data});
 """
 
 
-def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, method: str = "auto") -> None:
+def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, projection: str = "auto") -> None:
     """Writes the page.
 
     Args:
@@ -39,12 +39,12 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, method: s
         folder: where the rows' relative `uri` start from.
         out: the HTML file.
         seed: of the projection.
-        method: of the projection, see `project`.
+        projection: of the projection, see `project`.
 
     Raises:
         QueryError: fewer than three vectors to draw.
     """
-    data = map_data(rows, lay_out(rows, method, seed))
+    data = map_data(rows, lay_out(rows, projection, seed))
     thumbnails = Thumbnails(folder)
     for i in np.flatnonzero(rows.has_image)[:MOST_THUMBNAILS]:
         data["rows"][i]["thumb"] = thumbnails.data_uri(rows.uri[i], SIDE)
@@ -59,9 +59,9 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, method: s
 def map_data(rows: Rows, points: Points) -> dict[str, Any]:
     """What `drawMap` of map.js takes, JSON-ready, without thumbnails."""
     groups, legend = groups_of(rows)
-    entries = zip(points.places.tolist(), points.is_picture.tolist(), points.row.tolist(), strict=True)
+    entries = zip(points.places.tolist(), points.is_image.tolist(), points.row.tolist(), strict=True)
     return {
-        "points": [[round(x, 4), round(y, 4), int(picture), row] for (x, y), picture, row in entries],
+        "points": [[round(x, 4), round(y, 4), int(image), row] for (x, y), image, row in entries],
         "rows": [
             {"key": key, "label": label, "caption": caption, "group": group}
             for key, label, caption, group in zip(rows.key, shown_labels(rows), rows.caption, groups, strict=True)

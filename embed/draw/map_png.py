@@ -1,4 +1,4 @@
-"""The universal space in two dimensions, as a picture: every row's picture and text at their places."""
+"""The universal space in two dimensions, as an image: every row's image and text at their places."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ from huse.features.rows import Rows
 from huse.features.store import class_name
 
 WIDTH, HEIGHT = 1600, 1120
-"""Size of the picture in pixels."""
+"""Size of the image in pixels."""
 
 MARGIN, LEGEND = 50, 96
 THUMBNAIL, DOT = 40, 13
-"""Diameter of a picture and of a text, in pixels."""
+"""Diameter of an image and of a text, in pixels."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 OVERSAMPLE = 2
 NAMED_CLASSES = 14
-MOST_PICTURES, MOST_SPREAD = 1_500, 3_000
-"""Pictures that are drawn as such, and points that are moved apart, unless told; more would only cover each other."""
+MOST_IMAGES, MOST_SPREAD = 1_500, 3_000
+"""Images that are drawn as such, and points that are moved apart, unless told; more would only cover each other."""
 
 
 def draw_map(
-    rows: Rows, folder: Path, out: Path, seed: int = 0, method: str = "auto", with_pictures: bool | None = None
+    rows: Rows, folder: Path, out: Path, seed: int = 0, projection: str = "auto", thumbnails: bool | None = None
 ) -> None:
-    """Draws pictures and texts of some rows at their places in the space (as the paper's Figure 1).
+    """Draws images and texts of some rows at their places in the space (as the paper's Figure 1).
 
-    Pictures are drawn themselves, texts as dots; the color is that of the label's top level.
+    Images are drawn themselves, texts as dots; the color is that of the label's top level.
 
     Args:
         rows: embeddings with labels or predictions, of one store.
         folder: where the rows' relative `uri` start from.
         out: the PNG file to write.
         seed: of the projection.
-        method: of the projection, see `project`.
-        with_pictures: draw pictures rather than rings; by default when there are at most `MOST_PICTURES`.
+        projection: of the projection, see `project`.
+        thumbnails: draw images rather than rings; by default when there are at most `MOST_IMAGES`.
 
     Raises:
         QueryError: fewer than three vectors to draw.
     """
-    points = lay_out(rows, method, seed)
-    if with_pictures is None:
-        with_pictures = int(points.is_picture.sum()) <= MOST_PICTURES
-    points = _on_paper(points, with_pictures)
+    points = lay_out(rows, projection, seed)
+    if thumbnails is None:
+        thumbnails = int(points.is_image.sum()) <= MOST_IMAGES
+    points = _on_paper(points, thumbnails)
     groups, legend = groups_of(rows)
     color = color_of(legend)
     canvas = Image.new("RGB", (WIDTH * OVERSAMPLE, HEIGHT * OVERSAMPLE), "white")
     pen = ImageDraw.Draw(canvas)
-    for place, row in zip(points.places[~points.is_picture], points.row[~points.is_picture], strict=True):
+    for place, row in zip(points.places[~points.is_image], points.row[~points.is_image], strict=True):
         _draw_dot(pen, place, color[groups[row]])
-    thumbnails = Thumbnails(folder)
-    for place, row in zip(points.places[points.is_picture], points.row[points.is_picture], strict=True):
-        if with_pictures:
-            _draw_thumbnail(canvas, pen, place, thumbnails.picture(rows.uri[row]), color[groups[row]])
+    small = Thumbnails(folder)
+    for place, row in zip(points.places[points.is_image], points.row[points.is_image], strict=True):
+        if thumbnails:
+            _draw_thumbnail(canvas, pen, place, small.image(rows.uri[row]), color[groups[row]])
         else:
             pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
     _draw_class_names(pen, rows, points)
@@ -74,7 +74,7 @@ def draw_map(
     says.add_text("Software", MARK)
     with replacing(out) as temporary:
         canvas.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(temporary, "PNG", optimize=True, pnginfo=says)
-    thumbnails.warn_of_none()
+    small.warn_of_none()
 
 
 def spread(
@@ -102,13 +102,13 @@ def spread(
     return moved
 
 
-def _on_paper(points: Points, with_pictures: bool) -> Points:
+def _on_paper(points: Points, thumbnails: bool) -> Points:
     """The same points in pixels, moved apart where there are few enough to see each."""
     edge = THUMBNAIL / 2 + MARGIN / 2
     low, high = np.array([edge, edge]), np.array([WIDTH - edge, HEIGHT - LEGEND - edge])
     places = points.places * (high - low) + low
     if len(places) <= MOST_SPREAD:
-        radii = np.where(points.is_picture & with_pictures, THUMBNAIL * 0.48, DOT * 0.5)
+        radii = np.where(points.is_image & thumbnails, THUMBNAIL * 0.48, DOT * 0.5)
         places = spread(places, radii, tuple(low), tuple(high))
     return replace(points, places=places)
 
@@ -151,9 +151,9 @@ def _draw_legend(pen: ImageDraw.ImageDraw, legend: list[str], color: dict[str, s
     x, y = float(MARGIN), HEIGHT - LEGEND + 24.0
     pen.line([(0, (y - 22) * OVERSAMPLE), (WIDTH * OVERSAMPLE, (y - 22) * OVERSAMPLE)], "#cccccc", OVERSAMPLE)
     pen.ellipse(_box(np.array([x, y]), 26), outline="#444444", width=OVERSAMPLE * 2)
-    x = _write(pen, x + 18, y, "picture", font) + 30
+    x = _write(pen, x + 18, y, "image", font) + 30
     pen.ellipse(_box(np.array([x, y]), DOT), fill="#444444")
-    x = _write(pen, x + 12, y, "text of a picture", font) + 46
+    x = _write(pen, x + 12, y, "text of an image", font) + 46
     for group in legend[: len(COLORS)]:
         name = _on_one_line(group)
         if x + 30 + font.getlength(name) / OVERSAMPLE > WIDTH:

@@ -35,7 +35,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
 
     Args:
         model: a model folder, or the model.
-        out: the picture.
+        out: the image.
 
     Raises:
         QueryError: `out` is of another format than `FORMATS`.

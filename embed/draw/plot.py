@@ -1,4 +1,4 @@
-"""`huse plot`: embeddings as a map, as a picture or a page."""
+"""`huse plot`: embeddings as a map, as an image or a page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from huse.embed.draw.map_page import write_map_page
 from huse.embed.draw.map_png import draw_map
-from huse.extract.manifest.locations import picture_location
+from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
 from huse.features.rows import Rows
@@ -19,8 +19,8 @@ def plot_map(
     out: str | Path,
     *,
     split: str | None = None,
-    method: str = "auto",
-    with_pictures: bool | None = None,
+    projection: str = "auto",
+    thumbnails: bool | None = None,
     folder: Path | None = None,
     seed: int = 0,
 ) -> None:
@@ -30,13 +30,13 @@ def plot_map(
         embeddings: the store.
         out: a file .png, or .html for a page that opens without a network.
         split: only rows of this split.
-        method: of the projection, see `project`.
-        with_pictures: in a .png, draw pictures rather than rings; by default when they are few.
-        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+        projection: of the projection, see `project`.
+        thumbnails: in a .png, draw images rather than rings; by default when they are few.
+        folder: where relative images start from; by default the folder that the embeddings lie in.
         seed: of the projection.
 
     Raises:
-        QueryError: another suffix, fewer than three vectors, or `out` is a picture of the rows, lies in `embeddings`,
+        QueryError: another suffix, fewer than three vectors, or `out` is an image of the rows, lies in `embeddings`,
             or is there and not of huse.
         StoreError: no such store, or no row of this split.
         ExtraError: UMAP was asked for and is not installed.
@@ -47,16 +47,16 @@ def plot_map(
         raise QueryError(f"{path}: name a file .png or .html")
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
-    pictures = folder or store.path.parent
-    if path.exists() and _is_a_picture_of(rows, pictures, path):
-        raise QueryError(f"{path}: is a picture of these rows; name another file")
+    images = folder or store.path.parent
+    if path.exists() and _is_an_image_of(rows, images, path):
+        raise QueryError(f"{path}: is an image of these rows; name another file")
     require_output(path, QueryError, embeddings)
     if kind == ".html":
-        write_map_page(rows, pictures, path, seed, method)
+        write_map_page(rows, images, path, seed, projection)
     else:
-        draw_map(rows, pictures, path, seed, method, with_pictures)
+        draw_map(rows, images, path, seed, projection, thumbnails)
 
 
-def _is_a_picture_of(rows: Rows, folder: Path, path: Path) -> bool:
+def _is_an_image_of(rows: Rows, folder: Path, path: Path) -> bool:
     own = os.path.realpath(path)
-    return any(os.path.realpath(picture_location(uri, folder)) == own for uri in rows.uri if uri)
+    return any(os.path.realpath(image_location(uri, folder)) == own for uri in rows.uri if uri)

@@ -1,4 +1,4 @@
-"""The space in two dimensions: every row's picture and text as a point."""
+"""The space in two dimensions: every row's image and text as a point."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from huse.embed.search.gallery import shown_labels
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
 
-METHODS = ("auto", "umap", "tsne", "pca")
+PROJECTIONS = ("auto", "umap", "tsne", "pca")
 TSNE_POINTS = 20_000
 """Points up to which `auto` takes t-SNE; it takes a minute for them, and PCA a second for any number."""
 
@@ -29,61 +29,61 @@ class Points:
 
     Attributes:
         places: (n, 2), from 0 to 1 in both directions.
-        is_picture: (n,) a picture, or else a text.
+        is_image: (n,) an image, or else a text.
         row: (n,) the row each belongs to.
     """
 
     places: NDArray[np.float64]
-    is_picture: NDArray[np.bool_]
+    is_image: NDArray[np.bool_]
     row: NDArray[np.intp]
 
 
-def lay_out(rows: Rows, method: str = "auto", seed: int = 0) -> Points:
-    """The pictures of some rows, and after them the texts, as points; what is near in the space is near here.
+def lay_out(rows: Rows, projection: str = "auto", seed: int = 0) -> Points:
+    """The images of some rows, and after them the texts, as points; what is near in the space is near here.
 
     Args:
         rows: embeddings.
-        method: of `METHODS`.
+        projection: of `PROJECTIONS`.
         seed: of the projection.
 
     Raises:
-        QueryError: fewer than three vectors, or no such method.
+        QueryError: fewer than three vectors, or no such projection.
         ExtraError: UMAP was asked for and is not installed.
     """
-    pictures, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
-    if len(pictures) + len(texts) < 3:
+    images, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
+    if len(images) + len(texts) < 3:
         raise QueryError(
-            f"a map needs at least three pictures or texts, there are {len(pictures) + len(texts)}; embed more rows"
+            f"a map needs at least three images or texts, there are {len(images) + len(texts)}; embed more rows"
         )
-    vectors = [getattr(rows, m)[index] for m, index in (("image", pictures), ("text", texts)) if len(index)]
-    flat = project(np.concatenate(vectors), method, seed)
+    vectors = [getattr(rows, m)[index] for m, index in (("image", images), ("text", texts)) if len(index)]
+    flat = project(np.concatenate(vectors), projection, seed)
     extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)
     places = (flat - flat.min(axis=0)) / extent
-    return Points(places, np.arange(len(places)) < len(pictures), np.concatenate([pictures, texts]))
+    return Points(places, np.arange(len(places)) < len(images), np.concatenate([images, texts]))
 
 
-def project(vectors: NDArray[np.floating], method: str = "auto", seed: int = 0) -> NDArray[np.float64]:
+def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int = 0) -> NDArray[np.float64]:
     """(n, D) unit vectors to (n, 2) places.
 
     Args:
         vectors: what to project, at least three.
-        method: ``umap`` (extra [plot]), ``tsne`` or ``pca``; ``auto`` takes the first that is there and fast enough.
+        projection: ``umap`` (extra [plot]), ``tsne`` or ``pca``; ``auto`` takes the first that is there and fast.
         seed: of the projection.
 
     Raises:
-        QueryError: no such method.
+        QueryError: no such projection.
         ExtraError: UMAP was asked for and is not installed.
     """
-    if method not in METHODS:
-        raise QueryError(f"no projection {method!r}; use {', '.join(METHODS)}")
-    if method == "auto":
-        method = "umap" if find_spec("umap") else "tsne" if len(vectors) <= TSNE_POINTS else "pca"
+    if projection not in PROJECTIONS:
+        raise QueryError(f"no projection {projection!r}; use {', '.join(PROJECTIONS)}")
+    if projection == "auto":
+        projection = "umap" if find_spec("umap") else "tsne" if len(vectors) <= TSNE_POINTS else "pca"
     wide = vectors.astype(np.float32)
-    if method == "pca" or len(vectors) < 5:
+    if projection == "pca" or len(vectors) < 5:
         from sklearn.decomposition import PCA
 
         return np.asarray(PCA(2, random_state=seed).fit_transform(wide), np.float64)
-    if method == "umap":
+    if projection == "umap":
         return _umap(wide, seed)
     from sklearn.manifold import TSNE
 

@@ -1,6 +1,6 @@
-"""`decode_picture` of stage 1 as TensorFlow operations, pixel for pixel, for models that take the bytes of a picture.
+"""`decode_image` of stage 1 as TensorFlow operations, pixel for pixel, for models that take the bytes of an image.
 
-It reads what TensorFlow reads (JPEG, PNG, GIF, BMP). It does not turn pictures by their EXIF orientation, and reads
+It reads what TensorFlow reads (JPEG, PNG, GIF, BMP). It does not turn images by their EXIF orientation, and reads
 16-bit PNG and CMYK JPEG in TensorFlow's way; stage 1 has its own.
 """
 
@@ -19,7 +19,7 @@ JPEG = b"\xff\xd8\xff"
 
 
 def decode(data: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Bytes of one picture () to (height, width, 3) uint8 RGB, transparent parts over white."""
+    """Bytes of one image () to (height, width, 3) uint8 RGB, transparent parts over white."""
     is_jpeg = tf.strings.substr(data, 0, 3) == JPEG
     pixels = tf.cond(is_jpeg, lambda: _decode_jpeg(data, max(size)), lambda: _decode_other(data))
     pixels.set_shape((None, None, 3))

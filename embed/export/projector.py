@@ -1,4 +1,4 @@
-"""`huse export projector`: embeddings as TensorBoard's Projector takes them, with a sprite of the pictures."""
+"""`huse export projector`: embeddings as TensorBoard's Projector takes them, with a sprite of the images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPRITE_SIDE = 8192
 """Largest side of a sprite that the Projector takes, in pixels."""
 
 TILES = (64, 48, 32, 24, 16)
-"""Sides of a picture in the sprite; the largest is taken that leaves room for all."""
+"""Sides of an image in the sprite; the largest is taken that leaves room for all."""
 
 
 def export_projector(embeddings: str | Path, out: str | Path, folder: Path | None = None) -> int:
@@ -29,7 +29,7 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
     Args:
         embeddings: a store that `huse embed` made.
         out: folder for `tensorboard --logdir`.
-        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+        folder: where relative images start from; by default the folder that the embeddings lie in.
 
     Returns:
         How many vectors.
@@ -79,7 +79,7 @@ def _sprite(rows: Rows, order: NDArray[np.intp], side: int, folder: Path) -> Ima
     tiles: dict[int, Image.Image | None] = {}
     for place, i in enumerate(order):
         if i not in tiles:
-            small = thumbnails.picture(rows.uri[i], side) if rows.has_image[i] else None
+            small = thumbnails.image(rows.uri[i], side) if rows.has_image[i] else None
             tiles[i] = small and ImageOps.pad(small, (side, side), color="white")
         tile = tiles[i]
         if tile is not None:

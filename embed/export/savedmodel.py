@@ -32,7 +32,7 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
     Args:
         model: a model folder, or the loaded model.
         out: a new folder.
-        with_encoders: take pictures and texts themselves, where TensorFlow runs the encoder; see `graph_decoder`.
+        with_encoders: take images and texts themselves, where TensorFlow runs the encoder; see `graph_decoder`.
 
     Returns:
         The names of the endpoints.

@@ -57,7 +57,7 @@ class Engine:
         require_gallery(gallery)
         require_count(k)
         if not np.isfinite(vectors).all():
-            raise QueryError("the vector of a query is not finite; another text or picture is needed")
+            raise QueryError("the vector of a query is not finite; another text or image is needed")
         if self.kind == EXACT or classes:
             return nearest(self._compared(gallery), vectors, k, classes)
         index = self._index(gallery)

@@ -15,7 +15,7 @@ from huse.features.errors import QueryError
 from huse.features.rows import Rows
 
 GALLERIES = ("image", "text", "fused")
-"""A row's picture, its text, or both as one vector."""
+"""A row's image, its text, or both as one vector."""
 
 BLOCK = 1 << 16
 """Vectors compared at a time."""
@@ -32,7 +32,7 @@ class Hit:
         score: cosine similarity to the query, -1 to 1.
         label: its label path, or the predicted one when it has none.
         caption: its text.
-        uri: its picture.
+        uri: its image.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""`huse search`: the rows nearest to texts and pictures, exactly or by an index."""
+"""`huse search`: the rows nearest to texts and images, exactly or by an index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from huse.features.encoder_spec import EncoderSpec
 
 OTHER = {"image": "text", "text": "image"}
-"""What a query is compared with unless told: texts find pictures, and pictures texts."""
+"""What a query is compared with unless told: texts find images, and images texts."""
 
 
 def search_embeddings(
@@ -31,13 +31,13 @@ def search_embeddings(
     classes: Sequence[str] = (),
     index: str = AUTO,
 ) -> list[list[Hit]]:
-    """The k rows nearest to each of some texts and pictures: `huse search`.
+    """The k rows nearest to each of some texts and images: `huse search`.
 
     Args:
         model: a model folder, or the loaded model.
         embeddings: a store that `huse embed` made with this model.
         texts: queries in words.
-        images: queries by picture, files or the bytes of files.
+        images: queries by image, files or the bytes of files.
         k: most hits a query.
         gallery: compare with the rows' ``image`` or ``text`` vectors, or with both ``fused``; by default with those of
             the other modality than the query's, where the embeddings have it.
@@ -45,7 +45,7 @@ def search_embeddings(
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
 
     Returns:
-        Hits of each query, nearest first; those of the texts come before those of the pictures.
+        Hits of each query, nearest first; those of the texts come before those of the images.
 
     Raises:
         QueryError: no query, a bad one, k below 1, or no row of the gallery's modality.
@@ -56,7 +56,7 @@ def search_embeddings(
     from huse.embed.model import Model, load
 
     if not texts and not images:
-        raise QueryError("give a text or a picture to search for")
+        raise QueryError("give a text or an image to search for")
     require_count(k)
     require_gallery(gallery or "fused")
     loaded = model if isinstance(model, Model) else load(model)

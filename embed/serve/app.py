@@ -35,15 +35,15 @@ from huse.embed.serve.schema import (
     refusals,
 )
 from huse.embed.serve.searcher import Answer, Searcher
-from huse.embed.serve.shown import ShownPictures, is_on_the_web
-from huse.extract.images.decoding import PictureError, opened_picture
+from huse.embed.serve.shown import ShownImages, is_on_the_web
+from huse.extract.images.decoding import ImageError, opened_image
 from huse.features.errors import QueryError
 
 MOST_UPLOAD = 20 * 2**20
-"""Bytes of a picture that may be sent, unless told."""
+"""Bytes of an image that may be sent, unless told."""
 
 MOST_UPLOAD_PIXELS = 40_000_000
-"""Pixels of a picture that may be sent, unless told."""
+"""Pixels of an image that may be sent, unless told."""
 
 UPLOADS_AT_ONCE, TEXTS_AT_ONCE = 2, 4
 """Queries that are encoded at a time; the others wait without a thread, so that all else is answered meanwhile."""
@@ -56,16 +56,16 @@ DOCS_POLICY = (
 )
 """Of the page of the API, which has a script in itself."""
 
-PICTURE_HEADERS = {"Cache-Control": "private, max-age=60"}
+IMAGE_HEADERS = {"Cache-Control": "private, max-age=60"}
 
 SEARCH_REFUSALS = refusals(
     s400="The query cannot be used.",
     s404="There is no such row.",
     s411="The length of the body was not announced.",
-    s413="The body or the picture is too large.",
+    s413="The body or the image is too large.",
     s422="The query is not of the described form.",
 )
-PICTURE_REFUSALS = refusals(s404="There is no picture of such a row.", s422="The key is not of the described form.")
+IMAGE_REFUSALS = refusals(s404="There is no image of such a row.", s422="The key is not of the described form.")
 MAP_ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"model": NotYet, "description": "It is being drawn; ask again."},
     **refusals(s404="There is no map of these rows."),
@@ -82,10 +82,10 @@ def make_app(
 
     Args:
         searcher: what answers.
-        most_upload: bytes that an uploaded picture may have.
+        most_upload: bytes that an uploaded image may have.
         hosts: names by which the server may be called beside localhost; ``*`` allows all. Pages of other sites cannot
             reach it under a name of theirs.
-        most_pixels: pixels that an uploaded picture may have.
+        most_pixels: pixels that an uploaded image may have.
     """
     app = FastAPI(title="huse", version=__version__, docs_url=None, redoc_url=None)
     app.openapi_version = OPENAPI_VERSION
@@ -95,8 +95,8 @@ def make_app(
     _add_pages(app)
     _add_info(app, searcher, most_upload, most_pixels)
     _add_search(app, searcher)
-    _add_search_by_picture(app, searcher, most_upload, most_pixels)
-    _add_pictures(app, searcher)
+    _add_search_by_image(app, searcher, most_upload, most_pixels)
+    _add_images(app, searcher)
     searcher.prepare()
     return app
 
@@ -177,7 +177,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
 
     def by_key(query: Query) -> Reply:
         if query.modality == "image" and not searcher.has_image(query.key):
-            raise HTTPException(404, f"no row {query.key!r} with a picture")
+            raise HTTPException(404, f"no row {query.key!r} with an image")
         try:
             answer = searcher.by_key(query.key, query.modality, query.k, query.gallery, query.classes)
         except KeyError as error:
@@ -185,25 +185,25 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
         return _reply(searcher, answer)
 
 
-def _add_search_by_picture(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
+def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
     encoding = ThreadPoolExecutor(UPLOADS_AT_ONCE, "huse-upload")
 
-    @app.post("/api/search/picture", responses=SEARCH_REFUSALS)
-    async def search_picture(
-        picture: Annotated[UploadFile, File(description="A picture's file.")],
+    @app.post("/api/search/image", responses=SEARCH_REFUSALS)
+    async def search_image(
+        image: Annotated[UploadFile, File(description="An image's file.")],
         gallery: Annotated[Gallery, Form()] = "other",
         classes: Annotated[Labels, Form()] = [],  # noqa: B006 - FastAPI copies it
         k: Annotated[int, Form(ge=1, le=MOST_HITS)] = 24,
     ) -> Reply:
-        """The rows nearest to a picture."""
+        """The rows nearest to an image."""
 
         def answer() -> Reply:
-            data = picture.file.read(most_upload + 1)
+            data = image.file.read(most_upload + 1)
             if len(data) > most_upload:
-                raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller picture")
+                raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller image")
             pixels = _pixels_within(data, most_pixels)
             try:
-                return _reply(searcher, searcher.by_picture(data, k, gallery, classes))
+                return _reply(searcher, searcher.by_image(data, k, gallery, classes))
             finally:
                 if pixels > MANY_PIXELS:
                     give_back()
@@ -212,30 +212,30 @@ def _add_search_by_picture(app: FastAPI, searcher: Searcher, most_upload: int, m
 
 
 def _pixels_within(data: bytes, most: int) -> int:
-    """How many pixels a picture has by its header; one of too many is refused here, before it is decoded."""
+    """How many pixels an image has by its header; one of too many is refused here, before it is decoded."""
     try:
-        with opened_picture(data, most, "--max-upload-pixels") as picture:
-            return picture.width * picture.height
-    except PictureError as error:
-        raise QueryError(f"picture bytes: {error}") from error
+        with opened_image(data, most, "--max-upload-pixels") as image:
+            return image.width * image.height
+    except ImageError as error:
+        raise QueryError(f"image bytes: {error}") from error
 
 
-def _add_pictures(app: FastAPI, searcher: Searcher) -> None:
-    shown = ShownPictures(searcher.model.max_pixels)
+def _add_images(app: FastAPI, searcher: Searcher) -> None:
+    shown = ShownImages(searcher.model.max_pixels)
 
-    @app.get("/pictures/{key:path}", response_class=Response, responses=PICTURE_REFUSALS)
-    def picture(key: str) -> Response:
-        """The picture of a row; nothing that no row names, and nothing but pictures."""
-        place = searcher.picture(key)
+    @app.get("/images/{key:path}", response_class=Response, responses=IMAGE_REFUSALS)
+    def image(key: str) -> Response:
+        """The image of a row; nothing that no row names, and nothing but images."""
+        place = searcher.image(key)
         if place is None:
-            raise HTTPException(404, f"no picture of row {key!r}")
+            raise HTTPException(404, f"no image of row {key!r}")
         if is_on_the_web(place):
             return RedirectResponse(place)
         try:
             found = shown.show(place)
-        except PictureError as error:
-            raise HTTPException(404, f"no picture of row {key!r}") from error
-        return Response(found.data, media_type=found.media_type, headers=PICTURE_HEADERS)
+        except ImageError as error:
+            raise HTTPException(404, f"no image of row {key!r}") from error
+        return Response(found.data, media_type=found.media_type, headers=IMAGE_HEADERS)
 
 
 def _reply(searcher: Searcher, answer: Answer) -> Reply:
@@ -246,7 +246,7 @@ def _reply(searcher: Searcher, answer: Answer) -> Reply:
             label=hit.label,
             caption=hit.caption,
             has_image=searcher.has_image(hit.key),
-            picture=_path(searcher, hit.key),
+            image=_path(searcher, hit.key),
         )
         for hit in answer.hits
     ]
@@ -254,4 +254,4 @@ def _reply(searcher: Searcher, answer: Answer) -> Reply:
 
 
 def _path(searcher: Searcher, key: str) -> str:
-    return f"/pictures/{quote(key, safe='')}" if searcher.picture(key) is not None else ""
+    return f"/images/{quote(key, safe='')}" if searcher.image(key) is not None else ""

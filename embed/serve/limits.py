@@ -12,7 +12,7 @@ from huse.embed.serve.schema import whole_unicode
 from huse.features.errors import HuseError
 
 FORM_BYTES = 64 * 2**10
-"""What the form around an uploaded picture may take beside it."""
+"""What the form around an uploaded image may take beside it."""
 
 QUERY_BYTES = 2**20
 """What a query in JSON may take."""
@@ -32,7 +32,7 @@ def add_limits(app: FastAPI, most_upload: int) -> None:
 
     Args:
         app: the application.
-        most_upload: bytes that an uploaded picture may have.
+        most_upload: bytes that an uploaded image may have.
     """
 
     @app.middleware("http")
@@ -59,7 +59,7 @@ def _refusal(request: Request, most_upload: int) -> JSONResponse | None:
     if not (length.isascii() and length.isdecimal()):
         return JSONResponse({"detail": "send the content-length of the body"}, 411)
     if len(length.lstrip("0")) > len(str(most)) or int(length) > most:
-        what = "query" if most == QUERY_BYTES else "picture"
+        what = "query" if most == QUERY_BYTES else "image"
         return JSONResponse({"detail": f"more than {most:,} bytes; send a smaller {what}"}, 413)
     return None
 

@@ -1,4 +1,4 @@
-"""Memory that large pictures took, given back."""
+"""Memory that large images took, given back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 MANY_PIXELS = 4_000_000
-"""From here on a decoded picture leaves enough behind to be given back."""
+"""From here on a decoded image leaves enough behind to be given back."""
 
 
 def give_back() -> None:

@@ -1,6 +1,6 @@
 "use strict";
 const by = id => document.getElementById(id);
-let last = null; // the query shown: {text}, {file} or {key, modality, caption, picture}
+let last = null; // the query shown: {text}, {file} or {key, modality, caption, image}
 
 function options() {
   const name = by("class").value.trim();
@@ -22,10 +22,10 @@ async function search(query) {
     let reply;
     if (query.file) {
       const form = new FormData(), {gallery, classes} = options();
-      form.append("picture", query.file);
+      form.append("image", query.file);
       form.append("gallery", gallery);
       classes.forEach(name => form.append("classes", name));
-      reply = await ask("/api/search/picture", {method: "POST", body: form});
+      reply = await ask("/api/search/image", {method: "POST", body: form});
     } else {
       const {text, key, modality} = query;
       reply = await ask("/api/search", {
@@ -51,9 +51,9 @@ function say(words, isError = false) {
 function showQuery(query, classes) {
   const box = by("query"), words = document.createElement("div"), list = document.createElement("ul");
   box.replaceChildren();
-  const picture = query.file ? URL.createObjectURL(query.file) : query.modality === "image" && query.picture;
-  if (picture) box.append(Object.assign(new Image(), {src: picture, alt: "the query"}));
-  words.append(Object.assign(document.createElement("b"), {textContent: query.text || query.caption || "your picture"}));
+  const image = query.file ? URL.createObjectURL(query.file) : query.modality === "image" && query.image;
+  if (image) box.append(Object.assign(new Image(), {src: image, alt: "the query"}));
+  words.append(Object.assign(document.createElement("b"), {textContent: query.text || query.caption || "your image"}));
   for (const {label, probability} of classes) {
     const line = document.createElement("li");
     line.textContent = `${label} ${(100 * probability).toFixed(0)} %`;
@@ -68,7 +68,7 @@ function showHits(hits) {
   by("hits").replaceChildren(...hits.map(hit => {
     const item = by("hit").content.cloneNode(true), image = item.querySelector("img");
     image.onerror = () => { image.hidden = true; };
-    if (hit.picture) Object.assign(image, {src: hit.picture, alt: hit.key, hidden: false});
+    if (hit.image) Object.assign(image, {src: hit.image, alt: hit.key, hidden: false});
     item.querySelector(".caption").textContent = hit.caption || hit.key;
     item.querySelector(".label").textContent = hit.label;
     item.querySelector(".score").textContent = hit.score.toFixed(3);
@@ -77,9 +77,9 @@ function showHits(hits) {
   }));
 }
 
-function searchFrom(row, isPicture) {
-  const picture = row.picture || row.thumb;
-  search({key: row.key, modality: isPicture ? "image" : "text", caption: row.caption || row.key, picture});
+function searchFrom(row, isImage) {
+  const image = row.image || row.thumb;
+  search({key: row.key, modality: isImage ? "image" : "text", caption: row.caption || row.key, image});
   scrollTo({top: 0, behavior: "smooth"});
 }
 

@@ -28,8 +28,8 @@ class Query(BaseModel):
 
     text: Words = Field("", description="What to search for.")
     key: Words = Field("", description="Search from the row of this key.")
-    modality: Literal["image", "text"] = Field("image", description="With `key`: from its picture or from its text.")
-    gallery: Gallery = Field("other", description="Compare with pictures, texts, both, or the other kind.")
+    modality: Literal["image", "text"] = Field("image", description="With `key`: from its image or from its text.")
+    gallery: Gallery = Field("other", description="Compare with images, texts, both, or the other kind.")
     classes: Labels = Field([], description="Only rows of these label paths, or below them.")
     k: int = Field(24, ge=1, le=MOST_HITS, description="Most hits.")
 
@@ -41,8 +41,8 @@ class Found(BaseModel):
     score: float
     label: str
     caption: str
-    has_image: bool = Field(description="Whether it can be searched from by its picture.")
-    picture: str = Field(description="Path of its picture on this server; empty when there is none to be shown.")
+    has_image: bool = Field(description="Whether it can be searched from by its image.")
+    image: str = Field(description="Path of its image on this server; empty when there is none to be shown.")
 
 
 class Guessed(BaseModel):
@@ -73,8 +73,8 @@ class Info(BaseModel):
     classes: list[Counted]
     galleries: list[str] = Field(description="What queries can be compared with.")
     fingerprint: str = Field(description="Of the model.")
-    most_upload: int = Field(description="Bytes that an uploaded picture may have.")
-    most_pixels: int = Field(description="Pixels that an uploaded picture may have.")
+    most_upload: int = Field(description="Bytes that an uploaded image may have.")
+    most_pixels: int = Field(description="Pixels that an uploaded image may have.")
     ready: bool = Field(description="Whether the encoders are built; queries wait until they are.")
     map_ready: bool = Field(description="Whether the map is drawn.")
     problems: list[str] = Field(description="Why some kinds of queries cannot be answered.")

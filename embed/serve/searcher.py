@@ -20,12 +20,12 @@ from huse.embed.search.index import AUTO
 from huse.embed.search.search import OTHER, default_gallery, require_model
 from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
-from huse.extract.manifest.locations import picture_location
+from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.store import EMBEDDINGS, Store
 
 LOOKED_FOR = 1_000
-"""Picture files that are looked for at the start."""
+"""Image files that are looked for at the start."""
 
 GUESSES = 3
 """Most probable classes told of a query."""
@@ -56,7 +56,7 @@ class Searcher:
     Args:
         model: the loaded model.
         embeddings: a store that `huse embed` made with it.
-        folder: where relative pictures start from; by default the folder that the embeddings lie in.
+        folder: where relative images start from; by default the folder that the embeddings lie in.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always
             exact.
 
@@ -131,16 +131,16 @@ class Searcher:
         return [name for name in GALLERIES if any(those_with(vars(rows), name).any() for rows in self.shards)]
 
     @cached_property
-    def lost_pictures(self) -> str:
-        """What to say when no picture file of the rows is there; empty when one is, or none is looked for."""
+    def lost_images(self) -> str:
+        """What to say when no image file of the rows is there; empty when one is, or none is looked for."""
         uris = (uri for rows in self.shards for uri in rows.uri[rows.has_image] if uri and "://" not in uri)
         some = list(islice(uris, LOOKED_FOR))
         if not some or any(location(uri, self.folder) for uri in some):
             return ""
-        return none_found(len(some), picture_location(some[0], self.folder))
+        return none_found(len(some), image_location(some[0], self.folder))
 
     def has_image(self, key: str) -> bool:
-        """Whether there is such a row and it has the vector of a picture."""
+        """Whether there is such a row and it has the vector of an image."""
         if key not in self._places:
             return False
         shard, i = self._places[key]
@@ -151,13 +151,13 @@ class Searcher:
         vector, probabilities = self.model.embed_and_classify_text(text)
         return self._answer(vector, probabilities, self._against("text", gallery), k, classes)
 
-    def by_picture(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
-        """The rows nearest to a picture, given by its file's bytes."""
+    def by_image(self, data: bytes, k: int, gallery: str, classes: list[str]) -> Answer:
+        """The rows nearest to an image, given by its file's bytes."""
         vector, probabilities = self.model.embed_and_classify_image(data)
         return self._answer(vector, probabilities, self._against("image", gallery), k, classes)
 
     def by_key(self, key: str, modality: str, k: int, gallery: str, classes: list[str]) -> Answer:
-        """The rows nearest to a row's own picture or text.
+        """The rows nearest to a row's own image or text.
 
         Raises:
             KeyError: no such row.
@@ -173,8 +173,8 @@ class Searcher:
         guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
         return Answer(hits, guesses)
 
-    def picture(self, key: str) -> str | None:
-        """Where the picture of a row is, a path or a URL; None when there is no such row, or no picture to be shown."""
+    def image(self, key: str) -> str | None:
+        """Where the image of a row is, a path or a URL; None when there is no such row, or no image to be shown."""
         if not self.has_image(key):
             return None
         shard, i = self._places[key]

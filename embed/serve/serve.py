@@ -33,9 +33,9 @@ def run_server(
         searcher: what answers.
         host: address to listen on.
         port: 0 takes a free one.
-        most_upload: bytes that an uploaded picture may have.
+        most_upload: bytes that an uploaded image may have.
         say: receives the address once it listens, and a line when all kinds of queries are answered at once.
-        most_pixels: pixels that an uploaded picture may have.
+        most_pixels: pixels that an uploaded image may have.
         patience: how long clients may take.
 
     Raises:
@@ -46,8 +46,8 @@ def run_server(
         app = make_app(searcher, most_upload, () if local else ("*",), most_pixels)
         shown = f"[{host}]" if ":" in host else host
         say(f"{len(searcher)} rows at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops)")
-        if searcher.lost_pictures:
-            say(searcher.lost_pictures)
+        if searcher.lost_images:
+            say(searcher.lost_images)
         Thread(target=_tell_when_ready, args=(searcher, say), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", http=timed_protocol(patience), ws="none", backlog=WAITING)
         with suppress(KeyboardInterrupt):  # it is how a server is stopped

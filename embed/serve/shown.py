@@ -1,4 +1,4 @@
-"""What is sent as a row's picture: only what decodes as one, as its own media type."""
+"""What is sent as a row's image: only what decodes as one, as its own media type."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from urllib.parse import urlsplit
 
-from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_picture, read_picture, small_picture
+from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, read_image, small_image
 from huse.extract.images.orientation import load_as_stored
-from huse.extract.manifest.locations import SCHEME, picture_location
+from huse.extract.manifest.locations import SCHEME, image_location
 
 TYPES = {
     "AVIF": "image/avif",
@@ -28,36 +28,36 @@ TURNED_BY_BROWSERS = ("JPEG", "MPO")
 """Formats whose EXIF orientation all browsers follow."""
 
 MOST_PIXELS, MOST_BYTES = 40_000_000, 32 * 2**20
-"""What is sent as it is; larger pictures, and those of other formats, are sent reduced."""
+"""What is sent as it is; larger images, and those of other formats, are sent reduced."""
 
 SIDE = 1600
-"""Pixels of a reduced picture's longer side."""
+"""Pixels of a reduced image's longer side."""
 
 FETCHED = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hf")
 """URLs that the server reads itself, of stores that browsers have no key for; it follows no others."""
 
 KNOWN = 50_000
-"""Verdicts on pictures that are remembered."""
+"""Verdicts on images that are remembered."""
 
 DECODED_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it is sent."""
+    """An image as it is sent."""
 
     data: bytes
     media_type: str
 
 
 def location(uri: str, folder: Path) -> str | None:
-    """Where a row's picture is, for this server: a path, or a URL; None when it cannot be shown.
+    """Where a row's image is, for this server: a path, or a URL; None when it cannot be shown.
 
     Args:
-        uri: of a row that has a picture; empty when it came out of a table's cell.
+        uri: of a row that has an image; empty when it came out of a table's cell.
         folder: where relative ones start from.
     """
-    place = picture_location(uri, folder)
+    place = image_location(uri, folder)
     if not SCHEME.match(place):
         return place if uri and Path(place).is_file() else None
     if is_on_the_web(place):
@@ -79,8 +79,8 @@ def _is_web_address(uri: str) -> bool:
         return False
 
 
-class ShownPictures:
-    """Reads and checks pictures; each is decoded at its first showing, and remembered by its bytes."""
+class ShownImages:
+    """Reads and checks images; each is decoded at its first showing, and remembered by its bytes."""
 
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
         self.max_pixels = max_pixels
@@ -88,12 +88,12 @@ class ShownPictures:
         self._few = BoundedSemaphore(DECODED_AT_ONCE)
 
     def show(self, place: str) -> Shown:
-        """The picture at a place.
+        """The image at a place.
 
         Raises:
-            PictureError: there is none, or what is there is no picture.
+            ImageError: there is none, or what is there is no image.
         """
-        data = read_picture(place)
+        data = read_image(place)
         digest = blake2b(data, digest_size=16).digest()
         if digest not in self._types:
             with self._few:
@@ -106,16 +106,16 @@ class ShownPictures:
     def _reduced(self, data: bytes) -> Shown:
         buffer = io.BytesIO()
         with self._few:
-            small_picture(_completed(data), SIDE, self.max_pixels).save(buffer, "JPEG", quality=90)
+            small_image(_completed(data), SIDE, self.max_pixels).save(buffer, "JPEG", quality=90)
         return Shown(buffer.getvalue(), "image/jpeg")
 
 
 def _media_type(data: bytes, max_pixels: int) -> str:
-    """The type of a picture that is sent as it is, or empty when it is to be reduced; it is decoded to see."""
-    with opened_picture(_completed(data), max_pixels) as picture:
-        name, pixels = picture.format or "", picture.width * picture.height
-        picture.draft(None, (64, 64))
-        turn = load_as_stored(picture)
+    """The type of an image that is sent as it is, or empty when it is to be reduced; it is decoded to see."""
+    with opened_image(_completed(data), max_pixels) as image:
+        name, pixels = image.format or "", image.width * image.height
+        image.draft(None, (64, 64))
+        turn = load_as_stored(image)
     upright = turn is None or name in TURNED_BY_BROWSERS
     return TYPES.get(name, "") if upright and pixels <= MOST_PIXELS and len(data) <= MOST_BYTES else ""
 

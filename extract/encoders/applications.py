@@ -20,7 +20,7 @@ from huse.features.errors import EncoderError
 
 @dataclass(frozen=True)
 class Application:
-    """One model: its function, the module with its preprocessing, length of its average, and side of its pictures."""
+    """One model: its function, the module with its preprocessing, length of its average, and side of its images."""
 
     function: str
     module: str
@@ -101,7 +101,7 @@ class ApplicationEncoder:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) of the pictures it was trained on."""
+        """(height, width) of the images it was trained on."""
         return self.application.side, self.application.side
 
     @cached_property

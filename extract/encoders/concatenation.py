@@ -15,7 +15,7 @@ from huse.features.errors import EncoderError
 
 
 class ImageConcatenation:
-    """Several picture encoders that take pixels of one size.
+    """Several image encoders that take pixels of one size.
 
     Raises:
         EncoderError: their sizes differ.
@@ -26,7 +26,7 @@ class ImageConcatenation:
         sizes = {encoder.input_size for encoder in encoders}
         if len(sizes) > 1:
             named = ", ".join(f"{e.spec.name} {e.input_size[0]} x {e.input_size[1]}" for e in encoders)
-            raise EncoderError(f"encoders joined by + must take pictures of one size: {named}; make two stores")
+            raise EncoderError(f"encoders joined by + must take images of one size: {named}; make two stores")
 
     @property
     def input_size(self) -> tuple[int, int]:

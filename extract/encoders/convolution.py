@@ -37,7 +37,7 @@ def winograd_is_faster(dtype: str, flags: Collection[str]) -> bool:
     """Which of the two ways a processor takes for large blocks; a function of its flags, so that all runs go one way.
 
     Where AMX multiplies bfloat16, the sums around Winograd's products take longer than the products that they save:
-    80 pictures/s directly against 42; in float32 it saves a quarter of the time there too. Sums of half floats could
+    80 images/s directly against 42; in float32 it saves a quarter of the time there too. Sums of half floats could
     overflow.
 
     Args:

@@ -1,4 +1,4 @@
-"""`hub:HANDLE-OR-FOLDER`: any TensorFlow SavedModel from pictures or strings to vectors (TF Hub, Kaggle Models)."""
+"""`hub:HANDLE-OR-FOLDER`: any TensorFlow SavedModel from images or strings to vectors (TF Hub, Kaggle Models)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from huse.features.errors import EncoderError
 
 TEXTS_A_BATCH = 256
 USUAL_SIZE = (224, 224)
-"""Of picture models that take any size."""
+"""Of image models that take any size."""
 
 
 class HubImageEncoder:
-    """A model of RGB pictures with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
+    """A model of RGB images with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
 
     Raises:
-        EncoderError: no such model, not one of pictures, or a precision is asked for that is not its own.
+        EncoderError: no such model, not one of images, or a precision is asked for that is not its own.
     """
 
     def __init__(self, handle: str, precision: str = "auto") -> None:

@@ -19,9 +19,9 @@ State = Any
 
 
 class ImageEncoder(Protocol):
-    """Pictures to vectors.
+    """Images to vectors.
 
-    One that takes blocks of pictures may have an integer `block`; the batches of a run are multiples of it.
+    One that takes blocks of images may have an integer `block`; the batches of a run are multiples of it.
     """
 
     @property

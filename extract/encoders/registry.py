@@ -79,7 +79,7 @@ TEXT = ("use", "tfidf", "hub", "bert", "salient")
 
 
 def image_encoder(name: str, weights: Path | None = None, precision: str = "auto") -> ImageEncoder:
-    """The picture encoder of a name.
+    """The image encoder of a name.
 
     Args:
         name: see `FAMILIES`.

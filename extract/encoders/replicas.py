@@ -1,4 +1,4 @@
-"""How pictures are shared among the devices of a machine."""
+"""How images are shared among the devices of a machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from huse.features.errors import EncoderError
 
 CPU_BATCH, GPU_BATCH = 32, 256
-"""Pictures a forward pass and device, unless told: more is not faster."""
+"""Images a forward pass and device, unless told: more is not faster."""
 
 OUT_OF_MEMORY = ("out of memory", "failed to allocate", "dst tensor is not initialized", "cuda_error_out_of_memory")
 """Words by which other errors of a device mean the same."""
@@ -23,7 +23,7 @@ Forward = Callable[[NDArray[np.uint8]], Any]
 
 
 def batch_size_here() -> int:
-    """Pictures a forward pass on the devices of this machine."""
+    """Images a forward pass on the devices of this machine."""
     import tensorflow as tf
 
     gpus = len(tf.config.list_logical_devices("GPU"))
@@ -60,7 +60,7 @@ class Replicas:
         """(n, height, width, 3) RGB pixels to (n, D) float32 vectors.
 
         Raises:
-            EncoderError: one picture alone is more than a device can hold, or TensorFlow cannot run the network.
+            EncoderError: one image alone is more than a device can hold, or TensorFlow cannot run the network.
         """
         if not len(pixels):
             return self(np.zeros((1, *pixels.shape[1:]), np.uint8))[:0]

@@ -32,7 +32,7 @@ MEAN_BGR = (103.939, 116.779, 123.68)
 """Channel means of ImageNet that the published weights expect to be subtracted, in blue, green, red order."""
 
 BLOCK = 16
-"""Pictures a block by Winograd's algorithm. Compiling takes seconds, so fewer, such as a query, go directly."""
+"""Images a block by Winograd's algorithm. Compiling takes seconds, so fewer, such as a query, go directly."""
 
 
 class VGG16Encoder:
@@ -41,7 +41,7 @@ class VGG16Encoder:
     Args:
         weights: a Keras weights file in place of the bundled one.
         precision: arithmetic, one of `PRECISIONS`.
-        winograd: whether blocks of pictures go by Winograd's algorithm; None takes what is faster on this processor.
+        winograd: whether blocks of images go by Winograd's algorithm; None takes what is faster on this processor.
     """
 
     input_size = (224, 224)
@@ -59,7 +59,7 @@ class VGG16Encoder:
 
     @cached_property
     def block(self) -> int:
-        """Pictures taken at a time; the batches of a run are multiples of it, so that all go the same way."""
+        """Images taken at a time; the batches of a run are multiples of it, so that all go the same way."""
         import tensorflow as tf
 
         if self._winograd is None:

@@ -1,10 +1,10 @@
-"""A picture's bytes become the pixels that an encoder takes.
+"""An image's bytes become the pixels that an encoder takes.
 
-One decoder (Pillow) reads every format, so a picture gives the same pixels in whatever file type and on whatever
+One decoder (Pillow) reads every format, so an image gives the same pixels in whatever file type and on whatever
 machine it comes. Pillow releases the interpreter lock while it decodes and resizes, so a few threads keep an encoder
 busy.
 
-A decoded picture is turned, converted and made small band by band, so that memory follows its pixels once.
+A decoded image is turned, converted and made small band by band, so that memory follows its pixels once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from huse.features.errors import HuseError
 from huse.features.extras import require
 
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
-"""`decode_picture` in words, for the encoders' specs."""
+"""`decode_image` in words, for the encoders' specs."""
 
 MAX_PIXELS = 178_956_970
-"""Most pixels of a picture by default, as Pillow's own limit against decompression bombs."""
+"""Most pixels of an image by default, as Pillow's own limit against decompression bombs."""
 
 ENOUGH = 3
 """JPEGs are decoded at the smallest scale that is at least this many times the encoder's size; docs/scaling.md."""
@@ -45,11 +45,11 @@ LONGEST = 1 << 15
 """Longer sides are averaged first, to no less than `ENOUGH` times the encoder's size."""
 
 MANY = 1 << 25
-"""Pictures of more pixels are decoded one at a time, whatever the number of threads."""
+"""Images of more pixels are decoded one at a time, whatever the number of threads."""
 
 END_OF_JPEG = b"\xff\xd9"
 
-NOT_PICTURES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC"}
+NOT_IMAGES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC"}
 """What Pillow knows and is no raster, runs another program, or holds a file of any other format."""
 
 QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -62,34 +62,34 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 _alone = threading.Lock()
 
 
-class PictureError(Exception):
-    """A picture cannot be used; the message says why. It costs its own row, never the run."""
+class ImageError(Exception):
+    """An image cannot be used; the message says why. It costs its own row, never the run."""
 
 
 def allow_pixels(most: int) -> None:
-    """Lets Pillow open pictures of up to this many pixels, in the whole process; `opened_picture` has the limit."""
+    """Lets Pillow open images of up to this many pixels, in the whole process; `opened_image` has the limit."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, most)
 
 
-def read_picture(location: str | Path) -> bytes:
-    """The bytes of a picture.
+def read_image(location: str | Path) -> bytes:
+    """The bytes of an image.
 
     Args:
         location: a path, or a URL of any scheme that fsspec knows.
 
     Raises:
-        PictureError: the picture is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
+        ImageError: the image is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
     """
     shown = str(location).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
     try:
         data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
     except OSError as error:
-        raise PictureError(f"{error.strerror or _cause(error)}: {shown}") from error
+        raise ImageError(f"{error.strerror or _cause(error)}: {shown}") from error
     except (ValueError, MemoryError) as error:
-        raise PictureError(f"cannot be read ({_reason(error)}): {shown}") from error
+        raise ImageError(f"cannot be read ({_reason(error)}): {shown}") from error
     if not data:
-        raise PictureError(f"empty file: {shown}")
+        raise ImageError(f"empty file: {shown}")
     return data
 
 
@@ -107,65 +107,65 @@ def _read(path: Path) -> bytes:
 
 def _fetch(url: str) -> bytes:
     try:
-        fsspec = require("fsspec", "remote", "a picture by URL")
+        fsspec = require("fsspec", "remote", "an image by URL")
         with fsspec.open(url, "rb") as file:
             data: bytes = file.read()
     except OSError:
         raise
     except Exception as error:
         named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
-        raise PictureError(f"{named}{_reason(error)}: {url}") from error
+        raise ImageError(f"{named}{_reason(error)}: {url}") from error
     return data
 
 
 @contextmanager
-def opened_picture(
+def opened_image(
     data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels"
 ) -> Iterator[ImageFile.ImageFile]:
-    """A picture of which the header alone was read: the one place where whatever goes wrong is the picture's fault.
+    """An image of which the header alone was read: the one place where whatever goes wrong is the image's fault.
 
     Pillow's format readers raise almost anything on damaged files: `struct.error`, RuntimeError, MemoryError, ... All
-    that is raised in the block of this context is a PictureError, and Pillow's warnings, which are of damage that it
+    that is raised in the block of this context is a ImageError, and Pillow's warnings, which are of damage that it
     gets over, are not told.
 
     Args:
         data: the file's bytes, any format that Pillow reads and decodes itself.
-        max_pixels: a picture of more pixels is refused here, before it is decoded.
+        max_pixels: an image of more pixels is refused here, before it is decoded.
         option: what the message names as that limit.
 
     Raises:
-        PictureError: not a picture, too large, or anything that happened in the block.
+        ImageError: not an image, too large, or anything that happened in the block.
     """
     _ignore_warnings()
     allow_pixels(max_pixels)
     try:
-        with _open(data) as picture:
-            for size in (picture.size, *sizes_within(picture, data)):
+        with _open(data) as image:
+            for size in (image.size, *sizes_within(image, data)):
                 _require_size(size, max_pixels, option)
-            if any(tile.codec_name == "fits_gzip" for tile in picture.tile):
-                raise PictureError("a compressed FITS does not tell how large it becomes; save it without compression")
-            mend_transparent_color(picture)
-            yield picture
-    except PictureError:
+            if any(tile.codec_name == "fits_gzip" for tile in image.tile):
+                raise ImageError("a compressed FITS does not tell how large it becomes; save it without compression")
+            mend_transparent_color(image)
+            yield image
+    except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError("not a picture in a known format") from error
+        raise ImageError("not an image in a known format") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(f"too many pixels: {_reason(error)}; allow them by {option}") from error
+        raise ImageError(f"too many pixels: {_reason(error)}; allow them by {option}") from error
     except MemoryError as error:
-        raise PictureError(f"needs more memory than there is; a smaller {option} refuses it at once") from error
+        raise ImageError(f"needs more memory than there is; a smaller {option} refuses it at once") from error
     except Exception as error:
-        raise PictureError(f"cannot be decoded: {_reason(error)}") from error
+        raise ImageError(f"cannot be decoded: {_reason(error)}") from error
 
 
-def decode_picture(
+def decode_image(
     data: bytes,
     size: tuple[int, int],
     max_pixels: int = MAX_PIXELS,
     recover_truncated: bool = False,
     option: str = "--max-pixels",
 ) -> NDArray[np.uint8]:
-    """Decodes, orients, flattens and resizes one picture.
+    """Decodes, orients, flattens and resizes one image.
 
     Args:
         data: the file's bytes, any format that Pillow reads.
@@ -178,48 +178,46 @@ def decode_picture(
         (height, width, 3) uint8 RGB.
 
     Raises:
-        PictureError: not a picture, truncated, or too large.
+        ImageError: not an image, truncated, or too large.
     """
     height, width = size
-    with opened_picture(data + END_OF_JPEG if recover_truncated else data, max_pixels, option) as picture:
+    with opened_image(data + END_OF_JPEG if recover_truncated else data, max_pixels, option) as image:
         side = ENOUGH * max(size)
-        picture.draft(None, (side, side))  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
-        return np.asarray(_upright(picture, lambda _: (width, height), Resampling.BILINEAR))
+        image.draft(None, (side, side))  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
+        return np.asarray(_upright(image, lambda _: (width, height), Resampling.BILINEAR))
 
 
-def small_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A picture within a square of `side` pixels, as an encoder sees it: turned, in RGB over white.
+def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """An image within a square of `side` pixels, as an encoder sees it: turned, in RGB over white.
 
     Raises:
-        PictureError: as `decode_picture`.
+        ImageError: as `decode_image`.
     """
 
     def within(size: tuple[int, int]) -> tuple[int, int]:
         scale = min(side / max(size), 1.0)
         return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
-    with opened_picture(data, max_pixels) as picture:
-        picture.draft(None, (2 * side, 2 * side))
-        return _upright(picture, within, Resampling.LANCZOS)
+    with opened_image(data, max_pixels) as image:
+        image.draft(None, (2 * side, 2 * side))
+        return _upright(image, within, Resampling.LANCZOS)
 
 
-def picture_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> str:
-    """The media type of a picture, such as ``image/png``, by its bytes; it is not decoded.
+def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> str:
+    """The media type of an image, such as ``image/png``, by its bytes; it is not decoded.
 
     Raises:
-        PictureError: as `decode_picture`.
+        ImageError: as `decode_image`.
     """
-    with opened_picture(data, max_pixels, option) as picture:
-        return Image.MIME.get(picture.format or "", "application/octet-stream")
+    with opened_image(data, max_pixels, option) as image:
+        return Image.MIME.get(image.format or "", "application/octet-stream")
 
 
-def _upright(
-    picture: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, int]], how: Resampling
-) -> Image.Image:
-    """Decodes a picture and makes it upright, RGB and as large as `wanted` says of its upright (width, height)."""
-    with _alone if picture.width * picture.height > MANY else nullcontext():
-        turn = load_as_stored(picture)
-        size = upright_size(picture.im.size, turn)
+def _upright(image: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, int]], how: Resampling) -> Image.Image:
+    """Decodes an image and makes it upright, RGB and as large as `wanted` says of its upright (width, height)."""
+    with _alone if image.width * image.height > MANY else nullcontext():
+        turn = load_as_stored(image)
+        size = upright_size(image.im.size, turn)
         width, height = wanted(size)
         steps = _step(size[0], width), _step(size[1], height)
         rows = max(BAND_PIXELS // size[0] // steps[1], 1) * steps[1]
@@ -227,7 +225,7 @@ def _upright(
         across = Image.new("RGB", (width, -(-size[1] // steps[1])))
         for top in range(0, size[1], rows):
             box = 0, top, size[0], min(top + rows, size[1])
-            band = _band(picture, box, size, turn, steps)
+            band = _band(image, box, size, turn, steps)
             across.paste(band.resize((width, band.height), how), (0, top // steps[1]))
     return across.resize((width, height), how)
 
@@ -238,20 +236,20 @@ def _step(length: int, wanted: int) -> int:
 
 
 def _band(
-    picture: Image.Image,
+    image: Image.Image,
     box: tuple[int, int, int, int],
     size: tuple[int, int],
     turn: Turn | None,
     steps: tuple[int, int],
 ) -> Image.Image:
-    """The rows of a box over the whole width of the upright picture in RGB, averaged over `steps`."""
+    """The rows of a box over the whole width of the upright image in RGB, averaged over `steps`."""
     left, top, right, bottom = box
     columns = max(BAND_PIXELS // (bottom - top) // steps[0], 1) * steps[0]
     band = Image.new("RGB", (-(-right // steps[0]), -(-(bottom - top) // steps[1])))
     for left in range(0, right, columns):
-        piece = picture.crop(stored_box((left, top, min(left + columns, right), bottom), size, turn))
+        piece = image.crop(stored_box((left, top, min(left + columns, right), bottom), size, turn))
         piece = piece if turn is None else piece.transpose(turn)
-        flat = to_rgb(piece, picture)
+        flat = to_rgb(piece, image)
         band.paste(flat if steps == (1, 1) else flat.reduce(steps), (left // steps[0], 0))
     return band
 
@@ -269,7 +267,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in Image.ID if name not in NOT_PICTURES)
+    return tuple(name for name in Image.ID if name not in NOT_IMAGES)
 
 
 def _ignore_warnings() -> None:
@@ -280,7 +278,7 @@ def _ignore_warnings() -> None:
 
 def _require_size(size: tuple[int, int], limit: int, option: str) -> None:
     if size[0] * size[1] > limit:
-        raise PictureError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
+        raise ImageError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
 
 
 def _reason(error: BaseException) -> str:

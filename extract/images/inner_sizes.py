@@ -1,4 +1,4 @@
-"""What is decoded as a whole inside a picture, and may be larger than its header tells."""
+"""What is decoded as a whole inside an image, and may be larger than its header tells."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TILE_WIDTH, TILE_HEIGHT = 322, 323
 """Tags of TIFF."""
 
 
-def sizes_within(picture: Image.Image, data: bytes) -> Iterator[tuple[int, int]]:
-    """(width, height) of what is decoded as a whole and may be larger than the picture: a TIFF's tiles, inner files."""
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        yield picture.tag_v2.get(TILE_WIDTH, 0), picture.tag_v2.get(TILE_HEIGHT, 0)
-    if picture.format not in CONTAINERS:
+def sizes_within(image: Image.Image, data: bytes) -> Iterator[tuple[int, int]]:
+    """(width, height) of what is decoded as a whole and may be larger than the image: a TIFF's tiles, inner files."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        yield image.tag_v2.get(TILE_WIDTH, 0), image.tag_v2.get(TILE_HEIGHT, 0)
+    if image.format not in CONTAINERS:
         return
     for mark, layout in ((PNG, PNG_SIZE), (JPEG_2000, JPEG_2000_SIZE)):
         at = data.find(mark)

@@ -1,6 +1,6 @@
-"""A picture of any mode as 8-bit RGB over white.
+"""An image of any mode as 8-bit RGB over white.
 
-Which values are black and white in a gray picture of more than 8 bits is told by mode and file, never by its pixels.
+Which values are black and white in a gray image of more than 8 bits is told by mode and file, never by its pixels.
 """
 
 from __future__ import annotations
@@ -28,67 +28,67 @@ class GrayScale:
     white: float
     unsigned: bool = False
 
-    def to_8_bit(self, picture: Image.Image) -> Image.Image:
+    def to_8_bit(self, image: Image.Image) -> Image.Image:
         """Values outside the scale are cut to it, what is no number is black, and a transparent value is white."""
-        values = np.asarray(picture)
+        values = np.asarray(image)
         if self.unsigned:
             values = values.view(np.uint32)
         share = (values.astype(np.float64) - self.black) * (255.0 / (self.white - self.black))
         gray = np.clip(np.rint(np.nan_to_num(share)), 0, 255).astype(np.uint8)
-        key = picture.info.get("transparency")
+        key = image.info.get("transparency")
         if isinstance(key, int):
             gray[values == key] = 255
         return Image.fromarray(gray)
 
 
-def to_rgb(picture: Image.Image, file: Image.Image | None = None) -> Image.Image:
-    """A picture of any mode as 8-bit RGB, transparent parts over white.
+def to_rgb(image: Image.Image, file: Image.Image | None = None) -> Image.Image:
+    """An image of any mode as 8-bit RGB, transparent parts over white.
 
     Args:
-        picture: the picture, or a part of one.
+        image: the image, or a part of one.
         file: the opened file that it is a part of, which tells what its values mean.
     """
-    scale = gray_scale(file or picture)
+    scale = gray_scale(file or image)
     if scale is not None:
-        picture = scale.to_8_bit(picture)
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    if picture.has_transparency_data:
-        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        image = scale.to_8_bit(image)
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
-def gray_scale(picture: Image.Image) -> GrayScale | None:
-    """The scale of a gray picture of more than 8 bits, None of all others.
+def gray_scale(image: Image.Image) -> GrayScale | None:
+    """The scale of a gray image of more than 8 bits, None of all others.
 
     Floats go from 0 to 1, integers from 0 to the largest that the file's type can hold.
     """
-    if picture.mode != "F" and not picture.mode.startswith("I"):
+    if image.mode != "F" and not image.mode.startswith("I"):
         return None
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return _of_tiff(picture)
-    if picture.mode == "F":
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _of_tiff(image)
+    if image.mode == "F":
         return GrayScale(0.0, 1.0)
-    deep = picture.mode == "I" and picture.format not in FORMATS_OF_16_BITS
+    deep = image.mode == "I" and image.format not in FORMATS_OF_16_BITS
     return GrayScale(0.0, 2.0**31 - 1 if deep else 65535.0)
 
 
-def _of_tiff(picture: TiffImagePlugin.TiffImageFile) -> GrayScale:
-    bits, kind = (picture.tag_v2.get(tag, (default,))[0] for tag, default in ((BITS, 16), (SAMPLE_FORMAT, 1)))
-    white = 1.0 if picture.mode == "F" else 2.0 ** (bits - (kind == 2)) - 1
-    unsigned = picture.mode == "I" and kind == 1
-    if picture.tag_v2.get(PHOTOMETRIC) == 0:
+def _of_tiff(image: TiffImagePlugin.TiffImageFile) -> GrayScale:
+    bits, kind = (image.tag_v2.get(tag, (default,))[0] for tag, default in ((BITS, 16), (SAMPLE_FORMAT, 1)))
+    white = 1.0 if image.mode == "F" else 2.0 ** (bits - (kind == 2)) - 1
+    unsigned = image.mode == "I" and kind == 1
+    if image.tag_v2.get(PHOTOMETRIC) == 0:
         return GrayScale(white, 0.0, unsigned)
     return GrayScale(0.0, white, unsigned)
 
 
-def mend_transparent_color(picture: ImageFile.ImageFile) -> None:
+def mend_transparent_color(image: ImageFile.ImageFile) -> None:
     """A PNG names its transparent color in the bits of the file, where Pillow's pixels have 8."""
-    key = picture.info.get("transparency")
-    kind = picture.tile[0].args if picture.format == "PNG" and picture.tile else ""
+    key = image.info.get("transparency")
+    kind = image.tile[0].args if image.format == "PNG" and image.tile else ""
     if isinstance(key, int) and kind in PNG_SHADES:
-        picture.info["transparency"] = key * PNG_SHADES[kind]
+        image.info["transparency"] = key * PNG_SHADES[kind]
     if isinstance(key, tuple) and kind == "RGB;16B":
-        picture.info["transparency"] = tuple(value >> 8 for value in key)
+        image.info["transparency"] = tuple(value >> 8 for value in key)

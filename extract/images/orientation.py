@@ -1,4 +1,4 @@
-"""How a picture is turned upright: the EXIF orientation is looked up alone, so that broken neighbors cost no pixel."""
+"""How an image is turned upright: the EXIF orientation is looked up alone, so that broken neighbors cost no pixel."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ TURNS = {
     7: Turn.TRANSVERSE,
     8: Turn.ROTATE_90,
 }
-"""What makes a picture of an EXIF orientation upright."""
+"""What makes an image of an EXIF orientation upright."""
 
 SIDEWAYS = (Turn.TRANSPOSE, Turn.ROTATE_270, Turn.TRANSVERSE, Turn.ROTATE_90)
 MIRRORED_ACROSS = (Turn.FLIP_LEFT_RIGHT, Turn.ROTATE_180, Turn.ROTATE_270, Turn.TRANSVERSE)
 MIRRORED_DOWN = (Turn.FLIP_TOP_BOTTOM, Turn.ROTATE_180, Turn.ROTATE_90, Turn.TRANSVERSE)
 
 
-def load_as_stored(picture: Image.Image) -> Turn | None:
-    """Decodes a picture as it lies in its file.
+def load_as_stored(image: Image.Image) -> Turn | None:
+    """Decodes an image as it lies in its file.
 
     Returns:
         What makes it upright; None when that is nothing, or cannot be read.
     """
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
         # while it loads a TIFF Pillow turns it, by way of all its entries, and fails where another is broken
-        picture.load_end = lambda: None  # type: ignore[method-assign]
-        turn = TURNS.get(_entry(picture))
-        picture.load()
+        image.load_end = lambda: None  # type: ignore[method-assign]
+        turn = TURNS.get(_entry(image))
+        image.load()
         return turn
-    picture.load()  # a PNG may have its EXIF behind the pixels
-    return TURNS.get(_entry(picture))
+    image.load()  # a PNG may have its EXIF behind the pixels
+    return TURNS.get(_entry(image))
 
 
-def _entry(picture: Image.Image) -> int:
+def _entry(image: Image.Image) -> int:
     try:
-        if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            value = picture.tag_v2.get(ORIENTATION)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            value = image.tag_v2.get(ORIENTATION)
         else:  # Pillow's reader stops at the first broken entry; it knows where else an orientation may be
-            value = _within(picture.info.get("exif", b"")) or picture.getexif().get(ORIENTATION)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it: the picture is shown as it is stored
+            value = _within(image.info.get("exif", b"")) or image.getexif().get(ORIENTATION)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it: the image is shown as it is stored
         return 1
     return value if isinstance(value, int) else 1
 
@@ -72,17 +72,17 @@ def _within(exif: bytes) -> int | None:
 
 
 def upright_size(size: tuple[int, int], turn: Turn | None) -> tuple[int, int]:
-    """(width, height) of a stored picture once it is turned."""
+    """(width, height) of a stored image once it is turned."""
     return size[::-1] if turn in SIDEWAYS else size
 
 
 def stored_box(box: Box, size: tuple[int, int], turn: Turn | None) -> Box:
-    """Where a box (left, top, right, bottom) of the upright picture lies in the stored one.
+    """Where a box (left, top, right, bottom) of the upright image lies in the stored one.
 
     Args:
-        box: in the upright picture.
-        size: (width, height) of the upright picture.
-        turn: what makes the stored picture upright.
+        box: in the upright image.
+        size: (width, height) of the upright image.
+        turn: what makes the stored image upright.
     """
     left, top, right, bottom = box
     width, height = size

@@ -1,4 +1,4 @@
-"""One value of a table, whatever its type, as the text or the picture that it means: the same in every format."""
+"""One value of a table, whatever its type, as the text or the image that it means: the same in every format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from huse.features.strings import WHOLE
 EXACT = 1e16
 """Floats below it are written without an exponent."""
 
-PICTURE_FIELDS = {"bytes", "path"}
-"""A picture within a table, as Hugging Face's data sets have it."""
+IMAGE_FIELDS = {"bytes", "path"}
+"""An image within a table, as Hugging Face's data sets have it."""
 
 
 class CellError(ValueError):
@@ -21,8 +21,8 @@ class CellError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that lies in the table itself.
+class Image:
+    """An image that lies in the table itself.
 
     Attributes:
         data: the bytes of its file.
@@ -33,7 +33,7 @@ class Picture:
     path: str
 
 
-Cell = str | Picture
+Cell = str | Image
 
 
 def text_of(value: object) -> str:
@@ -59,21 +59,21 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def cell_of(value: object, picture: bool) -> Cell:
-    """A value as text, or, in a column of pictures, bytes as a picture.
+def cell_of(value: object, image: bool) -> Cell:
+    """A value as text, or, in a column of images, bytes as an image.
 
     Raises:
         CellError: as `text_of`.
     """
-    if not picture:
+    if not image:
         return text_of(value)
-    if isinstance(value, dict) and value.keys() <= PICTURE_FIELDS:
+    if isinstance(value, dict) and value.keys() <= IMAGE_FIELDS:
         data, path = value.get("bytes"), text_of(value.get("path"))
         if isinstance(data, str):
-            raise CellError("holds bytes as a string; write the picture's path, or make the table Parquet")
-        return Picture(data, path) if data else path
+            raise CellError("holds bytes as a string; write the image's path, or make the table Parquet")
+        return Image(data, path) if data else path
     if isinstance(value, bytes):
-        return Picture(value, "") if value else ""
+        return Image(value, "") if value else ""
     return text_of(value)
 
 

@@ -1,4 +1,4 @@
-"""A folder of pictures as a table: sub-folders are labels, and the topmost may be splits."""
+"""A folder of images as a table: sub-folders are labels, and the topmost may be splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from huse.extract.images.decoding import NOT_PICTURES
+from huse.extract.images.decoding import NOT_IMAGES
 from huse.extract.manifest.cells import Cell
 from huse.extract.manifest.locations import is_there
 from huse.extract.manifest.notices import notify
@@ -23,30 +23,30 @@ SYSTEM_FOLDERS = frozenset(
     {"@eadir", "@recycle", "#recycle", "__macosx", "__pycache__", "$recycle.bin", "lost+found"}
     | {"system volume information"}
 )
-"""What file systems and network drives put beside pictures."""
+"""What file systems and network drives put beside images."""
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
 
 
 @cache
-def picture_suffixes() -> frozenset[str]:
+def image_suffixes() -> frozenset[str]:
     """Suffixes, in lower case, of every raster format that Pillow reads here."""
     Image.init()
-    known = {name for name in Image.OPEN if name not in NOT_PICTURES and name != "PDF"}
+    known = {name for name in Image.OPEN if name not in NOT_IMAGES and name != "PDF"}
     return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in known)
 
 
 def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
-    """The table of a folder of pictures.
+    """The table of a folder of images.
 
     Args:
         folder: the folder; its hidden files and folders and those of file systems are left out.
-        image: column that the pictures become.
+        image: column that the images become.
         label: column that the sub-folders become.
-        split: column that the topmost sub-folders become when all that hold pictures are named for splits.
+        split: column that the topmost sub-folders become when all that hold images are named for splits.
 
     Raises:
-        ManifestError: while reading: a folder cannot be read, or there are no pictures.
+        ManifestError: while reading: a folder cannot be read, or there are no images.
     """
     walk = _Walk(folder)
     splits = _splits(folder)
@@ -56,17 +56,17 @@ def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
 
 @dataclass
 class _Walk:
-    """The pictures below a folder, and how many of what else there were."""
+    """The images below a folder, and how many of what else there were."""
 
     folder: Path
     left_out: Counter[str] = field(default_factory=Counter)
     seen: set[tuple[int, int]] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
 
-    def pictures(
+    def images(
         self, inside: tuple[str, ...] = (), above: tuple[tuple[int, int], ...] = (), linked: bool = False
     ) -> Iterator[tuple[str, ...]]:
-        """The path of every picture, as its parts: those of a folder, then those of its sub-folders."""
+        """The path of every image, as its parts: those of a folder, then those of its sub-folders."""
         here = self.folder.joinpath(*inside)
         above = (*above, _identity(here))
         self.seen.add(above[-1])
@@ -74,7 +74,7 @@ class _Walk:
         for entry in _entries(here):
             if _is_folder(entry):
                 folders.append(entry)
-            elif self._is_picture(entry, inside):
+            elif self._is_image(entry, inside):
                 yield (*inside, entry.name)
         for entry in folders:
             link, identity = entry.is_symlink(), _identity(here / entry.name)
@@ -83,14 +83,14 @@ class _Walk:
             elif identity in above or (link and linked and identity in self.seen):
                 self.left_out["links back to a folder"] += 1
             else:
-                yield from self.pictures((*inside, entry.name), above, linked or link)
+                yield from self.images((*inside, entry.name), above, linked or link)
 
-    def _is_picture(self, entry: os.DirEntry[str], inside: tuple[str, ...]) -> bool:
+    def _is_image(self, entry: os.DirEntry[str], inside: tuple[str, ...]) -> bool:
         suffix = Path(entry.name).suffix.lower()
         broken = entry.is_symlink() and not is_there(entry.path)
         if _is_hidden(entry.name):
             self.left_out["hidden files"] += 1
-        elif suffix in picture_suffixes() and (broken or entry.is_file()):
+        elif suffix in image_suffixes() and (broken or entry.is_file()):
             return True  # a link that leads nowhere today keeps what is stored of it
         elif broken:
             self.left_out["broken links"] += 1
@@ -103,7 +103,7 @@ class _Walk:
 
 def _records(walk: _Walk, image: str, label: str, split: str, splits: dict[str, str]) -> Iterator[Record]:
     number = 0
-    for number, parts in enumerate(walk.pictures(), start=1):
+    for number, parts in enumerate(walk.images(), start=1):
         shown = [_shown(part) for part in parts]
         record: dict[str, Cell] = {image: "/".join(shown)}
         above = shown[:-1]
@@ -116,24 +116,24 @@ def _records(walk: _Walk, image: str, label: str, split: str, splits: dict[str, 
         raise ManifestError(f"{walk.folder}: {_nothing(walk, left_out)}")
     if left_out:
         also = f"; {walk.tables[0]} as MANIFEST would bring its own columns" if walk.tables else ""
-        notify(f"{walk.folder}: {number} pictures, left out {left_out}{also}")
+        notify(f"{walk.folder}: {number} images, left out {left_out}{also}")
 
 
 def _nothing(walk: _Walk, left_out: str) -> str:
     if walk.tables:
-        return f"no pictures in this folder, but the table {walk.tables[0]}; name that file"
+        return f"no images in this folder, but the table {walk.tables[0]}; name that file"
     beside = f", but {left_out}" if left_out else ""
-    return f"no pictures and no store.json in this folder{beside}; add some, or name another"
+    return f"no images and no store.json in this folder{beside}; add some, or name another"
 
 
 def _splits(folder: Path) -> dict[str, str]:
-    """The split of each topmost folder; none when one that holds pictures is named for something else."""
+    """The split of each topmost folder; none when one that holds images is named for something else."""
     names = [entry.name for entry in _entries(folder) if _is_folder(entry) and not _is_hidden(entry.name)]
     known = {name: split for name in names if (split := split_of(name)) is not None}
     if not known:
         return {}
     for name in names:
-        if name not in known and any(_Walk(folder / name).pictures()):
+        if name not in known and any(_Walk(folder / name).images()):
             notify(
                 f"{folder}: folders {', '.join(sorted(known))} are taken for classes, not splits, since {name} is none"
             )

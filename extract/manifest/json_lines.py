@@ -21,7 +21,7 @@ def read_json_lines(path: Path, file: IO[str], wanted: Collection[str], image: s
         path: the file, for messages.
         file: opened at its start.
         wanted: columns that are read; others may hold anything.
-        image: which of them holds pictures.
+        image: which of them holds images.
 
     Raises:
         ManifestError: while reading: a line that is no object, or a wanted value that is a list or an object.

@@ -14,7 +14,7 @@ KEY_DIGEST_BYTES = 16
 CONTENT_BYTES = 8
 
 GIVEN, PATH, NUMBERED = range(3)
-"""Keys that must be unique, names of pictures in a table, which give way to content, and keys that may be numbered."""
+"""Keys that must be unique, names of images in a table, which give way to content, and keys that may be numbered."""
 
 
 def key_digest(key: str) -> bytes:
@@ -28,15 +28,15 @@ def key_digests(keys: Iterable[str]) -> NDArray[np.bytes_]:
 
 
 def content_key(content: str | bytes) -> str:
-    """The key of a text, or of a picture's bytes."""
-    kind, data = ("text", content.encode()) if isinstance(content, str) else ("picture", content)
+    """The key of a text, or of an image's bytes."""
+    kind, data = ("text", content.encode()) if isinstance(content, str) else ("image", content)
     return f"{kind}-{hashlib.blake2b(data, digest_size=CONTENT_BYTES).hexdigest()}"
 
 
 def make_unique(spool: Spool, digests: NDArray[np.bytes_], origins: NDArray[np.uint8]) -> None:
     """Gives new keys to rows that share one, as far as theirs was not given: in the spool and among the digests.
 
-    Pictures whose names are not unique are named by their bytes; rows of equal content are numbered among themselves.
+    Images whose names are not unique are named by their bytes; rows of equal content are numbered among themselves.
     """
 
     def rename(position: int, key: str) -> None:
@@ -46,7 +46,7 @@ def make_unique(spool: Spool, digests: NDArray[np.bytes_], origins: NDArray[np.u
     if (origins == PATH).any():
         for group in equal_groups(digests):
             for position in group[origins[group] == PATH]:
-                rename(position, content_key(spool.picture(spool.take([position])[0])))
+                rename(position, content_key(spool.image_bytes(spool.take([position])[0])))
                 origins[position] = NUMBERED
     if (origins == NUMBERED).any():
         for group in equal_groups(digests):

@@ -1,4 +1,4 @@
-"""Where a picture lies, and what would be there when nothing is."""
+"""Where an image lies, and what would be there when nothing is."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MOST_NAMES = 100_000
 """Folders of more entries are not looked through for a name that is nearly right."""
 
 
-def picture_location(written: str, folder: Path) -> str:
-    """Where a picture lies: a path, or a URL of another scheme than ``file``.
+def image_location(written: str, folder: Path) -> str:
+    """Where an image lies: a path, or a URL of another scheme than ``file``.
 
     Args:
         written: as in the manifest: a path, absolute or relative, perhaps from ``~`` on, or a URL.
@@ -47,14 +47,14 @@ def local_path(folder: Path, written: str) -> str:
     return path
 
 
-def nearest_picture(written: str, folder: Path) -> str:
-    """What to say of a picture that is not where the manifest says: where it is, if one thing is written otherwise.
+def nearest_image(written: str, folder: Path) -> str:
+    """What to say of an image that is not where the manifest says: where it is, if one thing is written otherwise.
 
     Returns:
-        A sentence such as ``a b.png is there: decode %20``, or nothing when the picture is there or nothing is like it.
+        A sentence such as ``a b.png is there: decode %20``, or nothing when the image is there or nothing is like it.
     """
     try:
-        return _nearest(written, folder, picture_location(written, folder))
+        return _nearest(written, folder, image_location(written, folder))
     except (OSError, ValueError):  # what is looked at may go or be closed, and not every text is a path
         return ""
 

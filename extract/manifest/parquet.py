@@ -1,4 +1,4 @@
-"""Parquet files, with pictures in cells as Hugging Face's data sets have them."""
+"""Parquet files, with images in cells as Hugging Face's data sets have them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from huse.extract.manifest.cells import PICTURE_FIELDS, Cell, cell_of
+from huse.extract.manifest.cells import IMAGE_FIELDS, Cell, cell_of
 from huse.extract.manifest.table import Record, Table, require_once
 from huse.features.errors import ManifestError
 from huse.features.extras import require
@@ -18,8 +18,8 @@ PARQUET = (".parquet", ".pq")
 ROWS = 10_000
 """Rows read at a time."""
 
-PICTURE_ROWS = 64
-"""Rows read at a time when they hold pictures."""
+IMAGE_ROWS = 64
+"""Rows read at a time when they hold images."""
 
 BUFFER = 1 << 20
 """Bytes of a column that are read at a time, so that no row group has to fit in memory."""
@@ -31,7 +31,7 @@ def read_parquet(path: Path, wanted: Collection[str], image: str) -> Table:
     Args:
         path: the file.
         wanted: columns that are read; others may hold anything.
-        image: which of them holds pictures: locations, bytes, or structs of bytes and path.
+        image: which of them holds images: locations, bytes, or structs of bytes and path.
 
     Raises:
         ManifestError: it is no Parquet file, or a wanted column holds lists or structs; while reading: it is damaged.
@@ -56,7 +56,7 @@ def _records(path: Path, arrow: Any, file: Any, chosen: list[str], image: str) -
     held = image in chosen and _holds_bytes(arrow, file.schema_arrow.field(image).type)
     number = 0
     try:
-        for batch in file.iter_batches(PICTURE_ROWS if held else ROWS, columns=chosen):
+        for batch in file.iter_batches(IMAGE_ROWS if held else ROWS, columns=chosen):
             columns = [_cells(path, arrow, batch.column(name), name, held and name == image) for name in chosen]
             for row in zip(*columns, strict=True):
                 number += 1
@@ -66,9 +66,9 @@ def _records(path: Path, arrow: Any, file: Any, chosen: list[str], image: str) -
         raise ManifestError(f"{path}: damaged after row {number} ({_line(error)}); write it again") from error
 
 
-def _cells(path: Path, arrow: Any, column: Any, name: str, picture: bool) -> list[Cell]:
+def _cells(path: Path, arrow: Any, column: Any, name: str, held: bool) -> list[Cell]:
     try:
-        return [cell_of(value, picture) for value in _values(arrow, column)]
+        return [cell_of(value, held) for value in _values(arrow, column)]
     except arrow.ArrowException:
         raise
     except (ValueError, OverflowError, KeyError) as error:  # times that Python has none for, and types of others
@@ -119,12 +119,12 @@ def _holds_bytes(arrow: Any, kind: Any) -> bool:
     return any(str(kind).startswith(name) for name in ("binary", "large_binary", "fixed_size_binary"))
 
 
-def _require_plain(path: Path, arrow: Any, field: Any, picture: bool) -> None:
+def _require_plain(path: Path, arrow: Any, field: Any, held: bool) -> None:
     kind = field.type
-    if picture and arrow.types.is_struct(kind) and {part.name for part in kind} <= PICTURE_FIELDS:
+    if held and arrow.types.is_struct(kind) and {part.name for part in kind} <= IMAGE_FIELDS:
         return
     if arrow.types.is_nested(kind):
-        also = ", or structs of bytes and path" if picture else ""
+        also = ", or structs of bytes and path" if held else ""
         raise ManifestError(f"{path}: column {field.name!r} holds {kind}; write one string a row{also}")
 
 

@@ -1,4 +1,4 @@
-"""A table or a folder of pictures as a stream of records, whatever its format."""
+"""A table or a folder of images as a stream of records, whatever its format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from huse.extract.manifest.parquet import PARQUET, read_parquet
 from huse.extract.manifest.table import Table
 from huse.features.errors import ManifestError
 
-FORMATS = "CSV (.csv), TSV (.tsv), JSON lines (.jsonl), each also .gz, Parquet (.parquet), or a folder of pictures"
+FORMATS = "CSV (.csv), TSV (.tsv), JSON lines (.jsonl), each also .gz, Parquet (.parquet), or a folder of images"
 
 FOLDERS = {"store.json": "a store, no manifest", "model.keras": "a model, no manifest"}
 """What a folder with such a file is."""
@@ -29,9 +29,9 @@ def open_table(
     """Opens a manifest of any format, known by its suffix.
 
     Args:
-        path: a file, or a folder of pictures, whose sub-folders are label paths.
+        path: a file, or a folder of images, whose sub-folders are label paths.
         wanted: columns to read; of others nothing but the names is looked at.
-        image: column of pictures.
+        image: column of images.
         label: column that a folder's sub-folders become.
         split: column that a folder's topmost sub-folders become when they are named for splits.
 
@@ -42,7 +42,7 @@ def open_table(
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     try:
         if path.is_dir():
-            _require_pictures(path)
+            _require_images(path)
             yield read_folder(path, image, label, split)
         elif path.suffix.lower() in PARQUET:
             yield read_parquet(path, wanted, image)
@@ -64,10 +64,10 @@ def open_table(
         raise ManifestError(f"{path}: cannot be read ({error.strerror or error}); name {FORMATS}") from error
 
 
-def _require_pictures(folder: Path) -> None:
+def _require_images(folder: Path) -> None:
     for name, what in FOLDERS.items():
         if (folder / name).exists():
-            raise ManifestError(f"{folder}: is {what}; name the table or the folder of pictures")
+            raise ManifestError(f"{folder}: is {what}; name the table or the folder of images")
 
 
 def _refuse(path: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.images.decoding import PictureError, read_picture
-from huse.extract.manifest.cells import MISSING, Cell, Picture, escaped, plain
+from huse.extract.images.decoding import ImageError, read_image
+from huse.extract.manifest.cells import MISSING, Cell, Image, escaped, plain
 from huse.extract.manifest.keys import (
     GIVEN,
     KEY_DIGEST_BYTES,
@@ -25,7 +25,7 @@ from huse.extract.manifest.keys import (
     make_unique,
 )
 from huse.extract.manifest.labels import label_path
-from huse.extract.manifest.locations import nearest_picture, picture_location
+from huse.extract.manifest.locations import image_location, nearest_image
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.records import open_table
 from huse.extract.manifest.splits import split_of
@@ -61,13 +61,13 @@ class Manifest:
 
     Attributes:
         path: the manifest.
-        folder: what relative picture paths start from.
+        folder: what relative image paths start from.
         digests: (n,) 16-byte digest of each key, see `key_digests`.
         labels: the different labels, sorted.
-        has_images: whether it has a column of pictures.
+        has_images: whether it has a column of images.
         has_texts: whether it has a column of texts.
         separator: of the levels of its labels.
-        content: digest of the rows as they stand, pictures' bytes left out.
+        content: digest of the rows as they stand, images' bytes left out.
     """
 
     path: Path
@@ -92,23 +92,23 @@ class Manifest:
         return (row for position in range(len(self)) for row in self.spool.take([position]))
 
     def location(self, row: ManifestRow) -> str:
-        """Where the picture of a row lies: a path or a URL."""
-        return picture_location(row.image, self.folder)
+        """Where the image of a row lies: a path or a URL."""
+        return image_location(row.image, self.folder)
 
-    def picture(self, row: ManifestRow) -> bytes:
-        """The bytes of a row's picture, from the manifest itself or from where it says.
+    def image_bytes(self, row: ManifestRow) -> bytes:
+        """The bytes of a row's image, from the manifest itself or from where it says.
 
         Raises:
-            PictureError: it cannot be read; when nothing is there, the message says what nearly is.
+            ImageError: it cannot be read; when nothing is there, the message says what nearly is.
             ExtraError: a URL, and fsspec is not installed.
         """
         if row.held:
-            return self.spool.picture(row)
+            return self.spool.image_bytes(row)
         try:
-            return read_picture(self.location(row))
-        except PictureError as error:
-            if hint := nearest_picture(row.image, self.folder):
-                raise PictureError(f"{error}; {hint}") from error
+            return read_image(self.location(row))
+        except ImageError as error:
+            if hint := nearest_image(row.image, self.folder):
+                raise ImageError(f"{error}; {hint}") from error
             raise
 
 
@@ -116,7 +116,7 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
     """Reads and checks a manifest.
 
     Args:
-        path: a file with a column a value, or a folder of pictures; see `open_table` for the formats.
+        path: a file with a column a value, or a folder of images; see `open_table` for the formats.
         columns: names of the columns; `image` or `text` must be there, the others may be absent.
 
     Raises:
@@ -182,7 +182,7 @@ class _Reading:
         digests: of the keys, one after the other.
         origins: one byte a row, where its key is from, see `make_unique`.
         labels: the different ones.
-        content: digest of the rows as they stand, pictures' bytes left out.
+        content: digest of the rows as they stand, images' bytes left out.
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
@@ -233,8 +233,8 @@ class _Reading:
             notify(f"{self.path}: {word!r} in column {column!r} is taken for no value ({count} rows)")
 
     def _image(self, value: Cell) -> tuple[str, bytes]:
-        """The location or name of a picture, and its bytes when they are in the table."""
-        if isinstance(value, Picture):
+        """The location or name of an image, and its bytes when they are in the table."""
+        if isinstance(value, Image):
             return clean_text(value.path), value.data
         if self.folder:
             return value, b""  # a name as the disk has it, with its spaces
@@ -242,8 +242,8 @@ class _Reading:
 
     def _text(self, values: Mapping[str, Cell], column: str) -> str:
         value = values.get(self.names[column], "")
-        if isinstance(value, Picture):
-            raise ManifestError(f"{self.path}: column {self.names[column]!r} is named for pictures and for {column}")
+        if isinstance(value, Image):
+            raise ManifestError(f"{self.path}: column {self.names[column]!r} is named for images and for {column}")
         return value
 
     def _name(self, values: Mapping[str, Cell], column: str) -> str:

@@ -17,17 +17,17 @@ ROWS_A_WRITE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One row: a picture, a text or both, and what is known of them.
+    """One row: an image, a text or both, and what is known of them.
 
     Attributes:
         key: unique name of the row.
-        image: picture location as written in the manifest, or the name of a picture that lies in it, for display;
+        image: image location as written in the manifest, or the name of an image that lies in it, for display;
             empty when there is none.
         text: cleaned text; empty when the row has none.
         label: class identity, a path such as ``apparel/topwear/shirts``; empty when unknown.
         split: ``train``, ``val``, ``test`` or empty.
-        problem: what is wrong with the row, which then has neither picture nor text; empty when nothing is.
-        held: number in the spool of a picture that lies in the manifest itself; 0 for all others.
+        problem: what is wrong with the row, which then has neither image nor text; empty when nothing is.
+        held: number in the spool of an image that lies in the manifest itself; 0 for all others.
     """
 
     key: str
@@ -39,8 +39,8 @@ class ManifestRow:
     held: int = field(default=0, compare=False)
 
     @property
-    def has_picture(self) -> bool:
-        """Whether there is a picture to read."""
+    def has_image(self) -> bool:
+        """Whether there is an image to read."""
         return bool(self.held or self.image)
 
 
@@ -58,8 +58,8 @@ class Spool:
             "CREATE TABLE rows (position INTEGER PRIMARY KEY, line INTEGER, "
             "key TEXT, image TEXT, text TEXT, label TEXT, split TEXT, problem TEXT, held INTEGER)"
         )
-        self._database.execute("CREATE TABLE pictures (number INTEGER PRIMARY KEY, data BLOB)")
-        self._lock = Lock()  # reading threads ask for pictures
+        self._database.execute("CREATE TABLE images (number INTEGER PRIMARY KEY, data BLOB)")
+        self._lock = Lock()  # reading threads ask for images
         self._length = 0
 
     def __len__(self) -> int:
@@ -76,14 +76,14 @@ class Spool:
             self._database.executemany(f"INSERT INTO rows VALUES (?, ?{', ?' * len(_NAMES)})", values)
         self._length += len(values)
 
-    def hold(self, picture: bytes) -> int:
-        """Keeps the bytes of a picture and returns their number, from 1 on.
+    def hold(self, data: bytes) -> int:
+        """Keeps the bytes of an image and returns their number, from 1 on.
 
         Raises:
             ManifestError: the disk for temporary files is full, or a value is of a gigabyte.
         """
         with self._writing():
-            return int(self._database.execute("INSERT INTO pictures (data) VALUES (?)", (picture,)).lastrowid or 0)
+            return int(self._database.execute("INSERT INTO images (data) VALUES (?)", (data,)).lastrowid or 0)
 
     def rename(self, position: int, key: str) -> None:
         """Gives a row another key."""
@@ -95,9 +95,9 @@ class Spool:
         query = f"SELECT {', '.join(_NAMES)} FROM rows WHERE position = ?"
         return [ManifestRow(*self._get(query, int(position))) for position in positions]
 
-    def picture(self, row: ManifestRow) -> bytes:
-        """The bytes of a picture that lies in the manifest."""
-        return bytes(self._get("SELECT data FROM pictures WHERE number = ?", row.held)[0])
+    def image_bytes(self, row: ManifestRow) -> bytes:
+        """The bytes of an image that lies in the manifest."""
+        return bytes(self._get("SELECT data FROM images WHERE number = ?", row.held)[0])
 
     def line(self, position: int) -> int:
         """Where in the manifest a row stands."""

@@ -52,12 +52,12 @@ def import_store(
 
     Args:
         out: a new or empty folder; it is there at the end, whole.
-        image: file of the picture vectors, see `read_array`; this or `text` must be given.
+        image: file of the image vectors, see `read_array`; this or `text` must be given.
         text: file of the text vectors.
         labels: file of the label paths, or a text file with a line a row.
         keys: file of unique keys; the row number by default.
         split: file of ``train``, ``val``, ``test`` or nothing.
-        image_encoder: what made the picture vectors; stores whose names differ are never mixed.
+        image_encoder: what made the image vectors; stores whose names differ are never mixed.
         text_encoder: what made the text vectors.
         shard_size: most rows a shard.
         dtype: stored type of the vectors.

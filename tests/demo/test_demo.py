@@ -25,7 +25,7 @@ def test_unpacks_real_files_and_mends_damaged_ones(emoji: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_the_demo_reaches_its_floors(tmp_path: Path) -> None:
-    """The main job as a person runs it, every stage on all 1,911 pictures."""
+    """The main job as a person runs it, every stage on all 1,911 images."""
     command = [Path(sys.executable).parent / "huse", "demo", "--out", tmp_path / "demo", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -40,5 +40,5 @@ def test_the_demo_reaches_its_floors(tmp_path: Path) -> None:
     sea, happy = (result["searches"][words] for words in ("sea animal", "happy face"))
     assert sum("marine" in hit["label"] for hit in sea) >= 4
     assert all(hit["label"].startswith("smileys & emotion/face") for hit in happy)
-    with Image.open(tmp_path / "demo" / "demo.png") as picture:
-        assert picture.width >= 1200
+    with Image.open(tmp_path / "demo" / "demo.png") as image:
+        assert image.width >= 1200

@@ -189,11 +189,11 @@ def test_other_encoders_and_other_models_are_refused(
 
 
 def test_a_folder_that_is_no_source_is_named(few_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no pictures and no store\.json in this folder"):
+    with pytest.raises(ManifestError, match=r"no images and no store\.json in this folder"):
         embed_source(few_model, tmp_path, tmp_path / "out")
 
 
-def test_a_source_without_pictures_is_embedded(few_store: Path, few_model: Path, tmp_path: Path) -> None:
+def test_a_source_without_images_is_embedded(few_store: Path, few_model: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "m.csv", [{"text": "apple: a sweet fruit"}, {"text": "zebra: a wild animal"}])
     embed_source(few_model, tmp_path / "m.csv", tmp_path / "out")
     rows = Store.open(tmp_path / "out").load()

@@ -188,7 +188,7 @@ def test_nothing_foreign_is_replaced(models: tuple[TrainedModel, TrainedModel], 
         embed_source(Model(models[0]), path, tmp_path, overwrite=True)
 
 
-def test_pictures_gone_for_a_night_stay_embedded(
+def test_images_gone_for_a_night_stay_embedded(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     path = manifest(tmp_path)

@@ -51,7 +51,7 @@ def odd_store(path: Path) -> Store:
 
 def test_a_map_of_odd_names_is_a_page_of_its_own_scripts_alone(tmp_path: Path) -> None:
     store = odd_store(tmp_path)
-    plot_map(store.path, tmp_path / "map.html", method="pca")
+    plot_map(store.path, tmp_path / "map.html", projection="pca")
     page = (tmp_path / "map.html").read_text(encoding="utf-8")
     assert page.count("<script>") == page.count("</script>") == 1
     assert "<!--" not in page
@@ -60,9 +60,9 @@ def test_a_map_of_odd_names_is_a_page_of_its_own_scripts_alone(tmp_path: Path) -
     data = json.loads(found.group(1))
     assert [row["caption"] for row in data["rows"][: len(ODD)]] == ODD
     assert [row["key"] for row in data["rows"][: len(ODD)]] == [f"{name}!" for name in ODD]
-    plot_map(store.path, tmp_path / "map.PNG", method="pca")
-    with Image.open(tmp_path / "map.PNG") as picture:
-        assert picture.format == "PNG"
+    plot_map(store.path, tmp_path / "map.PNG", projection="pca")
+    with Image.open(tmp_path / "map.PNG") as image:
+        assert image.format == "PNG"
 
 
 def test_a_page_of_odd_hits_shows_them_as_text(tmp_path: Path) -> None:
@@ -109,48 +109,48 @@ def test_a_damaged_history_is_told(content: bytes, message: str, tmp_path: Path)
 @pytest.mark.parametrize("suffix", [".png", ".html"])
 def test_maps_of_one_class_or_one_modality(suffix: str, tmp_path: Path) -> None:
     store = random_embeddings(tmp_path / "e", 7, has_image=False)
-    plot_map(store.path, tmp_path / f"text{suffix}", method="pca")
+    plot_map(store.path, tmp_path / f"text{suffix}", projection="pca")
     rows = store.read(0)
     rows.label[:] = "things/one"
     store.write(0, rows)
-    plot_map(store.path, tmp_path / f"one{suffix}", method="pca")
+    plot_map(store.path, tmp_path / f"one{suffix}", projection="pca")
     assert (tmp_path / f"one{suffix}").stat().st_size > 3000
 
 
-def with_pictures(rows: Rows) -> Rows:
+def with_images(rows: Rows) -> Rows:
     rows.uri[:] = [f"images/{i}.png" for i in range(len(rows))]
     return rows
 
 
-def test_pictures_that_are_not_found_are_told_with_their_place(tmp_path: Path) -> None:
+def test_images_that_are_not_found_are_told_with_their_place(tmp_path: Path) -> None:
     store = random_embeddings(tmp_path / "e", 9)
-    store.write(0, with_pictures(store.read(0)))
+    store.write(0, with_images(store.read(0)))
     looked = re.escape(f"the first was looked for at {tmp_path}/images/0.png; name their folder by --images")
-    with pytest.warns(UserWarning, match=f"none of 9 pictures is there, {looked}"):
-        plot_map(store.path, tmp_path / "map.html", method="pca")
+    with pytest.warns(UserWarning, match=f"none of 9 images is there, {looked}"):
+        plot_map(store.path, tmp_path / "map.html", projection="pca")
     with pytest.warns(UserWarning, match=looked):
-        plot_map(store.path, tmp_path / "map.png", method="pca")
+        plot_map(store.path, tmp_path / "map.png", projection="pca")
     with pytest.warns(UserWarning, match=looked):
         export_projector(store.path, tmp_path / "p")
     with pytest.warns(UserWarning, match=looked):
         write_hits_page(tmp_path / "p.html", ["a"], [[Hit("k", 0.5, "", "", "images/0.png")]], tmp_path)
     (tmp_path / "images").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "images" / "4.png")
-    plot_map(store.path, tmp_path / "map.html", method="pca")
+    plot_map(store.path, tmp_path / "map.html", projection="pca")
 
 
-def test_a_plot_does_not_take_the_place_of_a_picture(tmp_path: Path) -> None:
+def test_a_plot_does_not_take_the_place_of_an_image(tmp_path: Path) -> None:
     store = random_embeddings(tmp_path / "e", 9)
-    store.write(0, with_pictures(store.read(0)))
+    store.write(0, with_images(store.read(0)))
     (tmp_path / "images").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "images" / "4.png")
     before = (tmp_path / "images" / "4.png").read_bytes()
-    with pytest.raises(QueryError, match="is a picture of these rows"):
+    with pytest.raises(QueryError, match="is an image of these rows"):
         plot_map(store.path, tmp_path / "images" / "4.png")
     assert (tmp_path / "images" / "4.png").read_bytes() == before
 
 
-def test_rows_whose_pictures_have_no_file_are_drawn_without(tmp_path: Path) -> None:
+def test_rows_whose_images_have_no_file_are_drawn_without(tmp_path: Path) -> None:
     rows = random_embeddings(tmp_path / "e", 9).load()
-    draw_map(rows, tmp_path, tmp_path / "map.png", method="pca")
+    draw_map(rows, tmp_path, tmp_path / "map.png", projection="pca")
     assert export_projector(tmp_path / "e", tmp_path / "p") == 18

@@ -47,7 +47,7 @@ CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
 
 @dataclass
 class ColorEncoder:
-    """A picture's vector is its mean color."""
+    """An image's vector is its mean color."""
 
     spec: EncoderSpec = EncoderSpec("color", "image", 3, "mean", "0")
     input_size: tuple[int, int] = (8, 8)
@@ -112,7 +112,7 @@ def test_every_row_gets_its_own_vectors(tmp_path: Path, encoders: tuple[ColorEnc
 def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     path = make_manifest(tmp_path, 10)
     (tmp_path / "1.png").unlink()
-    (tmp_path / "4.png").write_text("not a picture")
+    (tmp_path / "4.png").write_text("not an image")
     (tmp_path / "8.png").write_bytes(b"")
     rows = read_csv(path)
     rows[6]["text"] = " "
@@ -304,7 +304,7 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: tuple[ColorE
         extract_features(path, tmp_path / "s", CONFIG)
 
 
-def test_pictures_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_images_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     rows = read_csv(make_manifest(tmp_path, 3))
     for name in ("image", "text"):
         alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
@@ -351,9 +351,9 @@ def test_retrying_leaves_all_other_rows_unread(
 
     def recorded(location: str | Path) -> bytes:
         read.append(Path(location).name)
-        return decoding.read_picture(location)
+        return decoding.read_image(location)
 
-    monkeypatch.setattr(manifests, "read_picture", recorded)
+    monkeypatch.setattr(manifests, "read_image", recorded)
     summary = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
     assert sorted(read) == ["10.png", "11.png", "4.png", "7.png"]
     assert [failure.key for failure in summary.failures] == ["k7"]
@@ -569,7 +569,7 @@ def test_a_lost_shard_whose_rows_find_room_elsewhere(
     assert len(Store.open(tmp_path / "s").read(1)) == 0
 
 
-def test_a_night_without_pictures_costs_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_night_without_images_costs_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     """The disk is away, a file is cut off, another is an error page: rows keep their vectors, and say so."""
     path = make_manifest(tmp_path, 8)
     extract_features(path, tmp_path / "s", CONFIG)
@@ -597,8 +597,8 @@ def test_a_whole_outage_ends_with_1_and_an_unharmed_store(
     path = make_manifest(tmp_path, 6)
     extract_features(path, tmp_path / "s", CONFIG)
     before = vectors(tmp_path / "s")
-    for picture in tmp_path.glob("*.png"):
-        picture.unlink()
+    for image in tmp_path.glob("*.png"):
+        image.unlink()
     with pytest.raises(ExtractionError, match=r"6 of 6 rows could not be re-read, .* they keep their vectors"):
         extract_features(path, tmp_path / "s", CONFIG)
     assert extract_features(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
@@ -606,7 +606,7 @@ def test_a_whole_outage_ends_with_1_and_an_unharmed_store(
     assert Store.open(tmp_path / "s").verify() == {}
 
 
-def test_a_text_or_picture_that_was_taken_away_is_gone(
+def test_a_text_or_image_that_was_taken_away_is_gone(
     tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
 ) -> None:
     path = make_manifest(tmp_path, 3)
@@ -692,7 +692,7 @@ def test_nothing_is_written_over_the_input(tmp_path: Path, encoders: tuple[Color
         extract_features(path, path, CONFIG)
     with pytest.raises(StoreError, match="is a file"):
         extract_features(path, path / "below", CONFIG)
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     Image.new("RGB", (9, 7)).save(folder / "0.png")
     with pytest.raises(StoreError, match="holds the manifest"):
@@ -733,7 +733,7 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
     assert Store.open(tmp_path / "one").read_class_texts() is not None
 
 
-def test_labeled_pictures_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_labeled_images_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     path = make_manifest(tmp_path, 4)
     alone = write_csv(path, [{name: row[name] for name in ("key", "image", "label")} for row in read_csv(path)])
     extract_features(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
@@ -803,21 +803,21 @@ from huse.extract.manifest import rows as manifest
 from huse.extract import extract
 from huse.extract.extract import extract_features
 
-read = manifest.read_picture
+read = manifest.read_image
 def hang(location):
     if str(location).endswith("6.png"):
         print("hangs", flush=True)
         time.sleep(600)
     return read(location)
 
-manifest.read_picture = hang
+manifest.read_image = hang
 image, text = test_run.ColorEncoder(), test_run.LengthEncoder()
 extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
 extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
 """
 
 
-def test_an_interrupt_waits_for_no_picture_that_does_not_come(
+def test_an_interrupt_waits_for_no_image_that_does_not_come(
     tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
 ) -> None:
     path = make_manifest(tmp_path, 10)
@@ -831,7 +831,7 @@ def test_an_interrupt_waits_for_no_picture_that_does_not_come(
     assert extract_features(path, tmp_path / "s", CONFIG).reused == 4
 
 
-def test_pictures_in_cells_are_encoded_and_known_again(
+def test_images_in_cells_are_encoded_and_known_again(
     tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
 ) -> None:
     """A table of structs of bytes and path; then rows change places, one goes and one comes."""
@@ -883,7 +883,7 @@ def test_a_row_on_top_of_texts_costs_one_row(tmp_path: Path, encoders: tuple[Col
     assert (summary.encoded, summary.reused) == (1, 10)
 
 
-def test_a_picture_that_is_not_there_is_told_with_what_is(
+def test_an_image_that_is_not_there_is_told_with_what_is(
     tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
 ) -> None:
     make_manifest(tmp_path, 3)

@@ -1,4 +1,4 @@
-"""Faults on purpose: processes killed, bits flipped, disks filled, pictures and tables damaged; what was lost or wrong.
+"""Faults on purpose: processes killed, bits flipped, disks filled, images and tables damaged; what was lost or wrong.
 
 python -m tests.faults            # the whole campaign; writes its table into docs/reliability.md
 python -m tests.faults --tries 2  # a few of each, printed alone

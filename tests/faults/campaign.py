@@ -1,4 +1,4 @@
-"""Kinds of faults, each tried so many times: kills, full disks, flipped bits, damaged pictures and tables."""
+"""Kinds of faults, each tried so many times: kills, full disks, flipped bits, damaged images and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faults.scenarios import KILLS, SCENARIOS, digest, prepare_model, store_cont
 from faults.workshop import Workshop, in_child
 from huse.embed.embed import embed_source
 from huse.embed.search.index import open_index
-from huse.extract.images.decoding import PictureError, decode_picture
+from huse.extract.images.decoding import ImageError, decode_image
 from huse.extract.manifest.rows import read_manifest
 from huse.features.errors import HuseError
 from huse.features.store import Store
@@ -125,27 +125,27 @@ def flips(tries: int, rng: np.random.Generator, where: Path) -> Iterator[Count]:
         yield result
 
 
-def pictures(tries: int, rng: np.random.Generator) -> Count:
-    """Pictures with bytes changed: pixels or a reason, nothing else."""
+def images(tries: int, rng: np.random.Generator) -> Count:
+    """Images with bytes changed: pixels or a reason, nothing else."""
     y, x = np.mgrid[0:48, 0:72]
-    picture = Image.fromarray(np.stack([y * 4, x * 3, x + y], axis=2).astype(np.uint8))
+    image = Image.fromarray(np.stack([y * 4, x * 3, x + y], axis=2).astype(np.uint8))
     wholes = []
     for kind in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "TGA", "ICO", "JPEG2000", "AVIF"):
         buffer = io.BytesIO()
         try:
-            picture.save(buffer, kind)
+            image.save(buffer, kind)
         except (OSError, KeyError, ValueError):  # this Pillow does not write it
             continue
         wholes.append(buffer.getvalue())
-    count = Count("pictures with bytes changed", test="pictures")
+    count = Count("images with bytes changed", test="images")
     for i in range(tries):
         broken = bytearray(wholes[i % len(wholes)])
         for place in rng.integers(0, len(broken), int(rng.integers(1, 9))):
             broken[place] = int(rng.integers(256))
         count.tries += 1
         try:
-            decode_picture(bytes(broken), (16, 24), max_pixels=1_000_000)
-        except PictureError:
+            decode_image(bytes(broken), (16, 24), max_pixels=1_000_000)
+        except ImageError:
             continue
         except BaseException as error:  # noqa: BLE001 - the very thing that is looked for
             count.wrong += 1
@@ -208,7 +208,7 @@ def campaign(tries: int = 0, seed: int = 0, names: Sequence[str] = tuple(KILLS))
         where = folder()
         yield from flips(tries or 40, rng, where)
         shutil.rmtree(where, ignore_errors=True)
-    yield pictures(tries * 10 or 300, rng)
+    yield images(tries * 10 or 300, rng)
     where = folder()
     yield tables(tries * 3 or 60, rng, where)
     shutil.rmtree(where, ignore_errors=True)

@@ -31,7 +31,7 @@ FIT = FitConfig(epochs=2, dimension=8, hidden_units=8, batch_size=32, refit=Fals
 
 
 class Color:
-    """A picture's vector is its mean color."""
+    """An image's vector is its mean color."""
 
     spec = EncoderSpec("color", "image", 3, "mean", "0")
     input_size = (8, 8)

@@ -248,7 +248,7 @@ def test_failures_are_read_without_vectors(small_store: Store, monkeypatch: pyte
 
 
 def test_stores_of_version_1_open_and_grow() -> None:
-    store = Store.open(Path(__file__).with_name("version_1"))
+    store = Store.open(Path(__file__).with_name("shards") / "version_1")
     assert store.verify() == {}
     rows = store.load()
     assert list(rows.key) == [f"row-{i:05d}" for i in range(7)]
@@ -263,7 +263,7 @@ def test_stores_of_version_1_open_and_grow() -> None:
 
 
 def test_shards_of_both_versions_stand_side_by_side(tmp_path: Path) -> None:
-    store = Store.open(shutil.copytree(Path(__file__).with_name("version_1"), tmp_path / "store"))
+    store = Store.open(shutil.copytree(Path(__file__).with_name("shards") / "version_1", tmp_path / "store"))
     rows = store.read(0)
     store.write(0, rows)
     assert store.read(0).holds_the_same_as(rows)

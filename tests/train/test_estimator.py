@@ -88,13 +88,13 @@ def test_bad_arrays_are_named() -> None:
 
 @pytest.mark.slow
 def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> None:
-    """The classic cross-modal benchmark's shape: 2,173 training rows, 128-d pictures, 10-d texts, ten classes."""
+    """The classic cross-modal benchmark's shape: 2,173 training rows, 128-d images, 10-d texts, ten classes."""
     n, train = 2866, 2173
     shared, y = make_classification(
         n, 138, n_informative=30, n_redundant=30, n_classes=10, n_clusters_per_class=1, flip_y=0.1, class_sep=2.0,
         shuffle=False, random_state=0,
     )  # fmt: skip
-    order = np.r_[30:40, 0:30, 40:138]  # texts are ten redundant columns, pictures the rest, most of them noise
+    order = np.r_[30:40, 0:30, 40:138]  # texts are ten redundant columns, images the rest, most of them noise
     image, text = np.abs(shared[:, order[10:]]), shared[:, order[:10]]
     image /= image.sum(axis=1, keepdims=True)  # like a histogram of visual words
 

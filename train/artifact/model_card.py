@@ -11,10 +11,10 @@ _CARD = """---
 
 # {name}
 
-Places pictures, texts and {classes} classes in one {dimension}-dimensional space; near means alike in meaning.
+Places images, texts and {classes} classes in one {dimension}-dimensional space; near means alike in meaning.
 Towers of HUSE (arXiv 1911.05978), preset `{preset}`, over frozen encoders:
 
-- pictures: {image}
+- images: {image}
 - texts: {text}
 
 ```python

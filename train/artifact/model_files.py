@@ -34,9 +34,9 @@ class ModelConfig:
 
     Attributes:
         fit: hyperparameters.
-        image: spec of the picture encoder, or None.
+        image: spec of the image encoder, or None.
         text: spec of the text encoder, or None.
-        fusion_weight: share of the picture in the fused probability.
+        fusion_weight: share of the image in the fused probability.
         fingerprint: of the weights.
     """
 

@@ -46,11 +46,11 @@ class TrainedModel:
     Attributes:
         network: the towers, see `build_towers`.
         config: the hyperparameters they were trained with.
-        image: spec of the encoder whose picture vectors they take, or None.
+        image: spec of the encoder whose image vectors they take, or None.
         text: spec of the encoder whose text vectors they take, or None.
         classes: K label paths, in the order of the logits.
         graph: (K, K) semantic graph.
-        fusion_weight: share of the picture in the fused probability, chosen on validation.
+        fusion_weight: share of the image in the fused probability, chosen on validation.
         metrics: validation figures.
         history: one entry an epoch, for history.csv.
         text_state: what the text encoder has learned, if it is one that learns.

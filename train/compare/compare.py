@@ -108,7 +108,7 @@ def _possible(store: Store, methods: tuple[str, ...] | None) -> tuple[str, ...]:
     if store.read_classes() is None:
         lacks |= dict.fromkeys(ONTO_CLASS_NAMES, "vectors of the class names")
     if not (store.info.image and store.info.text):
-        lacks |= dict.fromkeys(ACROSS_MODALITIES, "pictures and texts")
+        lacks |= dict.fromkeys(ACROSS_MODALITIES, "images and texts")
     for name in methods or ():
         if name in lacks:
             raise FitError(f"objective {name} needs {lacks[name]}, {store.path} does not have them; leave it out")

@@ -20,7 +20,7 @@ from huse.train.network.forward import MODALITIES, Arrays
 
 
 def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows | TrainingRows], Arrays]:
-    """Trains the classifiers on features scaled as for the towers, pictures after a signed square root.
+    """Trains the classifiers on features scaled as for the towers, images after a signed square root.
 
     Args:
         data: training rows.

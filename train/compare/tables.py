@@ -45,7 +45,7 @@ def require_tables(folder: Path, store: Path) -> None:
 def write_tables(results: Result, folder: Path) -> str:
     """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
     text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
-    with replacing_files(*(folder / name for name in FILES)) as (table, markdown, values, picture):
+    with replacing_files(*(folder / name for name in FILES)) as (table, markdown, values, image):
         with table.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
@@ -54,7 +54,7 @@ def write_tables(results: Result, folder: Path) -> str:
                     writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
         markdown.write_text(text, encoding="utf-8")
         values.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        _draw_bars(results, picture)
+        _draw_bars(results, image)
     return text
 
 

@@ -139,7 +139,7 @@ class TrainingData(Protocol):
 
 
 def with_texts(data: TrainingRows, vectors: NDArray[np.floating], labels: NDArray[np.int32]) -> TrainingRows:
-    """Rows and, after them, rows that have a text (m, Dt) and a label (m,) but no picture."""
+    """Rows and, after them, rows that have a text (m, Dt) and a label (m,) but no image."""
     m = len(vectors)
     return TrainingRows(
         np.concatenate([data.image, np.zeros((m, data.image.shape[1]), data.image.dtype)]),

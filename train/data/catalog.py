@@ -18,7 +18,7 @@ COLUMNS = ("key", "label", "split", "has_image", "has_text", *DIGESTS)
 
 @dataclass(frozen=True)
 class Catalog:
-    """n rows that have a label and a picture or a text, in the order of their shards.
+    """n rows that have a label and an image or a text, in the order of their shards.
 
     Attributes:
         labels: the label paths that occur, sorted.

@@ -1,4 +1,4 @@
-"""Rows of equal content: pictures of one product with one text, a picture that stands twice."""
+"""Rows of equal content: images of one product with one text, an image that stands twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Digests = NDArray[np.uint8]
 
 
 def content_groups(digests: list[Digests]) -> NDArray[np.int32]:
-    """(n,) number of the group of each row: rows that share a picture or a text, also by way of others, are one.
+    """(n,) number of the group of each row: rows that share an image or a text, also by way of others, are one.
 
     Args:
         digests: of each modality (n, 16); zeros where a row has none, or nothing is known about it.
@@ -32,7 +32,7 @@ def content_groups(digests: list[Digests]) -> NDArray[np.int32]:
 
 
 def rows_shared_with_training(store: Store, split: str) -> int | None:
-    """How many labeled rows of a split share their picture or their text with a row that is trained on.
+    """How many labeled rows of a split share their image or their text with a row that is trained on.
 
     Args:
         store: the rows; those of split ``train`` and those without a split are trained on.

@@ -92,7 +92,7 @@ class LabeledData:
         """Parts the rows into those to train on and those to validate on.
 
         Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
-        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share a picture or a
+        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share an image or a
         text are held out together.
 
         Raises:
@@ -150,7 +150,7 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
         ShardError: a shard is damaged.
     """
     if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
-        raise FitError(f"objective {config.objective} needs pictures and texts, {store.path} has one of them")
+        raise FitError(f"objective {config.objective} needs images and texts, {store.path} has one of them")
     store.require_whole()
     catalog = Catalog.of(store)
     catalog = catalog.take(~catalog.of_split("test"))
@@ -185,7 +185,7 @@ def _warn_of_leaks(val: Numbers, train: Numbers, where: str) -> None:
     shared = int(np.isin(val, train).sum())
     if shared:
         warnings.warn(
-            f"{where}: {shared} of {len(val)} rows of split val share their picture or text with training rows, "
+            f"{where}: {shared} of {len(val)} rows of split val share their image or text with training rows, "
             "so validation flatters; huse store leaks lists them",
             stacklevel=4,
         )

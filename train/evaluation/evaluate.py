@@ -44,7 +44,7 @@ def evaluate_model(
 
     Returns:
         ``rows``, ``split``, ``unknown_classes`` (each with ``label``, ``rows`` and the ``similar`` class of the model),
-        ``shared_with_training`` (rows whose picture or text a training row of the store has too), ``accuracy`` by
+        ``shared_with_training`` (rows whose image or text a training row of the store has too), ``accuracy`` by
         ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
         ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``, and ``hierarchical`` with ``hp_at_2``, ``5`` and ``10``.
         A figure that these rows do not allow is None.
@@ -98,7 +98,7 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
         outputs: of the network for n rows.
         data: these rows.
         labels: (n,) their label paths, also of classes that the network does not know.
-        fusion_weight: share of the picture in the fused class.
+        fusion_weight: share of the image in the fused class.
 
     Raises:
         FitError: an output is not finite.
@@ -159,12 +159,12 @@ def _remarks(result: dict[str, Any]) -> list[str]:
     lines = unknown_lines([UnknownClass(**entry) for entry in result.get("unknown_classes", ())])
     if result.get("shared_with_training"):
         shared = f"{result['shared_with_training']} of {result['rows']} rows"
-        lines.append(f"{shared} share their picture or text with a training row; huse store leaks lists them")
+        lines.append(f"{shared} share their image or text with a training row; huse store leaks lists them")
     return lines
 
 
 def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
-    """The weight of the picture that gives the most accurate fused class on these rows; 0.5 when nothing tells.
+    """The weight of the image that gives the most accurate fused class on these rows; 0.5 when nothing tells.
 
     Among equally accurate weights the one nearest to 0.5 is taken.
     """

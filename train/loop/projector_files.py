@@ -56,7 +56,7 @@ def write_projector(
         folder: made when it is not there.
         vectors: (n, D).
         columns: what is shown of each vector, by name, each (n,).
-        sprite_side: side in pixels of each vector's picture in the sprite; 0 for none.
+        sprite_side: side in pixels of each vector's image in the sprite; 0 for none.
         save_sprite: writes the sprite as PNG.
     """
     rows = zip(*columns.values(), strict=True)

@@ -78,11 +78,11 @@ def fuse(
     A row with one modality takes that one alone; a row with none has zeros everywhere.
 
     Args:
-        image: (n, K) class probabilities of the pictures, None when the model has no image tower.
+        image: (n, K) class probabilities of the images, None when the model has no image tower.
         text: (n, K) likewise, of the texts.
         has_image: (n,) mask.
         has_text: (n,) mask.
-        weight: share of the picture, 0 to 1.
+        weight: share of the image, 0 to 1.
     """
     if image is None or text is None:
         alone, mask = (text, has_text) if image is None else (image, has_image)

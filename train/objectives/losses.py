@@ -1,6 +1,6 @@
 """The three losses of HUSE (paper section 3.2) and the supervised contrastive one beside them.
 
-All take the rows of both modalities pooled: B pictures, then the B texts of the same instances. `present` marks the
+All take the rows of both modalities pooled: B images, then the B texts of the same instances. `present` marks the
 rows that are really there; the others add nothing to any sum or mean.
 """
 
@@ -58,7 +58,7 @@ def graph_loss(
 
 
 def gap_loss(image: tf.Tensor, text: tf.Tensor, both: tf.Tensor) -> tf.Tensor:
-    """Mean cosine distance of the picture and the text of each instance (eq. 12).
+    """Mean cosine distance of the image and the text of each instance (eq. 12).
 
     Args:
         image: (B, D) unit vectors.

@@ -1,6 +1,6 @@
 """The pairwise losses of a batch at once: the same values and gradients as `losses.py`, in a fraction of the time.
 
-The pooled batch is B pictures and B texts of the same instances, so its 2B x 2B similarities are four B x B blocks, of
+The pooled batch is B images and B texts of the same instances, so its 2B x 2B similarities are four B x B blocks, of
 which one is another's transpose, and all of them share one B x B matrix of class distances. Both losses are symmetric
 functions of the similarities, so one symmetric gradient per block serves both sides of the product.
 """

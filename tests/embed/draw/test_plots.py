@@ -12,24 +12,24 @@ from PIL import Image
 
 from huse.embed.draw.map_page import write_map_page
 from huse.embed.draw.model_plots import class_distances, plot_graph, plot_history
-from huse.embed.draw.projection import METHODS, lay_out, project
+from huse.embed.draw.projection import PROJECTIONS, lay_out, project
 from huse.features.errors import ModelError, QueryError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_projection_keeps_groups_together(method: str) -> None:
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_a_projection_keeps_groups_together(projection: str) -> None:
     rng = np.random.default_rng(0)
     centers = np.eye(3, 16).repeat(20, axis=0)
     vectors = centers + 0.05 * rng.normal(size=(60, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    places = project(vectors, method)
+    places = project(vectors, projection)
     assert places.shape == (60, 2)
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     assert (distance.argmin(axis=1) // 20 == np.arange(60) // 20).all()
-    np.testing.assert_allclose(project(vectors, method), places, atol=1e-3)
+    np.testing.assert_allclose(project(vectors, projection), places, atol=1e-3)
 
 
 def test_unknown_projections_are_named() -> None:
@@ -42,7 +42,7 @@ def test_points_follow_their_rows(few_embeddings: Path) -> None:
     rows.has_image[4] = False
     points = lay_out(rows, "pca")
     assert len(points.row) == 83
-    assert 4 not in points.row[points.is_picture]
+    assert 4 not in points.row[points.is_image]
     assert points.places.min() == 0
     assert points.places.max() == 1
 
@@ -50,7 +50,7 @@ def test_points_follow_their_rows(few_embeddings: Path) -> None:
 def test_the_page_is_whole_in_itself(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:
     rows = Store.open(few_embeddings).load()
     rows.caption[0] = "</script><b>"
-    write_map_page(rows, few_emoji.parent, tmp_path / "map.html", method="pca")
+    write_map_page(rows, few_emoji.parent, tmp_path / "map.html", projection="pca")
     page = (tmp_path / "map.html").read_text(encoding="utf-8")
     assert page.count("</script>") == 1
     assert not re.search(r"(src|href)=.?https?:", page)
@@ -70,7 +70,7 @@ def test_the_graph_is_set_against_what_was_learned(few_model: Path, tmp_path: Pa
     assert -1 <= plot_graph(trained, tmp_path / "graph.png") <= 1
     plot_history(few_model, tmp_path / "history.png")
     for name in ("graph.png", "history.png"):
-        with Image.open(tmp_path / name) as picture:
-            assert picture.width > 800
+        with Image.open(tmp_path / name) as image:
+            assert image.width > 800
     with pytest.raises(ModelError, match=r"no history\.csv there"):
         plot_history(tmp_path, tmp_path / "x.png")

@@ -22,7 +22,7 @@ from huse.embed.export.graph_decoder import decode
 from huse.embed.export.onnx import export_onnx
 from huse.embed.export.projector import export_projector
 from huse.embed.export.savedmodel import export_savedmodel
-from huse.extract.images.decoding import decode_picture
+from huse.extract.images.decoding import decode_image
 from huse.features.errors import ModelError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
@@ -38,7 +38,7 @@ features = {name: tf.constant(given[name]) for name in ("image", "text", "has_im
 out = {f"{m}_embedding": getattr(loaded, f"embed_{m}_features")(features[m]) for m in ("image", "text")}
 out |= loaded.classify(features)
 if sys.argv[4:]:
-    out["pictures"] = loaded.embed_images(tf.constant([open(path, "rb").read() for path in sys.argv[4:]]))
+    out["images"] = loaded.embed_images(tf.constant([open(path, "rb").read() for path in sys.argv[4:]]))
 assert "huse" not in sys.modules
 plain = {name: value.numpy() for name, value in out.items()}
 np.savez(sys.argv[3], **{name: v.astype("U") if v.dtype == object else v for name, v in plain.items()})
@@ -55,7 +55,7 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
     has_image, has_text = np.arange(42) % 7 != 0, np.arange(42) % 5 != 0
     features = {"image": rows.image.astype(np.float32), "text": rows.text.astype(np.float32)}
     np.savez(tmp_path / "in.npz", **features, has_image=has_image, has_text=has_text)
-    pictures = [str(few_emoji.parent / row["image"]) for row in read_csv(few_emoji)[::9]]
+    names = [str(few_emoji.parent / row["image"]) for row in read_csv(few_emoji)[::9]]
     command = [
         sys.executable,
         "-c",
@@ -64,7 +64,7 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
         str(tmp_path / "in.npz"),
         str(tmp_path / "out.npz"),
     ]
-    done = subprocess.run([*command, *pictures], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *names], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     out, outputs = np.load(tmp_path / "out.npz"), model.trained.forward(features)
     for modality in ("image", "text"):
@@ -74,7 +74,7 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
     np.testing.assert_allclose(out["probability"][known], fused[known], atol=1e-5)
     assert out["labels"].tolist() == model.classes
     assert out["label"].tolist() == [model.classes[i] for i in out["probability"].argmax(axis=1)]
-    np.testing.assert_allclose(out["pictures"], model.embed_images(pictures), atol=1e-5)
+    np.testing.assert_allclose(out["images"], model.embed_images(names), atol=1e-5)
     with pytest.raises(ModelError, match="is there already"):
         export_savedmodel(model, tmp_path / "saved")
 
@@ -103,11 +103,11 @@ def test_the_graph_decodes_as_stage_1_does(h: int, w: int, kind: str, seed: int)
 
     rng = np.random.default_rng(seed)
     channels = 4 if kind == "PNG" else 3
-    picture = Image.fromarray(rng.integers(0, 256, (h, w, channels), np.uint8))
+    image = Image.fromarray(rng.integers(0, 256, (h, w, channels), np.uint8))
     buffer = io.BytesIO()
-    picture.save(buffer, kind)
+    image.save(buffer, kind)
     ours = decode(tf.constant(buffer.getvalue()), (64, 48)).numpy()
-    np.testing.assert_array_equal(ours, decode_picture(buffer.getvalue(), (64, 48)))
+    np.testing.assert_array_equal(ours, decode_image(buffer.getvalue(), (64, 48)))
 
 
 def test_the_projector_gets_a_tile_a_vector(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_projector_gets_a_tile_a_vector(few_emoji: Path, few_embeddings: Pat
         tiles = [sprite.crop((c * 64, r * 64, c * 64 + 64, r * 64 + 64)) for r in range(10) for c in range(10)]
     key = lines[5].split("\t")[0]
     row = next(row for row in read_csv(few_emoji) if row["key"] == key)
-    expected = Image.fromarray(decode_picture((few_emoji.parent / row["image"]).read_bytes(), (64, 64)))
+    expected = Image.fromarray(decode_image((few_emoji.parent / row["image"]).read_bytes(), (64, 64)))
     difference = np.abs(np.asarray(tiles[5], int) - np.asarray(expected, int)).mean()
     assert difference < 3
     assert (np.asarray(tiles[99]) == 255).all()

@@ -1,4 +1,4 @@
-"""What a query may be: words that the encoder knows, and pictures within the limit of whoever asks."""
+"""What a query may be: words that the encoder knows, and images within the limit of whoever asks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from huse.extract.images import decoding
 from huse.features.errors import QueryError
 
 
-def picture(size: tuple[int, int] = (40, 30)) -> bytes:
+def image(size: tuple[int, int] = (40, 30)) -> bytes:
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -28,29 +28,27 @@ def picture(size: tuple[int, int] = (40, 30)) -> bytes:
 
 def test_the_limit_is_that_of_whoever_asks(few_model: Path) -> None:
     model = huse.load(few_model, max_pixels=1_000)
-    with pytest.raises(
-        QueryError, match=r"picture bytes: too many pixels: 40 x 30, max_pixels \(--max-pixels\) allows"
-    ):
-        model.embed_images([picture()])
+    with pytest.raises(QueryError, match=r"image bytes: too many pixels: 40 x 30, max_pixels \(--max-pixels\) allows"):
+        model.embed_images([image()])
     model.max_pixels_option = "--max-upload-pixels"
     with pytest.raises(QueryError, match=r"--max-upload-pixels allows 1000 in all"):
-        model.embed_and_classify_image(picture())
-    assert huse.load(few_model).embed_images([picture()]).shape == (1, 64)
+        model.embed_and_classify_image(image())
+    assert huse.load(few_model).embed_images([image()]).shape == (1, 64)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x"), struct.error("x")])
-def test_a_picture_that_gives_no_pixels_is_a_wrong_query(
+def test_an_image_that_gives_no_pixels_is_a_wrong_query(
     error: Exception, few_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = huse.load(few_model)
-    model.embed_images([picture()])
+    model.embed_images([image()])
 
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(decoding, "to_rgb", fail)
-    with pytest.raises(QueryError, match="picture bytes: "):
-        model.embed_images([picture()])
+    with pytest.raises(QueryError, match="image bytes: "):
+        model.embed_images([image()])
 
 
 def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,12 +61,12 @@ def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path, monk
         model.embed_texts(["red sea", "\u72d0\u72f8"])
 
 
-def test_pictures_that_are_shown_are_turned_as_encoders_see_them(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(picture())
-    small = Thumbnails(tmp_path).picture("a.png", 20)
+def test_images_that_are_shown_are_turned_as_encoders_see_them(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(image())
+    small = Thumbnails(tmp_path).image("a.png", 20)
     assert small is not None
     assert small.size == (15, 20)
     shades = np.asarray(small, int)[..., 0]
     assert (np.diff(shades.mean(axis=0)) < 0).all()  # what was at the bottom, and light, is at the left
     assert Thumbnails(tmp_path).data_uri("a.png", 20).startswith("data:image/jpeg;base64,")
-    assert Thumbnails(tmp_path).picture("absent.png") is None
+    assert Thumbnails(tmp_path).image("absent.png") is None

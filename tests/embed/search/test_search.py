@@ -94,11 +94,10 @@ def test_a_filter_leaves_its_classes_and_those_below(few_model: Path, few_embedd
 
 def test_several_queries_at_once(few_emoji: Path, few_model: Path, few_embeddings: Path) -> None:
     model = huse.load(few_model)
-    picture = few_emoji.parent / read_csv(few_emoji)[0]["image"]
-    together = search_embeddings(model, few_embeddings, texts=["zebra", "apple"], images=[picture], k=3)
+    image = few_emoji.parent / read_csv(few_emoji)[0]["image"]
+    together = search_embeddings(model, few_embeddings, texts=["zebra", "apple"], images=[image], k=3)
     alone = [
-        model.search(few_embeddings, k=3, **query)
-        for query in ({"text": "zebra"}, {"text": "apple"}, {"image": picture})
+        model.search(few_embeddings, k=3, **query) for query in ({"text": "zebra"}, {"text": "apple"}, {"image": image})
     ]  # type: ignore[arg-type]
     assert [[hit.key for hit in hits] for hits in together] == [[hit.key for hit in hits] for hits in alone]
 
@@ -147,11 +146,11 @@ def test_bad_queries_are_named(few_model: Path, few_embeddings: Path, tmp_path: 
     model = huse.load(few_model)
     (tmp_path / "x.jpg").write_text("words")
     for query, message in (
-        ({}, "either a text or a picture"),
-        ({"text": "a", "image": "b"}, "either a text or a picture"),
+        ({}, "either a text or an image"),
+        ({"text": "a", "image": "b"}, "either a text or an image"),
         ({"text": " "}, "text 0 of 1 is empty"),
         ({"text": "a", "k": 0}, "k is 0"),
-        ({"image": tmp_path / "x.jpg"}, r"x\.jpg: not a picture"),
+        ({"image": tmp_path / "x.jpg"}, r"x\.jpg: not an image"),
         ({"image": tmp_path / "y.jpg"}, "No such file"),
     ):
         with pytest.raises(QueryError, match=message):
@@ -169,7 +168,7 @@ def test_a_gallery_without_the_modality_is_named(few_model: Path, few_store: Pat
         search_embeddings(few_model, tmp_path / "out", texts=["cat"])
 
 
-def test_a_page_of_hits_holds_its_pictures(
+def test_a_page_of_hits_holds_its_images(
     few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
     hits = huse.load(few_model).search(few_embeddings, text="sweet fruit", k=4)

@@ -26,14 +26,14 @@ def test_it_tells_what_it_has(client: TestClient) -> None:
     assert [entry["rows"] for entry in info["classes"]] == [14, 14, 14]
 
 
-def test_words_find_pictures(client: TestClient) -> None:
+def test_words_find_images(client: TestClient) -> None:
     reply = client.post("/api/search", json={"text": "wild animal", "k": 5}).json()
     assert [hit["label"] for hit in reply["hits"]] == ["animals & nature/animal mammal"] * 5
     assert reply["classes"][0]["label"] == "animals & nature/animal mammal"
-    picture = client.get(reply["hits"][0]["picture"])
-    assert picture.status_code == 200
-    assert picture.headers["content-type"] == "image/png"
-    assert picture.content.startswith(b"\x89PNG")
+    image = client.get(reply["hits"][0]["image"])
+    assert image.status_code == 200
+    assert image.headers["content-type"] == "image/png"
+    assert image.content.startswith(b"\x89PNG")
 
 
 def test_filters_and_galleries(client: TestClient) -> None:
@@ -45,10 +45,10 @@ def test_filters_and_galleries(client: TestClient) -> None:
     assert client.post("/api/search", json=query).json()["hits"] == []
 
 
-def test_a_picture_finds_texts_and_its_class(client: TestClient, few_emoji: Path) -> None:
+def test_an_image_finds_texts_and_its_class(client: TestClient, few_emoji: Path) -> None:
     fruit = next(row for row in read_csv(few_emoji) if row["label"].endswith("fruit"))
     data = (few_emoji.parent / fruit["image"]).read_bytes()
-    reply = client.post("/api/search/picture", files={"picture": data}, data={"k": "5", "gallery": "text"}).json()
+    reply = client.post("/api/search/image", files={"image": data}, data={"k": "5", "gallery": "text"}).json()
     assert reply["classes"][0]["label"] == fruit["label"]
     assert [hit["label"] for hit in reply["hits"]] == [fruit["label"]] * 5
 
@@ -65,7 +65,7 @@ def test_a_search_from_a_row(client: TestClient, few_emoji: Path) -> None:
 def test_what_no_row_names_is_not_served(client: TestClient, few_emoji: Path) -> None:
     assert (few_emoji.parent / "few.csv").exists()
     for path in ("few.csv", "../few.csv", quote("../few.csv", safe=""), "images", "/etc/passwd", "%2Fetc%2Fpasswd", ""):
-        assert client.get(f"/pictures/{path}").status_code == 404
+        assert client.get(f"/images/{path}").status_code == 404
     for path in ("/assets/app.py", "/assets/..%2Fapp.py", "/serve/app.py", "/swagger/..%2f..%2fapp.py"):
         assert client.get(path).status_code == 404
 
@@ -81,25 +81,25 @@ def test_bad_requests_are_told_why(client: TestClient) -> None:
         response = client.post("/api/search", json=body)
         assert (response.status_code, message in response.json()["detail"]) == (status, True)
     assert client.post("/api/search", json={"text": "a", "k": 10**6}).status_code == 422
-    response = client.post("/api/search/picture", files={"picture": b"no picture"})
-    assert (response.status_code, "not a picture" in response.json()["detail"]) == (400, True)
+    response = client.post("/api/search/image", files={"image": b"no image"})
+    assert (response.status_code, "not an image" in response.json()["detail"]) == (400, True)
 
 
 def test_every_refusal_is_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    for path in ("/api/search", "/api/search/picture"):
+    for path in ("/api/search", "/api/search/image"):
         described = paths[path]["post"]["responses"]
         assert set(described) == {"200", "400", "404", "411", "413", "422"}
         for status in ("400", "404", "411", "413"):
             schema = described[status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/Refusal"}
-    assert set(paths["/pictures/{key}"]["get"]["responses"]) == {"200", "404", "422"}
+    assert set(paths["/images/{key}"]["get"]["responses"]) == {"200", "404", "422"}
     assert set(paths["/api/map"]["get"]["responses"]) == {"200", "202", "404"}
 
 
 def test_uploads_are_limited_before_they_are_read(client: TestClient) -> None:
-    assert client.post("/api/search/picture", files={"picture": b"x" * 60_000}).status_code == 413
-    assert client.post("/api/search/picture", files={"picture": b"x" * 300_000}).status_code == 413
+    assert client.post("/api/search/image", files={"image": b"x" * 60_000}).status_code == 413
+    assert client.post("/api/search/image", files={"image": b"x" * 300_000}).status_code == 413
 
     def endless() -> object:
         yield b"x" * 1000
@@ -118,7 +118,7 @@ def test_the_api_describes_itself_without_a_network(client: TestClient) -> None:
     described = client.get("/openapi.json").json()
     paths = described["paths"]
     assert '"null"' not in json.dumps(described), "the version it claims knows no such type"
-    assert set(paths) == {"/api/info", "/api/search", "/api/search/picture", "/api/map", "/pictures/{key}"}
+    assert set(paths) == {"/api/info", "/api/search", "/api/search/image", "/api/map", "/images/{key}"}
     page = client.get("/docs").text
     assert "https://" not in page
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):

@@ -1,4 +1,4 @@
-"""The page in a real browser: typing, dropping a picture, clicking, filtering, the map."""
+"""The page in a real browser: typing, dropping an image, clicking, filtering, the map."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_person_searches(address: str, browser: Any, few_emoji: Path) -> None:
     fruit = next(row for row in read_csv(few_emoji) if row["label"].endswith("fruit"))
     data = (few_emoji.parent / fruit["image"]).read_bytes()
     browser.execute_script(DROP, base64.b64encode(data).decode())
-    wait_for(browser, lambda b: texts(b, "#query b") == ["your picture"])
+    wait_for(browser, lambda b: texts(b, "#query b") == ["your image"])
     assert texts(browser, "#query li")[0].startswith("food & drink/food fruit")
     assert labels(browser)[:5] == ["food & drink/food fruit"] * 5
 
@@ -127,14 +127,14 @@ def test_a_person_searches(address: str, browser: Any, few_emoji: Path) -> None:
 
 def test_the_api_page_opens_without_a_network(address: str, browser: Any) -> None:
     browser.get(f"{address}docs")
-    wait_for(browser, lambda b: "/api/search/picture" in b.execute_script("return document.body.textContent"))
+    wait_for(browser, lambda b: "/api/search/image" in b.execute_script("return document.body.textContent"))
 
 
 def test_a_map_page_draws_itself(browser: Any, searcher: Searcher, few_emoji: Path, tmp_path: Path) -> None:
     from huse.embed.draw.map_page import write_map_page
     from huse.features.rows import concatenate
 
-    write_map_page(concatenate(searcher.shards), few_emoji.parent, tmp_path / "map.html", method="pca")
+    write_map_page(concatenate(searcher.shards), few_emoji.parent, tmp_path / "map.html", projection="pca")
     browser.get((tmp_path / "map.html").as_uri())
     ink = """const c = document.querySelector("canvas");
     const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;

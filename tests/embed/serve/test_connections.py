@@ -129,12 +129,12 @@ def test_who_does_not_read_is_let_go(port: int) -> None:
         assert received < 20 * whole
 
 
-def test_keys_with_percent_signs_find_their_pictures(port: int) -> None:
+def test_keys_with_percent_signs_find_their_images(port: int) -> None:
     address = f"http://127.0.0.1:{port}"
     hits = httpx.post(f"{address}/api/search", json={"text": "a", "k": 60}, timeout=FOR_EVER).json()["hits"]
-    pictures = {hit["key"]: hit["picture"] for hit in hits}
+    images = {hit["key"]: hit["image"] for hit in hits}
     for key in PERCENT:
-        assert httpx.get(f"{address}{pictures[key]}").headers["content-type"] == "image/png"
+        assert httpx.get(f"{address}{images[key]}").headers["content-type"] == "image/png"
 
 
 def test_silent_connections_keep_nobody_out(port: int) -> None:
@@ -150,8 +150,8 @@ def test_few_uploads_are_decoded_at_a_time_and_texts_do_not_wait(port: int, mode
     Image.new("RGBA", (900, 900)).save(buffer, "PNG")
 
     def upload(_: int) -> int:
-        files = {"picture": buffer.getvalue()}
-        return httpx.post(f"http://127.0.0.1:{port}/api/search/picture", files=files, timeout=FOR_EVER).status_code
+        files = {"image": buffer.getvalue()}
+        return httpx.post(f"http://127.0.0.1:{port}/api/search/image", files=files, timeout=FOR_EVER).status_code
 
     with ThreadPoolExecutor(24) as clients:
         answers = clients.map(upload, range(24))

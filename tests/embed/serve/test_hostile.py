@@ -72,7 +72,7 @@ def png(size: tuple[int, int], mode: str = "1") -> bytes:
     return buffer.getvalue()
 
 
-def test_only_pictures_of_rows_with_a_picture_are_sent(tmp_path: Path) -> None:
+def test_only_images_of_rows_with_an_image_are_sent(tmp_path: Path) -> None:
     names = [
         "a.png",
         "/etc/hostname",
@@ -93,24 +93,24 @@ def test_only_pictures_of_rows_with_a_picture_are_sent(tmp_path: Path) -> None:
         rows.image[4] = 0
 
     client = client_of(store_of(tmp_path, change))
-    sent = client.get("/pictures/row%200")
+    sent = client.get("/images/row%200")
     assert (sent.status_code, sent.headers["content-type"]) == (200, "image/png")
     assert "default-src 'self'" in sent.headers["content-security-policy"]
     assert sent.headers["x-content-type-options"] == "nosniff"
     for i in (1, 2, 3, 4, 6, 7, 8):
-        refused = client.get(f"/pictures/row%20{i}")
-        assert (refused.status_code, refused.json()) == (404, {"detail": f"no picture of row 'row {i}'"})
-    away = client.get("/pictures/row%205", follow_redirects=False)
+        refused = client.get(f"/images/row%20{i}")
+        assert (refused.status_code, refused.json()) == (404, {"detail": f"no image of row 'row {i}'"})
+    away = client.get("/images/row%205", follow_redirects=False)
     assert (away.status_code, away.headers["location"]) == (307, names[5])
     hits = client.post("/api/search", json={"text": "a", "k": 20}).json()["hits"]
-    pictures = {hit["key"]: hit["picture"] for hit in hits}
-    assert (pictures["row 0"], pictures["row 5"]) == ("/pictures/row%200", "/pictures/row%205")
-    assert {pictures[f"row {i}"] for i in (6, 7, 8)} == {""}, "what cannot be shown is absent, not broken"
+    images = {hit["key"]: hit["image"] for hit in hits}
+    assert (images["row 0"], images["row 5"]) == ("/images/row%200", "/images/row%205")
+    assert {images[f"row {i}"] for i in (6, 7, 8)} == {""}, "what cannot be shown is absent, not broken"
     assert client.post("/api/search", json={"key": "row 7", "modality": "image"}).status_code == 200
     assert client.post("/api/search", json={"key": "row 4", "modality": "image"}).status_code == 404
 
 
-def test_keys_of_any_kind_find_their_pictures(tmp_path: Path) -> None:
+def test_keys_of_any_kind_find_their_images(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png((9, 7)))
 
     def change(rows: Rows) -> None:
@@ -121,7 +121,7 @@ def test_keys_of_any_kind_find_their_pictures(tmp_path: Path) -> None:
     hits = client.post("/api/search", json={"text": "a", "k": 20}).json()["hits"]
     assert {hit["key"] for hit in hits} >= set(KEYS)
     for hit in hits:
-        assert client.get(hit["picture"]).content == (tmp_path / "a.png").read_bytes()
+        assert client.get(hit["image"]).content == (tmp_path / "a.png").read_bytes()
         reply = client.post("/api/search", json={"key": hit["key"], "modality": "text", "gallery": "text", "k": 1})
         assert reply.json()["hits"][0]["key"] == hit["key"]
 
@@ -194,7 +194,7 @@ def test_no_json_is_an_error_of_the_server(client: TestClient, body: dict[str, A
     start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF"]),
 )
 def test_no_upload_is_an_error_of_the_server(client: TestClient, data: bytes, start: bytes) -> None:
-    reply = client.post("/api/search/picture", files={"picture": start + data})
+    reply = client.post("/api/search/image", files={"image": start + data})
     assert reply.status_code in (200, 400), reply.text
 
 
@@ -209,7 +209,7 @@ def test_no_upload_is_an_error_of_the_server(client: TestClient, data: bytes, st
     ],
 )
 def test_forms_of_any_kind(client: TestClient, headers: dict[str, str], body: bytes, statuses: tuple[int, ...]) -> None:
-    reply = client.post("/api/search/picture", content=body, headers=headers)
+    reply = client.post("/api/search/image", content=body, headers=headers)
     assert reply.status_code in statuses, reply.text
     assert isinstance(reply.json()["detail"], str)
 
@@ -225,11 +225,11 @@ def test_uploads_of_many_pixels_are_refused_undecoded(tmp_path: Path) -> None:
     model = StubModel()
     client = client_of(store_of(tmp_path), model, most_pixels=1_000_000)
     for size in ((1001, 1000), (1, 1_000_001)):
-        reply = client.post("/api/search/picture", files={"picture": png(size)})
+        reply = client.post("/api/search/image", files={"image": png(size)})
         assert reply.status_code == 400
         assert "--max-upload-pixels allows 1000000" in reply.json()["detail"]
     assert model.most_decoding == 0
-    assert client.post("/api/search/picture", files={"picture": png((1000, 1000))}).status_code == 200
+    assert client.post("/api/search/image", files={"image": png((1000, 1000))}).status_code == 200
     assert client.get("/api/info").json()["most_pixels"] == 1_000_000
 
 
@@ -244,7 +244,7 @@ def test_keys_of_any_kind_in_the_path(client: TestClient) -> None:
         "..%5c..%5cetc",
         "https:%2f%2fevil.example",
     ):
-        reply = client.get(f"/pictures/{path}")
+        reply = client.get(f"/images/{path}")
         assert (reply.status_code, list(reply.json())) == (404, ["detail"]), path
 
 
@@ -305,12 +305,12 @@ def test_encoders_are_built_once_and_what_cannot_be_is_told(tmp_path: Path) -> N
     assert model.warmed == 2, "once a searcher"
 
 
-def test_pictures_that_are_not_there_are_told_with_their_place(tmp_path: Path) -> None:
+def test_images_that_are_not_there_are_told_with_their_place(tmp_path: Path) -> None:
     store = store_of(tmp_path, lambda rows: rows.uri.__setitem__(slice(None), "images/a.png"))
-    assert Searcher(StubModel(), store.path).lost_pictures == (  # type: ignore[arg-type]
-        f"none of 20 pictures is there, the first was looked for at {tmp_path}/images/a.png; "
+    assert Searcher(StubModel(), store.path).lost_images == (  # type: ignore[arg-type]
+        f"none of 20 images is there, the first was looked for at {tmp_path}/images/a.png; "
         "name their folder by --images"
     )
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(png((2, 2)))
-    assert Searcher(StubModel(), store.path).lost_pictures == ""  # type: ignore[arg-type]
+    assert Searcher(StubModel(), store.path).lost_images == ""  # type: ignore[arg-type]

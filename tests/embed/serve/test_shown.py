@@ -1,4 +1,4 @@
-"""What is sent as a picture: by its bytes, whatever its name, and nothing that is none."""
+"""What is sent as an image: by its bytes, whatever its name, and nothing that is none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from huse.embed.serve.shown import ShownPictures, location
-from huse.extract.images.decoding import PictureError
+from huse.embed.serve.shown import ShownImages, location
+from huse.extract.images.decoding import ImageError
 
 
 def saved(kind: str, side: tuple[int, int] = (6, 4), **options: object) -> bytes:
@@ -23,7 +23,7 @@ def saved(kind: str, side: tuple[int, int] = (6, 4), **options: object) -> bytes
 def test_what_browsers_show_is_sent_as_it_is(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "a.html"
     file.write_bytes(saved(kind))
-    shown = ShownPictures().show(str(file))
+    shown = ShownImages().show(str(file))
     assert (shown.media_type, shown.data) == (f"image/{kind.lower()}", file.read_bytes())
 
 
@@ -31,12 +31,12 @@ def test_what_browsers_show_is_sent_as_it_is(kind: str, tmp_path: Path) -> None:
 def test_what_browsers_do_not_show_is_sent_as_jpeg(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     file.write_bytes(saved(kind))
-    pictures = ShownPictures()
+    images = ShownImages()
     for _ in range(2):
-        shown = pictures.show(str(file))
+        shown = images.show(str(file))
         assert shown.media_type == "image/jpeg"
-        with Image.open(io.BytesIO(shown.data)) as picture:
-            assert (picture.format, picture.size) == ("JPEG", (6, 4))
+        with Image.open(io.BytesIO(shown.data)) as image:
+            assert (image.format, image.size) == ("JPEG", (6, 4))
 
 
 def test_a_png_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
@@ -44,18 +44,18 @@ def test_a_png_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
     exif[0x0112] = 6
     (tmp_path / "a.png").write_bytes(saved("PNG", exif=exif))
     (tmp_path / "a.jpg").write_bytes(saved("JPEG", exif=exif))
-    with Image.open(io.BytesIO(ShownPictures().show(str(tmp_path / "a.png")).data)) as picture:
-        assert picture.size == (4, 6)
-    assert ShownPictures().show(str(tmp_path / "a.jpg")).data == (tmp_path / "a.jpg").read_bytes()
+    with Image.open(io.BytesIO(ShownImages().show(str(tmp_path / "a.png")).data)) as image:
+        assert image.size == (4, 6)
+    assert ShownImages().show(str(tmp_path / "a.jpg")).data == (tmp_path / "a.jpg").read_bytes()
 
 
-def test_a_huge_picture_is_sent_reduced_and_one_past_the_limit_not_at_all(tmp_path: Path) -> None:
+def test_a_huge_image_is_sent_reduced_and_one_past_the_limit_not_at_all(tmp_path: Path) -> None:
     Image.new("1", (8000, 6000)).save(tmp_path / "a.png")
-    shown = ShownPictures().show(str(tmp_path / "a.png"))
-    with Image.open(io.BytesIO(shown.data)) as picture:
-        assert picture.size == (1600, 1200)
-    with pytest.raises(PictureError, match="too many pixels"):
-        ShownPictures(1_000_000).show(str(tmp_path / "a.png"))
+    shown = ShownImages().show(str(tmp_path / "a.png"))
+    with Image.open(io.BytesIO(shown.data)) as image:
+        assert image.size == (1600, 1200)
+    with pytest.raises(ImageError, match="too many pixels"):
+        ShownImages(1_000_000).show(str(tmp_path / "a.png"))
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_a_huge_picture_is_sent_reduced_and_one_past_the_limit_not_at_all(tmp_pa
 )
 def test_what_does_not_decode_is_not_sent(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(PictureError):
-        ShownPictures().show(str(tmp_path / "a.png"))
+    with pytest.raises(ImageError):
+        ShownImages().show(str(tmp_path / "a.png"))
 
 
 def test_a_jpeg_that_was_cut_off_is_sent_as_far_as_it_goes(tmp_path: Path) -> None:
     whole = saved("JPEG", (200, 200))
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    assert ShownPictures().show(str(tmp_path / "a.jpg")).media_type == "image/jpeg"
+    assert ShownImages().show(str(tmp_path / "a.jpg")).media_type == "image/jpeg"
 
 
-def test_where_pictures_are(tmp_path: Path) -> None:
+def test_where_images_are(tmp_path: Path) -> None:
     (tmp_path / "a b.png").write_bytes(b"x")
     there = str(tmp_path / "a b.png")
     assert location("a b.png", tmp_path) == location(there, Path("elsewhere")) == there
@@ -114,7 +114,7 @@ def test_where_pictures_are(tmp_path: Path) -> None:
         assert location(uri, tmp_path) is None, uri
 
 
-def test_pictures_of_random_bytes_are_refused(tmp_path: Path) -> None:
+def test_images_of_random_bytes_are_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for kind in ("PNG", "GIF", "BMP", "WEBP", "TIFF"):
         whole = saved(kind, (30, 30))
@@ -124,7 +124,7 @@ def test_pictures_of_random_bytes_are_refused(tmp_path: Path) -> None:
                 data[at] = rng.integers(256)
             (tmp_path / "a").write_bytes(data)
             try:
-                shown = ShownPictures().show(str(tmp_path / "a"))
-            except PictureError:
+                shown = ShownImages().show(str(tmp_path / "a"))
+            except ImageError:
                 continue
             assert shown.media_type.startswith("image/")

@@ -1,4 +1,4 @@
-"""The real encoders on real pictures and texts."""
+"""The real encoders on real images and texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from samples import read_csv
 
 from huse.extract.encoders import image_encoder, text_encoder
 from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
-from huse.extract.images.decoding import decode_picture, read_picture
+from huse.extract.images.decoding import decode_image, read_image
 from huse.features.errors import EncoderError
 
 OFFICIAL = os.environ.get("HUSE_VGG16_WEIGHTS", "")
@@ -25,15 +25,15 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-def pictures(emoji: Path, n: int) -> NDArray[np.uint8]:
+def images(emoji: Path, n: int) -> NDArray[np.uint8]:
     rows = read_csv(emoji)[:: 1911 // n][:n]
-    return np.stack([decode_picture(read_picture(emoji.parent / row["image"]), (224, 224)) for row in rows])
+    return np.stack([decode_image(read_image(emoji.parent / row["image"]), (224, 224)) for row in rows])
 
 
 def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     import keras
 
-    pixels = pictures(emoji, 4)
+    pixels = images(emoji, 4)
     network = keras.applications.VGG16(include_top=False, weights=None, pooling="avg", input_shape=(224, 224, 3))
     network.set_weights(load_weights())
     prepared = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
@@ -46,7 +46,7 @@ def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
 
 @pytest.mark.parametrize("count", [6, 2 * BLOCK - 5])
 def test_precisions_agree(emoji: Path, count: int) -> None:
-    pixels = pictures(emoji, count)
+    pixels = images(emoji, count)
     exact = image_encoder("vgg16", precision="float32").encode(pixels)
     for precision in ("bfloat16", "float16"):
         rounded = image_encoder("vgg16", precision=precision).encode(pixels)
@@ -65,7 +65,7 @@ np.save(sys.argv[2], image_encoder("vgg16", precision=sys.argv[3]).encode(pixels
 @pytest.mark.slow
 def test_threads_and_libraries_change_nothing_that_counts(emoji: Path, tmp_path: Path) -> None:
     """As docs/scaling.md states: float32 to 0.0001 of the vectors' size, bfloat16 to a cosine of 0.999."""
-    pixels = pictures(emoji, BLOCK)
+    pixels = images(emoji, BLOCK)
     np.save(tmp_path / "pixels.npy", pixels)
     here = image_encoder("vgg16", precision="float32").encode(pixels)
     for precision, environment in (
@@ -82,14 +82,14 @@ def test_threads_and_libraries_change_nothing_that_counts(emoji: Path, tmp_path:
 
 @pytest.mark.slow
 def test_both_ways_agree(emoji: Path) -> None:
-    pixels = pictures(emoji, BLOCK)
+    pixels = images(emoji, BLOCK)
     ways = [VGG16Encoder(precision="bfloat16", winograd=way).encode(pixels) for way in (False, True)]
     assert cosines(*ways).min() > 0.999
 
 
 def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
     """Also not where Winograd's blocks begin or end."""
-    pixels = pictures(emoji, BLOCK + 3)
+    pixels = images(emoji, BLOCK + 3)
     encoder = image_encoder("vgg16", precision="float32")
     whole = encoder.encode(pixels)
     order = np.random.default_rng(0).permutation(len(pixels))
@@ -101,7 +101,7 @@ def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL, reason="HUSE_VGG16_WEIGHTS does not name the float32 Keras weights file")
 def test_bundled_weights_stand_for_the_float32_file(emoji: Path) -> None:
-    pixels = pictures(emoji, 50)
+    pixels = images(emoji, 50)
     bundled = image_encoder("vgg16", precision="float32")
     official = image_encoder("vgg16", Path(OFFICIAL), precision="float32")
     assert cosines(bundled.encode(pixels), official.encode(pixels)).min() > 0.9999

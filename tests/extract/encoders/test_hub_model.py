@@ -78,7 +78,7 @@ def test_the_fingerprint_is_that_of_the_model_not_of_its_place(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("dtype", "size", "expected"), [(tf.float32, None, 1.0), (tf.uint8, 48, 255.0)])
-def test_pictures_in_the_range_and_size_of_the_signature(
+def test_images_in_the_range_and_size_of_the_signature(
     tmp_path: Path, dtype: tf.DType, size: int | None, expected: float
 ) -> None:
     function = (lambda x: means(tf.cast(x, tf.float32))) if dtype == tf.uint8 else means
@@ -112,9 +112,9 @@ def test_bert_takes_the_mean_of_the_last_four_layers_over_the_mask(tmp_path: Pat
 
 def test_models_of_the_other_kind_are_one_line(tmp_path: Path) -> None:
     of_texts = save(tmp_path / "texts", lengths, STRING)
-    of_pictures = save(tmp_path / "pictures", means, tf.TensorSpec((None, 8, 8, 3), tf.float32))
+    of_images = save(tmp_path / "images", means, tf.TensorSpec((None, 8, 8, 3), tf.float32))
     for use in (
-        lambda: text_encoder(f"hub:{of_pictures}").encode(["a"]),
+        lambda: text_encoder(f"hub:{of_images}").encode(["a"]),
         lambda: image_encoder(f"hub:{of_texts}").encode(np.zeros((1, 224, 224, 3), np.uint8)),
     ):
         with pytest.raises(EncoderError, match="TensorFlow cannot run it") as caught:

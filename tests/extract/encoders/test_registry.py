@@ -259,7 +259,7 @@ def test_an_encoder_of_a_package_that_fails_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_plugin(tmp_path, monkeypatch)
     two = image_encoder("mean-color+mean-color")
     assert two.encode(np.full((1, 8, 8, 3), 7, np.uint8)).shape == (1, 6)

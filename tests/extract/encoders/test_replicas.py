@@ -62,7 +62,7 @@ def test_a_full_device_gets_smaller_parts() -> None:
     assert sizes[-8:] == [3] * 8, "found once, then kept"
 
 
-def test_a_device_too_small_for_one_picture_says_so() -> None:
+def test_a_device_too_small_for_one_image_says_so() -> None:
     def forward(pixels: object) -> tf.Tensor:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
@@ -114,7 +114,7 @@ def test_other_failures_are_one_line_and_not_tried_again() -> None:
         Replicas(no_network)
 
 
-def test_no_pictures_give_no_vectors() -> None:
+def test_no_images_give_no_vectors() -> None:
     def forward(pixels: np.ndarray) -> tf.Tensor:  # type: ignore[type-arg]
         return tf.constant(pixels[:, 0, 0, :].astype(np.float32))
 

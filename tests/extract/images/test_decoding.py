@@ -15,20 +15,20 @@ from PIL import Image
 from huse.extract.images import decoding
 from huse.extract.images.decoding import (
     MAX_PIXELS,
-    PictureError,
+    ImageError,
     allow_pixels,
-    decode_picture,
-    picture_type,
-    read_picture,
+    decode_image,
+    image_type,
+    read_image,
 )
 from huse.extract.images.modes import to_rgb
 
 SIZE = (16, 24)
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -40,9 +40,9 @@ def gradient() -> Image.Image:
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG", "PPM"])
 def test_every_format_gives_the_same_pixels(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
-    exact = decode_picture(encoded(gradient(), "PNG"), SIZE).astype(int)
+    exact = decode_image(encoded(gradient(), "PNG"), SIZE).astype(int)
     assert exact.shape == (16, 24, 3)
-    difference = np.abs(decode_picture(encoded(gradient(), kind, **options), SIZE).astype(int) - exact)
+    difference = np.abs(decode_image(encoded(gradient(), kind, **options), SIZE).astype(int) - exact)
     limit = {"GIF": 12, "JPEG": 3}.get(kind, 0)
     assert difference.max() <= limit
 
@@ -52,53 +52,53 @@ def test_exif_orientation_is_applied() -> None:
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
     turned = encoded(gradient(), "PNG", exif=exif)
     expected = gradient().rotate(-90, expand=True)
-    np.testing.assert_array_equal(decode_picture(turned, (72, 48)), np.asarray(expected))
+    np.testing.assert_array_equal(decode_image(turned, (72, 48)), np.asarray(expected))
 
 
 def test_transparency_is_composed_over_white() -> None:
     half = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
-    np.testing.assert_allclose(decode_picture(encoded(half, "PNG"), (8, 8))[0, 0], [255, 127, 127], atol=1)
+    np.testing.assert_allclose(decode_image(encoded(half, "PNG"), (8, 8))[0, 0], [255, 127, 127], atol=1)
     palette = Image.new("P", (8, 8), 1)
     palette.putpalette([0, 0, 0, 10, 20, 30])
     clear = encoded(palette, "PNG", transparency=1)
-    np.testing.assert_array_equal(decode_picture(clear, (8, 8))[0, 0], [255, 255, 255])
-    np.testing.assert_array_equal(decode_picture(encoded(palette, "PNG"), (8, 8))[0, 0], [10, 20, 30])
+    np.testing.assert_array_equal(decode_image(clear, (8, 8))[0, 0], [255, 255, 255])
+    np.testing.assert_array_equal(decode_image(encoded(palette, "PNG"), (8, 8))[0, 0], [10, 20, 30])
 
 
 def test_gray_and_deep_modes() -> None:
     deep = Image.fromarray(np.full((8, 8), 40000, np.uint16))
-    np.testing.assert_array_equal(decode_picture(encoded(deep, "PNG"), (8, 8))[0, 0], [156, 156, 156])
+    np.testing.assert_array_equal(decode_image(encoded(deep, "PNG"), (8, 8))[0, 0], [156, 156, 156])
     cmyk = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
-    assert decode_picture(cmyk, (8, 8))[0, 0, 0] > 200
+    assert decode_image(cmyk, (8, 8))[0, 0, 0] > 200
     assert to_rgb(Image.new("1", (2, 2), 1)).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_the_first_frame_counts() -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    np.testing.assert_array_equal(decode_picture(data, (8, 8))[0, 0], [255, 0, 0])
+    np.testing.assert_array_equal(decode_image(data, (8, 8))[0, 0], [255, 0, 0])
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"just words", "not a picture"),
+        (b"just words", "not an image"),
         (encoded(gradient(), "JPEG")[:300], "decoded"),
         (encoded(gradient(), "PNG")[:100], "decoded"),
     ],
 )
-def test_what_is_no_picture_says_so(data: bytes, message: str) -> None:
-    with pytest.raises(PictureError, match=message):
-        decode_picture(data, SIZE)
+def test_what_is_no_image_says_so(data: bytes, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        decode_image(data, SIZE)
 
 
 def test_bombs_are_refused_by_what_their_header_says() -> None:
-    with pytest.raises(PictureError, match=r"too many pixels: 72 x 48, --max-pixels allows 3455 in all"):
-        decode_picture(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48 - 1)
-    decode_picture(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48)
+    with pytest.raises(ImageError, match=r"too many pixels: 72 x 48, --max-pixels allows 3455 in all"):
+        decode_image(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48 - 1)
+    decode_image(encoded(gradient(), "PNG"), SIZE, max_pixels=72 * 48)
     header = encoded(Image.new("1", (30_000, 30_000)), "PNG")[:200]  # 900 million pixels in 200 bytes
-    with pytest.raises(PictureError, match=r"too many pixels.*--max-pixels"):
-        decode_picture(header, SIZE)
+    with pytest.raises(ImageError, match=r"too many pixels.*--max-pixels"):
+        decode_image(header, SIZE)
 
 
 def test_pillows_own_limit_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,21 +107,21 @@ def test_pillows_own_limit_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         allow_pixels(MAX_PIXELS)
-        with pytest.raises(PictureError, match="too many pixels"):
-            decode_picture(flat, SIZE)
+        with pytest.raises(ImageError, match="too many pixels"):
+            decode_image(flat, SIZE)
         allow_pixels(200_000_000)
-        assert not decode_picture(flat, SIZE, max_pixels=200_000_000).any()
+        assert not decode_image(flat, SIZE, max_pixels=200_000_000).any()
 
 
 def test_a_jpeg_that_was_cut_off_is_recovered_on_request() -> None:
     whole = encoded(gradient().resize((720, 480)), "JPEG", quality=95)
     half = whole[: len(whole) // 2]
-    with pytest.raises(PictureError, match="truncated"):
-        decode_picture(half, SIZE)
-    recovered = decode_picture(half, SIZE, recover_truncated=True).astype(int)
-    expected = decode_picture(whole, SIZE).astype(int)
+    with pytest.raises(ImageError, match="truncated"):
+        decode_image(half, SIZE)
+    recovered = decode_image(half, SIZE, recover_truncated=True).astype(int)
+    expected = decode_image(whole, SIZE).astype(int)
     assert np.abs(recovered[:6] - expected[:6]).max() <= 4
-    np.testing.assert_array_equal(decode_picture(whole, SIZE, recover_truncated=True), expected)
+    np.testing.assert_array_equal(decode_image(whole, SIZE, recover_truncated=True), expected)
 
 
 def test_large_jpegs_are_decoded_small_with_almost_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,58 +135,58 @@ def test_large_jpegs_are_decoded_small_with_almost_the_same_pixels(monkeypatch: 
         return to_rgb(part, file)
 
     monkeypatch.setattr(decoding, "to_rgb", recorded)
-    scaled = decode_picture(data, (100, 100)).astype(int)
+    scaled = decode_image(data, (100, 100)).astype(int)
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "ENOUGH", 1000)
-        full = decode_picture(data, (100, 100)).astype(int)
+        full = decode_image(data, (100, 100)).astype(int)
     assert set(decoded) == {(400, 300), (1600, 1200)}
     assert np.abs(scaled - full).mean() < 0.5
     turned = Image.Exif()
     turned[0x0112] = 6
-    sideways = decode_picture(encoded(large, "JPEG", quality=90, exif=turned), (100, 100)).astype(int)
+    sideways = decode_image(encoded(large, "JPEG", quality=90, exif=turned), (100, 100)).astype(int)
     assert np.abs(sideways - np.rot90(scaled, -1)).mean() < 2
 
 
-def test_progressive_jpegs_are_pictures_like_others() -> None:
+def test_progressive_jpegs_are_images_like_others() -> None:
     plain, progressive = (encoded(gradient(), "JPEG", quality=95, progressive=p) for p in (False, True))
-    np.testing.assert_array_equal(decode_picture(plain, SIZE), decode_picture(progressive, SIZE))
+    np.testing.assert_array_equal(decode_image(plain, SIZE), decode_image(progressive, SIZE))
 
 
 def test_urls_are_read_through_fsspec() -> None:
-    with fsspec.open("memory://pictures/a.png", "wb") as file:
+    with fsspec.open("memory://images/a.png", "wb") as file:
         file.write(encoded(gradient(), "PNG"))
-    assert read_picture("memory://pictures/a.png") == encoded(gradient(), "PNG")
-    with pytest.raises(PictureError, match=r"memory://pictures/absent\.png"):
-        read_picture("memory://pictures/absent.png")
-    with pytest.raises(PictureError, match="ValueError: Protocol not known: nonsense"):
-        read_picture("nonsense://a.png")
+    assert read_image("memory://images/a.png") == encoded(gradient(), "PNG")
+    with pytest.raises(ImageError, match=r"memory://images/absent\.png"):
+        read_image("memory://images/absent.png")
+    with pytest.raises(ImageError, match="ValueError: Protocol not known: nonsense"):
+        read_image("nonsense://a.png")
 
 
 def test_reasons_are_told_once_and_in_utf_8(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"^FileNotFoundError.*: memory://pictures/absent\.png$"):
-        read_picture("memory://pictures/absent.png")
-    with pytest.raises(PictureError) as caught:
-        read_picture(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    with pytest.raises(ImageError, match=r"^FileNotFoundError.*: memory://images/absent\.png$"):
+        read_image("memory://images/absent.png")
+    with pytest.raises(ImageError) as caught:
+        read_image(tmp_path / os.fsdecode(b"caf\xe9.png"))
     assert str(caught.value).encode().endswith(b"caf\\udce9.png")
 
 
 def test_a_url_without_the_package_that_reads_it_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(PictureError, match=r"a picture by URL needs fsspec: pip install 'huse\[remote\]': memory://a"):
-        read_picture("memory://a.png")
+    with pytest.raises(ImageError, match=r"an image by URL needs fsspec: pip install 'huse\[remote\]': memory://a"):
+        read_image("memory://a.png")
 
 
 GROWTH = """
 import io, sys
 from PIL import Image
-from huse.extract.images.decoding import decode_picture
+from huse.extract.images.decoding import decode_image
 data = io.BytesIO()
 Image.new("RGBA", (8, 8)).save(data, "PNG")
-decode_picture(data.getvalue(), (8, 8))
+decode_image(data.getvalue(), (8, 8))
 whole = open(sys.argv[1], "rb").read()
 peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 before = peak()
-decode_picture(whole, (224, 224))
+decode_image(whole, (224, 224))
 print((peak() - before) // 1024)
 """
 
@@ -196,7 +196,7 @@ print((peak() - before) // 1024)
     ("width", "height", "orientation"),
     [(1, 1_000_000, 1), (1_000_000, 1, 6), (1_000_000, 1, 1), (5_000, 5_000, 1), (5_000, 5_000, 6)],
 )
-def test_memory_is_one_decoded_picture_whatever_its_shape(
+def test_memory_is_one_decoded_image_whatever_its_shape(
     width: int, height: int, orientation: int, tmp_path: Path
 ) -> None:
     exif = Image.Exif()
@@ -209,27 +209,27 @@ def test_memory_is_one_decoded_picture_whatever_its_shape(
 
 
 @pytest.mark.parametrize("name", ["script.eps", "drawing.svg", "page.html"])
-def test_what_is_no_raster_is_no_picture(name: str) -> None:
+def test_what_is_no_raster_is_no_image(name: str) -> None:
     texts = {".eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", ".svg": b"<svg/>", ".html": b"<html>"}
-    with pytest.raises(PictureError, match="not a picture"):
-        decode_picture(texts[Path(name).suffix], SIZE)
+    with pytest.raises(ImageError, match="not an image"):
+        decode_image(texts[Path(name).suffix], SIZE)
 
 
-def test_a_pictures_media_type_is_told_by_its_bytes() -> None:
-    assert [picture_type(encoded(gradient(), kind)) for kind in ("PNG", "JPEG", "WEBP")] == [
+def test_an_images_media_type_is_told_by_its_bytes() -> None:
+    assert [image_type(encoded(gradient(), kind)) for kind in ("PNG", "JPEG", "WEBP")] == [
         "image/png",
         "image/jpeg",
         "image/webp",
     ]
-    with pytest.raises(PictureError):
-        picture_type(b"root:x:0:0")
+    with pytest.raises(ImageError):
+        image_type(b"root:x:0:0")
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="No such file"):
-        read_picture(tmp_path / "absent.png")
+    with pytest.raises(ImageError, match="No such file"):
+        read_image(tmp_path / "absent.png")
     (tmp_path / "zero.png").write_bytes(b"")
-    with pytest.raises(PictureError, match="empty file"):
-        read_picture(tmp_path / "zero.png")
-    with pytest.raises(PictureError, match="directory"):
-        read_picture(tmp_path)
+    with pytest.raises(ImageError, match="empty file"):
+        read_image(tmp_path / "zero.png")
+    with pytest.raises(ImageError, match="directory"):
+        read_image(tmp_path)

@@ -1,4 +1,4 @@
-"""Gray pictures of all depths: the mode and the file tell what is black and white, brightness grows with the values."""
+"""Gray images of all depths: the mode and the file tell what is black and white, brightness grows with the values."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from huse.extract.images.decoding import decode_picture
+from huse.extract.images.decoding import decode_image
 from huse.extract.images.modes import to_rgb
 
 SIDE = 8
 
 
-def written(picture: Image.Image, kind: str, **options: object) -> bytes:
+def written(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def shades(data: bytes) -> NDArray[np.uint8]:
     """The gray of each of the SIDE x SIDE pixels, in order."""
-    pixels = decode_picture(data, (SIDE, SIDE)).reshape(-1, 3)
+    pixels = decode_image(data, (SIDE, SIDE)).reshape(-1, 3)
     assert (pixels == pixels[:, :1]).all()
     return pixels[:, 0]
 
@@ -134,7 +134,7 @@ def test_the_transparent_gray_of_few_bits_is_white(depth: int, step: int) -> Non
 def test_the_transparent_color_of_16_bits_is_white() -> None:
     values = np.full((SIDE, SIDE, 3), [10_000, 20_000, 30_000], ">u2")
     values[0, 0] = [40_000, 1, 2]
-    pixels = decode_picture(png(16, 2, values.tobytes(), struct.pack(">HHH", 40_000, 1, 2)), (SIDE, SIDE))
+    pixels = decode_image(png(16, 2, values.tobytes(), struct.pack(">HHH", 40_000, 1, 2)), (SIDE, SIDE))
     assert pixels[0, 0].tolist() == [255, 255, 255]
     assert pixels[1, 1].tolist() == [39, 78, 117]
 
@@ -162,17 +162,17 @@ MODES = {
 
 @pytest.mark.parametrize("mode", list(MODES))
 def test_every_mode_becomes_rgb(mode: str) -> None:
-    picture = Image.new(mode, (2, 2), MODES[mode])
+    image = Image.new(mode, (2, 2), MODES[mode])
     if mode in ("P", "PA"):
-        picture.putpalette(bytes(i for i in range(256) for _ in range(3)))
-    color = np.asarray(to_rgb(picture), int)[0, 0]
+        image.putpalette(bytes(i for i in range(256) for _ in range(3)))
+    color = np.asarray(to_rgb(image), int)[0, 0]
     assert color.shape == (3,)
     assert np.abs(color - (255 if mode == "1" else 200)).max() <= 12
 
 
 @pytest.mark.parametrize("mode", ["LA", "La", "PA", "RGBA", "RGBa"])
 def test_what_is_transparent_is_white_in_every_mode(mode: str) -> None:
-    picture = Image.new(mode, (2, 2), (0,) * len(mode))
+    image = Image.new(mode, (2, 2), (0,) * len(mode))
     if mode == "PA":
-        picture.putpalette(bytes(768))
-    assert np.asarray(to_rgb(picture)).min() == 255
+        image.putpalette(bytes(768))
+    assert np.asarray(to_rgb(image)).min() == 255

@@ -1,4 +1,4 @@
-"""Pictures are turned upright whatever else is wrong with their EXIF."""
+"""Images are turned upright whatever else is wrong with their EXIF."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from huse.extract.images import decoding
-from huse.extract.images.decoding import decode_picture, small_picture
+from huse.extract.images.decoding import decode_image, small_image
 from huse.extract.images.orientation import TURNS, stored_box, upright_size
 
-CASES = Path(__file__).parent / "pictures"
+CASES = Path(__file__).parent / "samples"
 GRADIENT = Image.fromarray(np.arange(12 * 20 * 3, dtype=np.uint16).reshape(12, 20, 3).astype(np.uint8))
 EXACT = {"PNG": {}, "TIFF": {"compression": "tiff_lzw"}, "WEBP": {"lossless": True}}
 
@@ -31,9 +31,9 @@ BROKEN = {
 }
 
 
-def with_exif(picture: Image.Image, kind: str, exif: bytes) -> bytes:
+def with_exif(image: Image.Image, kind: str, exif: bytes) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, exif=exif, **EXACT.get(kind, {}))
+    image.save(buffer, kind, exif=exif, **EXACT.get(kind, {}))
     return buffer.getvalue()
 
 
@@ -43,7 +43,7 @@ def exif_of(*entries: bytes) -> bytes:
 
 
 def case(name: str) -> np.ndarray:  # type: ignore[type-arg]
-    return decode_picture((CASES / name).read_bytes(), (40, 40))
+    return decode_image((CASES / name).read_bytes(), (40, 40))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -55,12 +55,12 @@ def test_all_eight_orientations(kind: str, orientation: int) -> None:
     buffer = io.BytesIO()
     GRADIENT.save(buffer, kind, exif=exif, **EXACT[kind])
     expected = np.asarray(upright)
-    np.testing.assert_array_equal(decode_picture(buffer.getvalue(), expected.shape[:2]), expected)
-    np.testing.assert_array_equal(np.asarray(small_picture(buffer.getvalue(), 20)), expected)
+    np.testing.assert_array_equal(decode_image(buffer.getvalue(), expected.shape[:2]), expected)
+    np.testing.assert_array_equal(np.asarray(small_image(buffer.getvalue(), 20)), expected)
 
 
 @given(st.sampled_from([None, *TURNS.values()]), st.integers(1, 9), st.integers(1, 9), st.data())
-def test_a_box_of_the_upright_picture_is_found_in_the_stored_one(
+def test_a_box_of_the_upright_image_is_found_in_the_stored_one(
     turn: Image.Transpose | None, width: int, height: int, data: st.DataObject
 ) -> None:
     stored = Image.fromarray(np.arange(width * height, dtype=np.uint8).reshape(height, width))
@@ -81,9 +81,9 @@ def test_bands_change_no_pixel(orientation: int, monkeypatch: pytest.MonkeyPatch
     buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (90, 70, 4), np.uint8)
     Image.fromarray(noise).save(buffer, "PNG", exif=exif)
-    whole = decode_picture(buffer.getvalue(), (16, 24))
+    whole = decode_image(buffer.getvalue(), (16, 24))
     monkeypatch.setattr(decoding, "BAND_PIXELS", 500)
-    np.testing.assert_array_equal(decode_picture(buffer.getvalue(), (16, 24)), whole)
+    np.testing.assert_array_equal(decode_image(buffer.getvalue(), (16, 24)), whole)
 
 
 def test_the_cases_of_broken_exif() -> None:
@@ -96,27 +96,27 @@ def test_the_cases_of_broken_exif() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("broken", list(BROKEN))
 def test_what_is_wrong_beside_the_orientation_costs_no_pixel(kind: str, broken: str) -> None:
-    straight = decode_picture(with_exif(GRADIENT, kind, b""), (12, 20))
+    straight = decode_image(with_exif(GRADIENT, kind, b""), (12, 20))
     for entries in ((ENTRY, BROKEN[broken]), (BROKEN[broken], ENTRY)):
         data = with_exif(GRADIENT, kind, exif_of(*entries))
-        np.testing.assert_array_equal(decode_picture(data, (20, 12)), np.rot90(straight, -1))
+        np.testing.assert_array_equal(decode_image(data, (20, 12)), np.rot90(straight, -1))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 @pytest.mark.parametrize("broken", [*BROKEN.values(), b"rubbish, no entry"])
-def test_an_avif_with_broken_exif_is_a_picture(broken: bytes) -> None:
+def test_an_avif_with_broken_exif_is_an_image(broken: bytes) -> None:
     template = exif_of(b"\x0e\x01\x02\x00\x04\x00\x00\x00word")[6:]
     whole = with_exif(GRADIENT, "AVIF", template)
     assert template in whole
     data = whole.replace(template, exif_of(broken)[6:][: len(template)].ljust(len(template), b"\xff"))
-    np.testing.assert_array_equal(decode_picture(data, (12, 20)), decode_picture(whole, (12, 20)))
+    np.testing.assert_array_equal(decode_image(data, (12, 20)), decode_image(whole, (12, 20)))
     headless = whole.replace(template, template.replace(b"II*", b"???"))
-    np.testing.assert_array_equal(decode_picture(headless, (12, 20)), decode_picture(whole, (12, 20)))
+    np.testing.assert_array_equal(decode_image(headless, (12, 20)), decode_image(whole, (12, 20)))
 
 
 @pytest.mark.parametrize("exif", [b"rubbish", b"Exif\x00\x00rubbish", exif_of(), exif_of(ENTRY)[:17], b""])
 def test_exif_that_is_none_costs_no_pixel(exif: bytes) -> None:
-    np.testing.assert_array_equal(decode_picture(with_exif(GRADIENT, "PNG", exif), (12, 20)), np.asarray(GRADIENT))
+    np.testing.assert_array_equal(decode_image(with_exif(GRADIENT, "PNG", exif), (12, 20)), np.asarray(GRADIENT))
 
 
 def test_a_tiff_with_a_broken_entry_is_turned_all_the_same() -> None:
@@ -131,4 +131,4 @@ def test_a_tiff_with_a_broken_entry_is_turned_all_the_same() -> None:
         [len(data) % 256, len(data) // 256, 0, 0]
     )
     data += b"\xff\xff\xff\xff\x00\x00\x00\x00"
-    np.testing.assert_array_equal(decode_picture(bytes(data), (20, 12)), np.asarray(GRADIENT.transpose(TURNS[6])))
+    np.testing.assert_array_equal(decode_image(bytes(data), (20, 12)), np.asarray(GRADIENT.transpose(TURNS[6])))

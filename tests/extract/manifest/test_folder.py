@@ -1,4 +1,4 @@
-"""A folder of pictures: which files are rows, what their labels and splits are, and what is said of the others."""
+"""A folder of images: which files are rows, what their labels and splits are, and what is said of the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from huse.extract.manifest import folder as folders
-from huse.extract.manifest.folder import picture_suffixes
+from huse.extract.manifest.folder import image_suffixes
 from huse.extract.manifest.rows import read_manifest
 from huse.features.errors import ManifestError
 
@@ -45,7 +45,7 @@ def test_a_train_among_cars_is_a_class(tmp_path: Path, capsys: pytest.CaptureFix
     assert "folders train are taken for classes, not splits, since car is none" in capsys.readouterr().err
 
 
-def test_what_is_no_picture_is_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(
         tmp_path,
         "a/1.png",
@@ -61,7 +61,7 @@ def test_what_is_no_picture_is_left_out_and_counted(tmp_path: Path, capsys: pyte
     assert labels_of(tmp_path) == {"a/1.png": ("a", ""), "b/2.JFIF": ("b", "")}
     told = capsys.readouterr().err
     assert told == (
-        f"{tmp_path}: 2 pictures, left out 1 .pdf files, 2 .txt files, 1 files without suffix, 3 hidden files, "
+        f"{tmp_path}: 2 images, left out 1 .pdf files, 2 .txt files, 1 files without suffix, 3 hidden files, "
         "4 hidden or system folders\n"
     )
 
@@ -78,8 +78,8 @@ def test_a_table_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_every_raster_format_of_pillow_counts(suffix: str, tmp_path: Path) -> None:
     Image.new("RGB", (16, 16), "red").save(tmp_path / f"a.{suffix}")
     assert len(read_manifest(tmp_path)) == 1
-    assert f".{suffix}" in picture_suffixes()
-    assert not {".pdf", ".eps", ".ps", ".wmf", ".h5", ".mpg", ".txt"} & picture_suffixes()
+    assert f".{suffix}" in image_suffixes()
+    assert not {".pdf", ".eps", ".ps", ".wmf", ".h5", ".mpg", ".txt"} & image_suffixes()
 
 
 def test_links_are_followed_without_loops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_names_that_are_not_utf_8_and_names_with_spaces(tmp_path: Path) -> None:
         Path(os.fsdecode(raw + name)).write_bytes(name)
     manifest = read_manifest(tmp_path)
     rows = manifest.rows()
-    assert [manifest.picture(row) for row in rows] == [
+    assert [manifest.image_bytes(row) for row in rows] == [
         b"/ two  spaces.png", b"/cafe\xcc\x81.png", b"/line\nbreak.png", b"/sm\xf6r.png",
     ]  # fmt: skip
     assert [row.key for row in rows] == [
@@ -160,9 +160,9 @@ def test_names_that_differ_in_spaces_or_form_only_are_numbered(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), r"no pictures and no store\.json in this folder; add some"),
-        (("notes.txt", ".DS_Store"), r"no pictures .*, but 1 \.txt files, 1 hidden files; add some"),
-        (("part-0.parquet",), r"no pictures in this folder, but the table part-0\.parquet; name that file"),
+        ((), r"no images and no store\.json in this folder; add some"),
+        (("notes.txt", ".DS_Store"), r"no images .*, but 1 \.txt files, 1 hidden files; add some"),
+        (("part-0.parquet",), r"no images in this folder, but the table part-0\.parquet; name that file"),
         (("store.json",), r"a store, no manifest"),
         (("model.keras", "a.png"), r"a model, no manifest"),
     ],

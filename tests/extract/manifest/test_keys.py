@@ -1,4 +1,4 @@
-"""Rows without key and picture are known by their content, wherever they stand."""
+"""Rows without key and image are known by their content, wherever they stand."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_any_text_survives_any_format(
     assert [row.text for row in read_manifest(path).rows()] == [plain(clean_text(caption)) for caption in captions]
 
 
-def test_a_folder_of_pictures_is_a_manifest(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_a_manifest(tmp_path: Path) -> None:
     for name in ("top.png", "b/2.JPG", "b/1.jpeg", "a/deep/x.webp", "a/notes.txt", "a/.hidden"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -118,7 +118,7 @@ def test_a_folder_of_pictures_is_a_manifest(tmp_path: Path) -> None:
     assert manifest.location(manifest.rows([0])[0]) == str(tmp_path / "top.png")
     assert (manifest.has_images, manifest.has_texts) == (True, False)
     (tmp_path / "a/deep/x.webp").unlink()
-    with pytest.raises(ManifestError, match="no pictures"):
+    with pytest.raises(ManifestError, match="no images"):
         read_manifest(tmp_path / "a")
 
 
@@ -169,7 +169,7 @@ def planning_memory(path: Path, rows: int) -> int:
     with gzip.open(path, "wt", compresslevel=1) as file:
         file.write("image,text,label,split\n")
         file.writelines(
-            f"pictures/{i:09d}.jpg,a caption of some thirty letters {i},top/middle/class {i % 997},train\n"
+            f"images/{i:09d}.jpg,a caption of some thirty letters {i},top/middle/class {i % 997},train\n"
             for i in range(rows)
         )
     done = subprocess.run([sys.executable, "-c", MEMORY, str(path), str(rows)], check=True, capture_output=True)
@@ -184,7 +184,7 @@ def test_planning_takes_little_memory_a_row(tmp_path: Path) -> None:
     assert few + 5_000_000 * (many - few) / 300_000 < 2**30
 
 
-def test_pictures_of_a_folder_become_rows_with_labels(tmp_path: Path) -> None:
+def test_images_of_a_folder_become_rows_with_labels(tmp_path: Path) -> None:
     (tmp_path / "red").mkdir()
     Image.new("RGB", (4, 4), "red").save(tmp_path / "red" / "1.png")
     expected = ManifestRow("red/1.png", "red/1.png", "", "red", "")

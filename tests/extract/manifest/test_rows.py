@@ -48,7 +48,7 @@ def test_other_column_names(tmp_path: Path) -> None:
     [
         ("", r"is empty"),
         ("image,text\n", r"no rows"),
-        ("picture,title\na,b\n", r"m\.csv: no column 'image' or 'text'.*--image-column"),
+        ("photo,title\na,b\n", r"m\.csv: no column 'image' or 'text'.*--image-column"),
         ("image,image\na,b\n", r"column 'image' stands twice"),
         ("image,key\na,1\nb,1\n", r"m\.csv:3: key '1' stands on line 2 already"),
         ("image,split\na,holdout\n", r"m\.csv:2: split 'holdout'; use train, val or test"),

@@ -178,7 +178,7 @@ PNG = b"\x89PNG\r\n\x1a\n and so on"
 
 
 @pytest.mark.parametrize("kind", ["struct", "binary", "large_binary", "fixed", "null path"])
-def test_bytes_of_an_image_column_are_pictures(kind: str, tmp_path: Path) -> None:
+def test_bytes_of_an_image_column_are_images(kind: str, tmp_path: Path) -> None:
     data = [PNG + b"1", PNG + b"2", None]
     paths = None if kind == "null path" else pyarrow.array(["x.png", "y.png", "z.png"])
     column = {
@@ -193,16 +193,16 @@ def test_bytes_of_an_image_column_are_pictures(kind: str, tmp_path: Path) -> Non
     pyarrow.parquet.write_table(pyarrow.table({"image": column, "text": ["a", "b", "c"]}), path)
     manifest = read_manifest(path)
     rows = manifest.rows()
-    assert [manifest.picture(row) for row in rows[:2]] == data[:2]
-    assert [row.has_picture for row in rows] == [True, True, kind == "struct"]
-    if kind == "struct":  # without bytes the path is where the picture lies
+    assert [manifest.image_bytes(row) for row in rows[:2]] == data[:2]
+    assert [row.has_image for row in rows] == [True, True, kind == "struct"]
+    if kind == "struct":  # without bytes the path is where the image lies
         assert [(row.key, row.image) for row in rows] == [(name, name) for name in ("x.png", "y.png", "z.png")]
         assert manifest.location(rows[2]) == str(tmp_path / "z.png")
     else:
         assert [row.key for row in rows] == [content_key(PNG + b"1"), content_key(PNG + b"2"), content_key("c")]
 
 
-def test_pictures_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
+def test_images_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
     data, names = [PNG + b"1", PNG + b"2", PNG + b"3", PNG + b"1"], ["1.png", "1.png", "3.png", "1.png"]
     column = pyarrow.StructArray.from_arrays([pyarrow.array(data), pyarrow.array(names)], ["bytes", "path"])
     pyarrow.parquet.write_table(pyarrow.table({"image": column}), tmp_path / "m.parquet")
@@ -212,7 +212,7 @@ def test_pictures_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
     assert [row.image for row in manifest.rows()] == names
 
 
-def test_pictures_in_cells_cost_little_memory(tmp_path: Path) -> None:
+def test_images_in_cells_cost_little_memory(tmp_path: Path) -> None:
     import tracemalloc
 
     path = tmp_path / "m.parquet"
@@ -222,7 +222,7 @@ def test_pictures_in_cells_cost_little_memory(tmp_path: Path) -> None:
     manifest = read_manifest(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert manifest.picture(manifest.rows([399])[0]) == column[399].as_py()
+    assert manifest.image_bytes(manifest.rows([399])[0]) == column[399].as_py()
     assert peak < 20_000_000, "64 rows at a time, not 400"
 
 
@@ -334,7 +334,7 @@ def test_what_utf_8_cannot_hold_costs_its_own_row(tmp_path: Path) -> None:
     assert [row.text for row in rows] == ["a\ufffdb", "", "", "", "", "e", "\U0001f600"]
     assert [bool(row.problem) for row in rows] == [False, True, True, True, True, False, False]
     assert rows[2].problem == r"the image '\\ud83d.png' is not valid Unicode; correct it in the manifest"
-    assert not any(row.has_picture for row in rows)
+    assert not any(row.has_image for row in rows)
     assert manifest.labels == ["y"]
     column = pyarrow.array([b"caf\xe9", b"b"]).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"key": column, "text": column}), tmp_path / "m.parquet")

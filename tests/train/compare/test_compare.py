@@ -78,7 +78,7 @@ def test_stores_of_one_modality_without_class_vectors_are_compared(
     said = capsys.readouterr().err
     assert "left out: devise (needs vectors of the class names)" in said
     assert "semantic graph: taxonomy of the label paths" in said
-    with pytest.raises(FitError, match="objective cme needs pictures and texts"):
+    with pytest.raises(FitError, match="objective cme needs images and texts"):
         compare(store.path, tmp_path / "out", ("cme",))
 
 

@@ -39,7 +39,7 @@ def test_val_rows_that_share_content_with_training_rows_are_said(small_store: St
     rows.split[:2] = "val"
     rows.image_digest[0] = rows.image_digest[10]
     rewrite(small_store, rows)
-    with pytest.warns(UserWarning, match="1 of 2 rows of split val share their picture or text"):
+    with pytest.warns(UserWarning, match="1 of 2 rows of split val share their image or text"):
         read_labeled(small_store, CONFIG)
 
 

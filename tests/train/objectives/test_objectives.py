@@ -178,5 +178,5 @@ def test_objectives_that_can_not_be_trained_say_why(small_store: Store, tmp_path
     with pytest.raises(FitError, match=r"devise maps onto class-name vectors: .* in 4 dimensions, --dimension is 16"):
         fit_model(small_store.path, tmp_path / "m", FitConfig(objective="devise", dimension=16))
     texts = Store.create(tmp_path / "t", replace(small_store.info, image=None))
-    with pytest.raises(FitError, match="cme needs pictures and texts"):
+    with pytest.raises(FitError, match="cme needs images and texts"):
         fit_model(texts.path, tmp_path / "m", FitConfig(objective="cme"))

@@ -11,12 +11,12 @@ from huse.features.errors import QueryError
 from huse.features.store import Store
 
 
-def test_the_map_shows_pictures_texts_and_groups(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:
+def test_the_map_shows_images_texts_and_groups(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:
     rows = Store.open(few_embeddings).load()
-    draw_map(rows, few_emoji.parent, tmp_path / "map.png", method="tsne")
-    with Image.open(tmp_path / "map.png") as picture:
-        assert picture.size == (WIDTH, HEIGHT)
-        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    draw_map(rows, few_emoji.parent, tmp_path / "map.png", projection="tsne")
+    with Image.open(tmp_path / "map.png") as image:
+        assert image.size == (WIDTH, HEIGHT)
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     colors = {tuple(color) for color in np.unique(pixels, axis=0)}
     for color in COLORS[:3]:  # three groups, each with its color
         assert tuple(int(color[i : i + 2], 16) for i in (1, 3, 5)) in colors
