@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from huse.features.errors import FitError
+from huse.train.objectives.registry import OBJECTIVES
 
 MARGINS = ("paper", "push")
 LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
 MEMORIES = ("auto", "resident", "streamed")
 BALANCES = ("none", "sampling", "weights")
-OBJECTIVES = ("huse", "huse-p", "separate", "triplet", "cme", "adamine", "devise", "hie")
 
 
 def _option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
@@ -32,7 +32,7 @@ class FitConfig:
     """
 
     preset: str = "default"
-    objective: str = _option("huse", "Losses to train with, see docs/method.md.", OBJECTIVES)
+    objective: str = _option("huse", "Losses to train with, see docs/method.md.", tuple(OBJECTIVES))
     dimension: int = _option(512, "Length D of the embeddings.")
     image_layers: int = _option(1, "Hidden layers of the image tower.")
     text_layers: int = _option(1, "Hidden layers of the text tower.")

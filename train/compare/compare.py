@@ -19,13 +19,13 @@ from huse.features.store import FEATURES, Store
 from huse.train.classes.taxonomy import read_taxonomy
 from huse.train.compare.posterior import fit_posterior
 from huse.train.compare.tables import Result, require_tables, write_tables
-from huse.train.config import OBJECTIVES, PRESETS, FitConfig, preset
+from huse.train.config import PRESETS, FitConfig, preset
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import LabeledData, Task, read_labeled
 from huse.train.evaluation.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
 from huse.train.fit import fit_towers, search_best
 from huse.train.network.forward import Arrays, features_of, make_forward
-from huse.train.objectives.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES, WITHOUT_CLASSIFIER, WITHOUT_SPACE
+from huse.train.objectives.registry import OBJECTIVES, Traits
 
 POSTERIOR = "posterior"
 METHODS = (POSTERIOR, "separate", "triplet", "cme", "adamine", "devise", "hie", "huse-p", "huse-paper", "huse")
@@ -106,9 +106,9 @@ def _possible(store: Store, methods: tuple[str, ...] | None) -> tuple[str, ...]:
     """The methods that a store has what they need for; those that were asked for by name must be among them."""
     lacks: dict[str, str] = {}
     if store.read_classes() is None:
-        lacks |= dict.fromkeys(ONTO_CLASS_NAMES, "vectors of the class names")
+        lacks |= {name: "vectors of the class names" for name in METHODS if traits_of(name).onto_class_names}
     if not (store.info.image and store.info.text):
-        lacks |= dict.fromkeys(ACROSS_MODALITIES, "images and texts")
+        lacks |= {name: "images and texts" for name in METHODS if traits_of(name).across_modalities}
     for name in methods or ():
         if name in lacks:
             raise FitError(f"objective {name} needs {lacks[name]}, {store.path} does not have them; leave it out")
@@ -116,6 +116,11 @@ def _possible(store: Store, methods: tuple[str, ...] | None) -> tuple[str, ...]:
         left_out = ", ".join(f"{name} (needs {what})" for name, what in lacks.items())
         tqdm.write(f"left out: {left_out}", file=sys.stderr)
     return methods or tuple(name for name in METHODS if name not in lacks)
+
+
+def traits_of(method: str) -> Traits:
+    """The traits of the objective that a method trains; the posterior's are those of plain HUSE."""
+    return OBJECTIVES.get(method, OBJECTIVES["huse"])
 
 
 class _Towers:
@@ -220,7 +225,7 @@ def base_config(method: str, store: Store, changes: Mapping[str, Any]) -> FitCon
     if method == "huse-paper":
         own["margin"] = PRESETS["paper"].margin
     stored = store.read_classes()
-    if method in ONTO_CLASS_NAMES and stored is not None:
+    if traits_of(method).onto_class_names and stored is not None:
         own["dimension"] = stored.vectors.shape[1]
     return preset("default", **{**changes, **own})
 
@@ -228,9 +233,9 @@ def base_config(method: str, store: Store, changes: Mapping[str, Any]) -> FitCon
 def blanked(method: str, run: Result) -> Result:
     """The figures of a run without those that the method does not train for."""
     result = json.loads(json.dumps(run))
-    if method in WITHOUT_CLASSIFIER:
+    if not traits_of(method).classifier:
         result["accuracy"] = dict.fromkeys(result["accuracy"])
-    if method in WITHOUT_SPACE:
+    if not traits_of(method).one_space:
         for part in ("retrieval", "hierarchical"):
             for direction in ("image_to_text", "text_to_image"):
                 if part in result:

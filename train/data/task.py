@@ -18,7 +18,7 @@ from huse.train.data.batches import TrainingData, TrainingRows, hold_out, with_t
 from huse.train.data.catalog import Catalog
 from huse.train.data.memory import streaming_window
 from huse.train.data.stream import StreamedRows
-from huse.train.objectives.objectives import ACROSS_MODALITIES, ONTO_CLASS_NAMES
+from huse.train.objectives.registry import OBJECTIVES
 
 MOST_VALIDATION_ROWS = 20_000
 """Exact ranking takes time by the square of the rows; this many take minutes, and have a standard error of 0.4 %."""
@@ -100,7 +100,8 @@ class LabeledData:
         """
         labels = self.data.labels[self.given]
         _require_classes(labels, self.where)
-        if config.objective in ONTO_CLASS_NAMES and self.class_vectors.shape[1] != config.dimension:
+        onto_class_names = OBJECTIVES[config.objective].onto_class_names
+        if onto_class_names and self.class_vectors.shape[1] != config.dimension:
             raise FitError(
                 f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
                 f"{self.class_vectors.shape[1]} dimensions, --dimension is {config.dimension}"
@@ -149,7 +150,7 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
         StoreError: the store has no shard yet, or some are missing.
         ShardError: a shard is damaged.
     """
-    if config.objective in ACROSS_MODALITIES and not (store.info.image and store.info.text):
+    if OBJECTIVES[config.objective].across_modalities and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs images and texts, {store.path} has one of them")
     store.require_whole()
     catalog = Catalog.of(store)

@@ -20,7 +20,7 @@ from huse.train.data.batches import TrainingRows
 from huse.train.data.groups import rows_shared_with_training
 from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.network.forward import Arrays, class_probabilities, features_of, softmax
-from huse.train.objectives.objectives import WITHOUT_CLASSIFIER, WITHOUT_SPACE
+from huse.train.objectives.registry import OBJECTIVES
 
 DIRECTIONS = (("image", "image"), ("image", "text"), ("text", "image"), ("text", "text"))
 HP_KS = (2, 5, 10)
@@ -185,9 +185,9 @@ def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     within the modalities, when the objective trains no classifier either.
     """
     cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
-    if None not in cross and objective not in WITHOUT_SPACE:
+    if None not in cross and OBJECTIVES[objective].one_space:
         return float(np.mean(cross))
-    if objective in WITHOUT_CLASSIFIER:
+    if not OBJECTIVES[objective].classifier:
         within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
         if any(value is not None for value in within):
             return float(np.mean([value for value in within if value is not None]))

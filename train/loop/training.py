@@ -17,7 +17,8 @@ from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.loop.strategy import over_replicas, own_share
 from huse.train.network.forward import MODALITIES
-from huse.train.objectives.objectives import OBJECTIVES, Batch
+from huse.train.objectives.batch import Batch
+from huse.train.objectives.registry import objective_of
 
 Tensors = dict[str, tf.Tensor]
 
@@ -140,7 +141,7 @@ class Training:
             # the number of the step is part of a checkpoint, so a resumed fit draws what it would have drawn
             seed = tf.stack([tf.constant(self.config.seed, tf.int64), tf.cast(self._optimizer.iterations, tf.int64)])
             batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes, seed=seed)
-            losses = OBJECTIVES[self.config.objective](batch, self.config)
+            losses = objective_of(self.config.objective)(batch, self.config)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables
         gradients = tape.gradient(loss, variables)

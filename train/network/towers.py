@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from huse.train.config import FitConfig
 from huse.train.data.batches import Moments, TrainingData
-from huse.train.objectives.objectives import SEPARATE_HEADS
+from huse.train.objectives.registry import OBJECTIVES
 
 START_SCALE = 16.0
 """Logit scale (inverse temperature) that `cosine` logits start from."""
@@ -110,7 +110,7 @@ def build_towers(data: TrainingData, rows: NDArray[np.integer], classes: int, co
     seeds = iter(range(first, first + 1000))
     heads = {"image": SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")}
     heads["text"] = heads["image"]
-    if config.objective in SEPARATE_HEADS:
+    if OBJECTIVES[config.objective].separate_heads:
         heads["text"] = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="text_head")
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}

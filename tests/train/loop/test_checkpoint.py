@@ -14,10 +14,11 @@ import pytest
 from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
-from huse.train.config import OBJECTIVES, FitConfig
+from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 from huse.train.loop import checkpoint as module
 from huse.train.loop.training import Training
+from huse.train.objectives.registry import OBJECTIVES
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=9, batch_size=16, patience=0)
 

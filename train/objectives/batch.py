@@ -1,0 +1,64 @@
+"""What a network made of a batch, and the losses that several objectives share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from huse.train.objectives.losses import classification_loss, gap_loss
+
+
+@dataclass
+class Batch:
+    """What a network made of B instances of up to two modalities.
+
+    Attributes:
+        outputs: ``image_embedding``, ``image_logits`` and the same of texts, each (B, ...).
+        labels: (B,) class numbers.
+        present: by modality, (B,) float mask.
+        graph: (K, K) semantic distances.
+        class_vectors: (K, D) unit vectors of the class names; D is 0 when there are none.
+        class_weights: (K,) factor of each class's items in the classification loss, 1 on average over items.
+        seed: (2,) integers, others in every step; all that an objective draws follows from them.
+    """
+
+    outputs: dict[str, tf.Tensor]
+    labels: tf.Tensor
+    present: dict[str, tf.Tensor]
+    graph: tf.Tensor
+    class_vectors: tf.Tensor
+    class_weights: tf.Tensor
+    seed: tf.Tensor
+
+    def embeddings(self) -> list[tf.Tensor]:
+        """(B, D) unit vectors of each modality."""
+        return [self.outputs[f"{m}_embedding"] for m in self.present]
+
+    def pooled(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Embeddings, labels and mask of all modalities, one after the other."""
+        labels = tf.tile(self.labels, [len(self.present)])
+        return tf.concat(self.embeddings(), 0), labels, tf.concat(list(self.present.values()), 0)
+
+    def both(self) -> tf.Tensor:
+        """(B,) 1 where an instance has both modalities."""
+        return self.present["image"] * self.present["text"]
+
+    def cross_cosine(self) -> tf.Tensor:
+        """(B, B) cosine of every image with every text."""
+        image, text = self.embeddings()
+        return tf.matmul(image, text, transpose_b=True)
+
+    def classification(self) -> tf.Tensor:
+        """The classification loss of the items of all modalities (eq. 8), weighted by class."""
+        logits = tf.concat([self.outputs[f"{m}_logits"] for m in self.present], 0)
+        labels = tf.tile(self.labels, [len(self.present)])
+        there = tf.concat(list(self.present.values()), 0)
+        return classification_loss(logits, labels, there * tf.gather(self.class_weights, labels))
+
+    def gap(self) -> tf.Tensor:
+        """The cross-modal gap (eq. 12); 0 where there is one modality alone."""
+        if len(self.present) < 2:
+            return tf.constant(0.0)
+        image, text = self.embeddings()
+        return gap_loss(image, text, self.both())

@@ -1,0 +1,28 @@
+"""HUSE (paper section 3.2), with a contrastive loss beside it."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from huse.train.config import FitConfig
+from huse.train.objectives.batch import Batch
+from huse.train.objectives.pairwise import pairwise_losses
+
+
+def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+    """Classification, semantic graph and gap (eq. 5), and the contrastive loss when `delta` is set."""
+    losses = {"class": config.alpha * batch.classification()}
+    if config.beta or config.delta:
+        graph, contrastive = pairwise_losses(
+            batch.embeddings(),
+            batch.labels,
+            list(batch.present.values()),
+            batch.graph,
+            config.zeta,
+            config.margin,
+            config.temperature if config.delta else None,
+        )
+        losses |= {"graph": config.beta * graph, "contrastive": config.delta * contrastive}
+    if config.gamma and len(batch.present) == 2:
+        losses["gap"] = config.gamma * batch.gap()
+    return losses

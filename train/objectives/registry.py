@@ -1,0 +1,56 @@
+"""The objectives by name: where each is defined, and what it needs and trains. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from huse.train.config import FitConfig
+    from huse.train.objectives.batch import Batch
+
+    Losses = dict[str, tf.Tensor]
+    Objective = Callable[[Batch, FitConfig], Losses]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of an objective without training it.
+
+    Attributes:
+        module: that defines its ``losses``, below `huse.train.objectives`.
+        onto_class_names: its space is that of the class-name vectors, so the dimension is theirs.
+        across_modalities: it is made of image-text pairs alone, so both modalities must be there.
+        separate_heads: it has one classifier a modality.
+        classifier: it trains a classifier; else its accuracies say nothing.
+        one_space: it ties the modalities; else its cross-modal retrieval says nothing.
+    """
+
+    module: str
+    onto_class_names: bool = False
+    across_modalities: bool = False
+    separate_heads: bool = False
+    classifier: bool = True
+    one_space: bool = True
+
+
+OBJECTIVES = {
+    "huse": Traits("huse"),
+    "huse-p": Traits("huse_p", onto_class_names=True),
+    "separate": Traits("baselines.separate", separate_heads=True, one_space=False),
+    "triplet": Traits("baselines.triplet", classifier=False),
+    "cme": Traits("baselines.cme", across_modalities=True, separate_heads=True),
+    "adamine": Traits("baselines.adamine", across_modalities=True, classifier=False),
+    "devise": Traits("baselines.devise", onto_class_names=True, classifier=False),
+    "hie": Traits("baselines.hie", onto_class_names=True),
+}
+
+
+def objective_of(name: str) -> Objective:
+    """The function that gives the losses of a batch by name; their sum is what training minimizes."""
+    losses: Objective = import_module(f"huse.train.objectives.{OBJECTIVES[name].module}").losses
+    return losses
