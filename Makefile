@@ -12,7 +12,8 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p huse
+	$(BIN)/mypy -p huse -p benchmarks -p scripts $(addprefix -p ,$(wildcard examples))
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 	$(BIN)/lint-imports
 
 .venv/ready: setup.cfg pyproject.toml

@@ -455,7 +455,7 @@ def embed(
     config, columns = _stage_one(options)
     loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
     summary = embed_source(loaded, source, out, config, columns, fuse, overwrite)
-    values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
+    values: dict[str, Any] = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
     if summary.extract:
         values["extract"] = _extract_json(summary.extract)
 
@@ -830,11 +830,11 @@ def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> N
     _print(as_json, {"rows": rows, "failures": failures}, lambda: click.echo(f"{rows} rows in {store}{told}"))
 
 
-@store.command()
+@store.command("export")
 @click.argument("store", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @json_option
-def export(store: Path, out: Path, as_json: bool) -> None:
+def store_export(store: Path, out: Path, as_json: bool) -> None:
     """Write STORE for other programs: OUT is .npz, .mat or .parquet, or a folder for .npy and text files."""
     from huse.features.exchange.interchange import export_store
 

@@ -40,7 +40,7 @@ from huse.train.network.forward import features_of
 from huse.train.network.towers import build_towers
 
 DIMENSION, CLASSES, SHARD, SMALL = 512, 100, 10_000, 10
-SPECS = [EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text")]
+IMAGE, TEXT = (EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text"))
 
 
 def random_rows(rng: np.random.Generator, start: int) -> Rows:
@@ -58,7 +58,7 @@ def random_rows(rng: np.random.Generator, start: int) -> Rows:
 def make_store(folder: Path, rows: int) -> Store:
     """A store of random rows."""
     rng = np.random.default_rng(0)
-    store = Store.create(folder, StoreInfo(FEATURES, *SPECS, SHARD, "float16"))
+    store = Store.create(folder, StoreInfo(FEATURES, IMAGE, TEXT, SHARD, "float16"))
     store.write_plan(rows // SHARD)
     for index in range(rows // SHARD):
         store.write(index, random_rows(rng, index * SHARD))
@@ -71,7 +71,7 @@ def make_model(folder: Path, shard: Rows) -> None:
     shard.label[:] = [classes[i % CLASSES] for i in range(SHARD)]
     config = preset("default")
     network = build_towers(TrainingRows.of(shard, classes), np.arange(SHARD), CLASSES, config)
-    TrainedModel(network, config, *SPECS, classes, np.zeros((CLASSES, CLASSES), np.float32), 0.5).save(folder)
+    TrainedModel(network, config, IMAGE, TEXT, classes, np.zeros((CLASSES, CLASSES), np.float32), 0.5).save(folder)
 
 
 def peak_memory(model: Path, store: Path, out: Path) -> float:
@@ -83,7 +83,7 @@ def peak_memory(model: Path, store: Path, out: Path) -> float:
 
 def small_shards(folder: Path, model: Model) -> float:
     """Milliseconds a shard of 10 rows, of 2,000."""
-    store = Store.create(folder / "small", StoreInfo(FEATURES, *SPECS, SMALL, "float16"))
+    store = Store.create(folder / "small", StoreInfo(FEATURES, IMAGE, TEXT, SMALL, "float16"))
     rows = random_rows(np.random.default_rng(0), 0)
     for start in range(0, SHARD, 100 * SMALL):
         places = range(start, start + 100 * SMALL, SMALL)

@@ -88,7 +88,7 @@ def forward(encoder: ImageEncoder, count: int) -> float:
 
 def huse(encoder: ImageEncoder, manifest: Path) -> float:
     """Seconds from the files to a store, with an encoder that is warm."""
-    extract.image_encoder = lambda *_: encoder
+    extract.image_encoder = lambda *_: encoder  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory(dir=manifest.parent) as folder:
         began = time.perf_counter()
         extract_features(manifest, Path(folder) / "store", ExtractConfig())
@@ -124,7 +124,7 @@ def texts(encoder: TextEncoder, emoji: Path, folder: Path) -> tuple[float, float
     captions = TIMES * [row.text for row in read_manifest(emoji).rows()]
     manifest = folder / "texts.csv"
     manifest.write_text("text\n" + "\n".join(json.dumps(c).replace('\\"', '""') for c in captions) + "\n")
-    extract.text_encoder = lambda *_: encoder
+    extract.text_encoder = lambda *_: encoder  # type: ignore[attr-defined]
     began = time.perf_counter()
     encoder.encode(captions)
     alone = time.perf_counter() - began

@@ -111,7 +111,8 @@ def main(rounds: int, as_json: bool) -> None:
     def theirs() -> None:
         theirs_model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
 
-    ours(), theirs()  # compile
+    ours()  # compiles
+    theirs()
     times = [(seconds(ours), seconds(theirs), peak_flops()) for _ in range(rounds)]
     our_s, their_s, peak = (float(np.median(column)) for column in zip(*times, strict=True))
     result = {

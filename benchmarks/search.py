@@ -22,7 +22,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.figures import show
 from huse.embed.search.gallery import Gallery, nearest
-from huse.embed.search.index import HNSW, open_index
+from huse.embed.search.index import open_index
+from huse.embed.search.index_build import HNSW
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store, StoreInfo
@@ -37,7 +38,7 @@ def unit(rng: np.random.Generator, n: int, intrinsic: int) -> Vectors:
     vectors = rng.standard_normal((n, intrinsic), np.float32)
     if intrinsic < DIMENSION:
         vectors = vectors @ np.random.default_rng(2).standard_normal((intrinsic, DIMENSION), np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def make_store(folder: Path, rows: int, intrinsic: int, dtype: str = "float16") -> Store:

@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 
-from benchmarks.embed import SPECS, make_model, random_rows
+from benchmarks.embed import IMAGE, TEXT, make_model, random_rows
 from benchmarks.figures import show
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
@@ -62,7 +62,7 @@ def measure(shards: int, rows: int) -> dict[str, float]:
         part.key[:] = [f"{index}-{i}" for i in range(rows)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = Store.create(folder / "store", StoreInfo(FEATURES, *SPECS, rows, "float16"))
+        store = Store.create(folder / "store", StoreInfo(FEATURES, IMAGE, TEXT, rows, "float16"))
         attributes = store._attributes(0)
         figures = {
             "make_ms": milliseconds(lambda: [shard_bytes(folder, p, attributes, "float16", "") for p in parts], shards),

@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
     fill(tmp_path, "a/1.png", "closed/2.png")
     scandir = os.scandir
 
-    def closed(path: Path) -> os.ScandirIterator[str]:
+    def closed(path: Path) -> object:
         if Path(path).name == "closed":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)  # type: ignore[return-value]
