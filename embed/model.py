@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.embed.search.gallery import Hit
+from huse.embed.search.search import search_embeddings
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
 from huse.extract.encoders.protocol import without_words
 from huse.extract.encoders.registry import is_outside
@@ -18,12 +20,9 @@ from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, r
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
+from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.network.forward import Arrays, softmax
-
-if TYPE_CHECKING:
-    from huse.embed.search.gallery import Hit
-    from huse.features.store import Store
 
 BATCH = 32
 
@@ -125,8 +124,6 @@ class Model:
         Raises:
             QueryError: not exactly one query, and as `search_embeddings`.
         """
-        from huse.embed.search.search import search_embeddings
-
         if (text is None) == (image is None):
             raise QueryError("give either a text or an image to search for")
         texts, images = [text] if text is not None else [], [image] if image is not None else []

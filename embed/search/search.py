@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from huse.embed.search.engine import Engine
 from huse.embed.search.gallery import Hit, require_count, require_gallery
 from huse.embed.search.index import AUTO
 from huse.features.errors import FingerprintError, QueryError
 from huse.features.store import EMBEDDINGS, Store
-
-if TYPE_CHECKING:
-    from huse.embed.model import Model
-    from huse.features.encoder_spec import EncoderSpec
+from huse.train.artifact.model_folder import TrainedModel
 
 OTHER = {"image": "text", "text": "image"}
 """What a query is compared with unless told: texts find images, and images texts."""
 
 
+class Embedder(Protocol):
+    """What turns queries into vectors: `huse.embed.model.Model`, or whatever has the same three."""
+
+    trained: TrainedModel
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (n, D) of n texts."""
+
+    def embed_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
+        """Unit vectors (n, D) of n images."""
+
+
 def search_embeddings(
-    model: Model | str | Path,
+    model: Embedder,
     embeddings: str | Path | Store,
     *,
     texts: Sequence[str] = (),
@@ -34,7 +46,7 @@ def search_embeddings(
     """The k rows nearest to each of some texts and images: `huse search`.
 
     Args:
-        model: a model folder, or the loaded model.
+        model: what `huse.load` gives.
         embeddings: a store that `huse embed` made with this model.
         texts: queries in words.
         images: queries by image, files or the bytes of files.
@@ -53,13 +65,10 @@ def search_embeddings(
         StoreError: shards are missing.
         ExtraError: an index is needed, and FAISS is not installed.
     """
-    from huse.embed.model import Model, load
-
     if not texts and not images:
         raise QueryError("give a text or an image to search for")
     require_count(k)
     require_gallery(gallery or "fused")
-    loaded = model if isinstance(model, Model) else load(model)
     store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
     store.require_whole()
     engine = Engine(store, index)
@@ -67,8 +76,8 @@ def search_embeddings(
     for modality, queries in (("text", texts), ("image", images)):
         if queries:
             against = gallery or default_gallery(store, modality)
-            require_model(loaded, store, against)
-            vectors = loaded.embed_texts(texts) if modality == "text" else loaded.embed_images(images)
+            require_model(model.trained, store, against)
+            vectors = model.embed_texts(texts) if modality == "text" else model.embed_images(images)
             hits = engine.nearest(vectors, against, k, classes)
             if not any(hits):
                 where = f" in {', '.join(classes)}" if classes else ""
@@ -84,16 +93,16 @@ def default_gallery(store: Store, modality: str) -> str:
     return OTHER[modality] if getattr(store.info, OTHER[modality]) is not None else modality
 
 
-def require_model(model: Model, store: Store, gallery: str) -> None:
+def require_model(trained: TrainedModel, store: Store, gallery: str) -> None:
     """Refuses embeddings of another model.
 
     Raises:
         FingerprintError: the message names both ways out.
     """
     for modality in OTHER:
-        theirs: EncoderSpec | None = getattr(store.info, modality)
-        if gallery in (modality, "fused") and theirs != model.trained.embedding_spec(modality):
+        theirs = getattr(store.info, modality)
+        if gallery in (modality, "fused") and theirs != trained.embedding_spec(modality):
             raise FingerprintError(
-                f"{store.path}: another model made these embeddings, not {model.trained.fingerprint[:12]}; embed again "
+                f"{store.path}: another model made these embeddings, not {trained.fingerprint[:12]}; embed again "
                 f"with this model, or search with the one that made them"
             )

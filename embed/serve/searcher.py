@@ -74,7 +74,7 @@ class Searcher:
 
     def __init__(self, model: Model, embeddings: str | Path, folder: Path | None = None, index: str = AUTO) -> None:
         store = Store.open(embeddings, EMBEDDINGS)
-        require_model(model, store, "fused")
+        require_model(model.trained, store, "fused")
         store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent

@@ -115,7 +115,9 @@ def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_
     old = {key: before.text[i] for i, key in enumerate(before.key)}
     differ = {key for i, key in enumerate(after.key) if key not in old or (after.text[i] != old[key]).any()}
     assert differ == {row["key"] for row in (*changed, *added)}
-    found = search_embeddings(few_model, tmp_path / "out", texts=[row["text"] for row in added], gallery="text", k=1)
+    found = search_embeddings(
+        huse.load(few_model), tmp_path / "out", texts=[row["text"] for row in added], gallery="text", k=1
+    )
     assert all(hits[0].key.startswith("new-") and hits[0].score > 0.99 for hits in found)
 
 
@@ -185,7 +187,7 @@ def test_other_encoders_and_other_models_are_refused(
     with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* --overwrite"):
         embed_source(tmp_path / "m", few_store, few_embeddings)
     with pytest.raises(FingerprintError, match="another model made these embeddings"):
-        search_embeddings(tmp_path / "m", few_embeddings, texts=["cat"])
+        search_embeddings(huse.load(tmp_path / "m"), few_embeddings, texts=["cat"])
 
 
 def test_a_folder_that_is_no_source_is_named(few_model: Path, tmp_path: Path) -> None:
@@ -229,5 +231,5 @@ def test_new_rows_in_a_manifest_are_found(few_emoji: Path, few_model: Path, tmp_
     summary = embed_source(few_model, manifest, tmp_path / "out", ExtractConfig(batch_size=8))
     assert summary.extract is not None
     assert summary.extract.encoded == 1
-    (hits,) = search_embeddings(few_model, tmp_path / "out", texts=[rows[-1]["text"]], gallery="text", k=1)
+    (hits,) = search_embeddings(huse.load(few_model), tmp_path / "out", texts=[rows[-1]["text"]], gallery="text", k=1)
     assert hits[0].key == rows[-1]["key"]

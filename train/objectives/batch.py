@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import tensorflow as tf
 
 from huse.train.objectives.losses import classification_loss, gap_loss
+
+
+class Settings(Protocol):
+    """The hyperparameters of the objectives; `FitConfig` has them, and says what each is."""
+
+    @property
+    def alpha(self) -> float: ...  # noqa: D102
+    @property
+    def beta(self) -> float: ...  # noqa: D102
+    @property
+    def gamma(self) -> float: ...  # noqa: D102
+    @property
+    def delta(self) -> float: ...  # noqa: D102
+    @property
+    def temperature(self) -> float: ...  # noqa: D102
+    @property
+    def zeta(self) -> float: ...  # noqa: D102
+    @property
+    def margin(self) -> str: ...  # noqa: D102
+    @property
+    def hinge(self) -> float: ...  # noqa: D102
 
 
 @dataclass

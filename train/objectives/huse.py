@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.pairwise import pairwise_losses
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """Classification, semantic graph and gap (eq. 5), and the contrastive loss when `delta` is set."""
     losses = {"class": config.alpha * batch.classification()}
     if config.beta or config.delta:

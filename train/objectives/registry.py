@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from huse.train.config import FitConfig
-    from huse.train.objectives.batch import Batch
+    from huse.train.objectives.batch import Batch, Settings
 
     Losses = dict[str, tf.Tensor]
-    Objective = Callable[[Batch, FitConfig], Losses]
+    Objective = Callable[[Batch, Settings], Losses]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
 from huse.train.objectives.baselines.positives import has_any, random_positive
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.losses import EPSILON
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """Two triplet losses over cross-modal pairs, by instance and by class, from images and from texts."""
     distance, both = 1.0 - batch.cross_cosine(), batch.both()
     valid = both[:, None] * both[None, :]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.losses import EPSILON
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """Classification, and the pairs' loss."""
     cosine, both = batch.cross_cosine(), batch.both()
     pairs = both[:, None] * both[None, :] * (1.0 - tf.eye(tf.shape(both)[0]))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.losses import EPSILON
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """Hinge of every wrong class name against the right one."""
     vectors, labels, there = batch.pooled()
     scores = tf.matmul(vectors, batch.class_vectors, transpose_b=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.losses import projection_loss
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """Classification, and the cosine distance to the class-name vectors."""
     vectors, labels, there = batch.pooled()
     projection = 0.5 * projection_loss(vectors, tf.gather(batch.class_vectors, labels), there)

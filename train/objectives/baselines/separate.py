@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """The classification loss alone."""
     return {"class": config.alpha * batch.classification()}

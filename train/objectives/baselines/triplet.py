@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse.train.config import FitConfig
 from huse.train.objectives.baselines.positives import has_any, random_positive
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Settings
 from huse.train.objectives.losses import EPSILON
 
 FAR = 10.0
 """More than any cosine distance: marks pairs that are not to be chosen."""
 
 
-def losses(batch: Batch, config: FitConfig) -> dict[str, tf.Tensor]:
+def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     """The triplet loss over the items of both modalities."""
     vectors, labels, there = batch.pooled()
     distance = 1.0 - tf.matmul(vectors, vectors, transpose_b=True)
