@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/ready
 	$(BIN)/huse demo
@@ -15,6 +15,13 @@ lint: .venv/ready
 	$(BIN)/mypy -p huse -p benchmarks -p scripts $(addprefix -p ,$(wildcard examples))
 	$(BIN)/mypy --config-file tests/mypy.ini tests
 	$(BIN)/lint-imports
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+.venv/docs: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]' --config-settings editable_mode=strict
+	touch $@
 
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
