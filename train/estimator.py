@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,17 @@ from huse.train.network.forward import Arrays, class_probabilities, features_of
 Features = Any
 """(image features, text features), or one array with the image features in its first `image_dim` columns."""
 
+HYPERPARAMETERS = tuple(
+    f.name for f in fields(FitConfig) if f.metadata and f.name not in ("seed", "memory", "memory_budget")
+)
+"""The fields of `FitConfig` that are parameters of the estimator under their own names."""
+
 
 class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Image and text features of the same items in one space, with a classifier.
 
-    Parameters that are None keep the value of the preset; see `FitConfig` for all of them.
+    Every hyperparameter of `FitConfig` is a parameter, but for those of the store's features; one that is None keeps
+    the value of the preset.
 
     Example:
         >>> model = HUSE(epochs=30).fit((image_features, text_features), labels)
@@ -38,27 +46,11 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         preset: ``default`` or ``paper``.
         image_dim: number of leading image columns when X is one array, as pipelines and searches need it.
         semantic_graph: (K, K) distances of the sorted classes; by default those of the label paths.
-        objective: losses to train with.
-        dimension: D, length of the embeddings.
-        hidden_units: width of the hidden layers.
-        image_layers: hidden layers of the image tower.
-        text_layers: hidden layers of the text tower.
-        dropout: rate after every hidden layer.
-        input_dropout: rate on the features.
-        square_root: signed square root of the image features first.
-        blend: share of the class prototypes in the embedding.
-        beta: weight of the semantic graph loss.
-        gamma: weight of the cross-modal gap loss.
-        delta: weight of the supervised contrastive loss.
-        temperature: of the contrastive loss.
-        learning_rate: at the start.
-        weight_decay: of AdamW.
-        batch_size: rows a step.
-        epochs: passes over the rows.
-        patience: epochs without a better validation score after which training stops.
-        val_fraction: share of the rows held out to choose the epoch.
-        refit: train once more on all rows for the best number of epochs.
         random_state: integer seed.
+        **hyperparameters: values of `FitConfig` by name, such as ``epochs``.
+
+    Raises:
+        TypeError: there is no such parameter.
 
     Attributes:
         classes_: sorted labels.
@@ -72,52 +64,17 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         preset: str = "default",
         image_dim: int | None = None,
         semantic_graph: NDArray[np.floating] | None = None,
-        objective: str | None = None,
-        dimension: int | None = None,
-        hidden_units: int | None = None,
-        image_layers: int | None = None,
-        text_layers: int | None = None,
-        dropout: float | None = None,
-        input_dropout: float | None = None,
-        square_root: bool | None = None,
-        blend: float | None = None,
-        beta: float | None = None,
-        gamma: float | None = None,
-        delta: float | None = None,
-        temperature: float | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        batch_size: int | None = None,
-        epochs: int | None = None,
-        patience: int | None = None,
-        val_fraction: float | None = None,
-        refit: bool | None = None,
         random_state: int = 0,
+        **hyperparameters: Any,
     ) -> None:
+        unknown = sorted(set(hyperparameters) - set(HYPERPARAMETERS))
+        if unknown:
+            raise TypeError(f"HUSE has no parameter {', '.join(unknown)}; it has {', '.join(HYPERPARAMETERS)}")
         self.preset = preset
         self.image_dim = image_dim
         self.semantic_graph = semantic_graph
-        self.objective = objective
-        self.dimension = dimension
-        self.hidden_units = hidden_units
-        self.image_layers = image_layers
-        self.text_layers = text_layers
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.square_root = square_root
-        self.blend = blend
-        self.beta = beta
-        self.gamma = gamma
-        self.delta = delta
-        self.temperature = temperature
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.val_fraction = val_fraction
-        self.refit = refit
         self.random_state = random_state
+        self.__dict__.update(dict.fromkeys(HYPERPARAMETERS) | hyperparameters)
 
     def fit(self, X: Features, y: Any) -> HUSE:  # noqa: N803 - scikit-learn's names
         """Trains the towers.
@@ -197,10 +154,8 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         self.trained_.save(Path(folder), overwrite)
 
     def _config(self) -> FitConfig:
-        own = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        for name in ("preset", "image_dim", "semantic_graph"):
-            own.pop(name, None)
-        return preset(self.preset, seed=own.pop("random_state"), **own)
+        given = {name: value for name, value in vars(self).items() if name in HYPERPARAMETERS and value is not None}
+        return preset(self.preset, seed=self.random_state, **given)
 
     def _arrays(self, X: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: N803
         if isinstance(X, tuple):
@@ -224,6 +179,16 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             )
         rows = _rows(image, text)
         return self.trained_.forward(features_of(rows, self.trained_.network)), rows
+
+
+def _with_hyperparameters(own: Signature) -> Signature:
+    """The signature that scikit-learn reads the names of parameters from, each hyperparameter in it."""
+    named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in HYPERPARAMETERS]
+    return own.replace(parameters=[*named, *added])
+
+
+HUSE.__init__.__signature__ = _with_hyperparameters(signature(HUSE.__init__))  # type: ignore[attr-defined]
 
 
 def _names(classes: NDArray[Any]) -> list[str]:

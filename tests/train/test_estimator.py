@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import huse
 from huse.train.artifact.model_folder import load_model
-from huse.train.estimator import HUSE
+from huse.train.estimator import HUSE, HYPERPARAMETERS
 from huse.train.evaluation.metrics import retrieval_metrics
 
 SMALL = {"dimension": 16, "hidden_units": 32, "learning_rate": 0.01, "epochs": 10, "batch_size": 32}
@@ -112,3 +112,11 @@ def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> 
     ours = cross_map(*towers.transform((image[train:], text[train:])))
     assert baseline > 0.15, "the task can be learned"
     assert ours >= baseline, (ours, baseline)
+
+
+def test_every_hyperparameter_is_a_parameter() -> None:
+    model = HUSE(zeta=0.4, epochs=3)
+    assert {*HYPERPARAMETERS, "preset", "image_dim", "semantic_graph", "random_state"} == set(model.get_params())
+    assert clone(model).set_params(margin="paper").get_params() == {**model.get_params(), "margin": "paper"}
+    with pytest.raises(TypeError, match="no parameter epoch; it has objective"):
+        HUSE(epoch=3)
