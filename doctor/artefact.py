@@ -17,6 +17,7 @@ from huse.features.store import EMBEDDINGS, STORE_FILE, Store
 from huse.train.artifact.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
 
 MODEL = "model"
+READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,35 @@ def _told(path: Path) -> str:
 def _examine_store(path: Path) -> Examined:
     try:
         store = Store.open(path)
-    except HuseError as error:
+    except (HuseError, OSError) as error:
         command = f"huse extract MANIFEST {path} --overwrite"
-        return Examined(path, "store", "unreadable", [Finding(STORE_FILE, str(error), command)])
+        return Examined(path, "store", "unreadable", [_finding(path, STORE_FILE, str(error), command)])
     again = _command(store)
     problems = store.verify() | _stale_indexes(store)
-    findings = [Finding(name, what, _search(store, name) or again) for name, what in sorted(problems.items())]
+    findings = [_finding(path, name, what, _search(store, name) or again) for name, what in sorted(problems.items())]
     findings += _traces(path, again)
     return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
+
+
+def _finding(folder: Path, name: str, what: str, command: str) -> Finding:
+    """What is wrong with a file; of one that cannot be read nothing is known, and no command makes it anew."""
+    why = _why_unread(folder / name)
+    if why:
+        return Finding(name, f"{folder / name}: cannot be read ({why}); make it readable, or put back a copy of it")
+    return Finding(name, what, command)
+
+
+def _why_unread(file: Path) -> str:
+    """Why a file that is there cannot be read to its end; empty when it can."""
+    if not file.is_file():
+        return ""
+    try:
+        with file.open("rb") as content:
+            while content.read(READ_AT_ONCE):
+                pass
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _command(store: Store) -> str:
@@ -127,6 +149,9 @@ def _stale_indexes(store: Store) -> dict[str, str]:
 
 def _examine_model(path: Path) -> Examined:
     again = f"huse fit STORE {path} --overwrite"
+    unread = [_finding(path, file.name, "", "") for file in sorted(path.iterdir()) if _why_unread(file)]
+    if unread:
+        return Examined(path, MODEL, "unreadable", unread)
     findings = [Finding(name, what, again) for name, what in sorted(check_model(path).items())]
     checkpoint = checkpoint_path(path)
     if checkpoint.exists():

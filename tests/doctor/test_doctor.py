@@ -140,3 +140,28 @@ def test_indexes_are_checked_against_rows_and_digest(tmp_path: Path, fault: str)
     assert finding.where.startswith("index/image-hnsw")
     assert "huse search MODEL" in finding.command
     assert "--index hnsw" in finding.command
+
+
+UNREADABLE = Path("/proc/self/mem")
+"""Can be opened, and fails to be read as a file on a failing disk does, whoever reads it."""
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux that cannot be read")
+@pytest.mark.parametrize("name", ["store.json", "plan.json", "shard-00001.h5"])
+def test_of_a_file_that_cannot_be_read_no_command_makes_the_store_anew(small_store: Store, name: str) -> None:
+    (small_store.path / name).unlink()
+    (small_store.path / name).symlink_to(UNREADABLE)
+    told = {finding.where: finding for finding in examine(small_store.path).findings}[name]
+    assert (told.command, told.what.partition(";")[0]) == (
+        "",
+        f"{small_store.path / name}: cannot be read (Input/output error)",
+    )
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="a file of Linux that cannot be read")
+@pytest.mark.parametrize("name", ["config.json", "model.keras"])
+def test_of_a_file_that_cannot_be_read_no_command_makes_the_model_anew(tmp_path: Path, name: str) -> None:
+    shutil.copytree(MODEL, tmp_path / "model", ignore=shutil.ignore_patterns(name))
+    (tmp_path / "model" / name).symlink_to(UNREADABLE)
+    (finding,) = examine(tmp_path / "model").findings
+    assert (finding.where, finding.command) == (name, "")
