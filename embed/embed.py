@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from huse.embed.draw.hits_page import PAGE_FILE
 from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
 from huse.embed.refresh import embed_shards
@@ -18,7 +19,7 @@ from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
-from huse.features.files.folders import real_path, require_apart
+from huse.features.files.folders import real_path, require_apart, require_place
 from huse.features.files.lock import locked
 from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
 from huse.train.artifact.model_folder import TrainedModel, check_store
@@ -111,7 +112,7 @@ class _Embedding:
         self.out = out
         self.extracted: ExtractSummary | None = None
         self._extraction: Extraction | None = None
-        require_place(out)
+        require_place(out, StoreError)
         if (source / STORE_FILE).exists():
             features = self._features()
             self._info = _info(self.trained, features.info.shard_size, features.info.dtype)
@@ -210,7 +211,7 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
                 f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
                 f"{ours or 'none'}; add --overwrite to embed all rows anew, or name another OUT"
             )
-    kept = {*FOLDERS, "search.html"}
+    kept = {*FOLDERS, PAGE_FILE}
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
     if overwrite and foreign:
         raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")

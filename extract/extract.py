@@ -27,7 +27,7 @@ from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_mani
 from huse.extract.readers import Readers
 from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
-from huse.features.files.folders import real_path, require_folder_name
+from huse.features.files.folders import real_path, require_folder_name, require_place
 from huse.features.files.lock import locked
 from huse.features.interrupt import interruptible
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
@@ -70,7 +70,7 @@ def extract_features(
             `config`; or these are no values; or there is no such part.
     """
     config.require_valid(overwrite)
-    require_place(store)
+    _require_folder(Path(store))
     rows = read_manifest(manifest, columns)
     return prepare_extraction(rows, store, config, overwrite, encoders).run()
 
@@ -140,7 +140,7 @@ def prepare_extraction(
     """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
     store = Path(store)
     config.require_valid(overwrite)
-    require_place(store)
+    _require_folder(store)
     _require_apart(manifest.path, store, overwrite)
     texts = class_texts(manifest.labels, config.class_text, manifest.separator)
     allow_pixels(config.max_pixels)
@@ -164,20 +164,9 @@ def prepare_extraction(
     return Extraction(manifest, store, info, used, texts, config, overwrite)
 
 
-def require_place(folder: str | Path) -> None:
-    """Refuses a folder that cannot be made or written.
-
-    Raises:
-        StoreError: it or something above it is a file, must not be written by this user, or is named as a file is.
-    """
-    there = Path(folder)
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise StoreError(f"{folder}: {there} is a file; name an empty or new folder")
-    require_folder_name(Path(folder), StoreError)
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise StoreError(f"{folder}: {there} cannot be written by this user; name another folder")
+def _require_folder(store: Path) -> None:
+    require_place(store, StoreError)
+    require_folder_name(store, StoreError)
 
 
 def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import Hit
+from huse.features.errors import QueryError
 from huse.features.files.atomic import replacing
+from huse.features.files.outputs import require_output
 
+PAGE_FILE = "search.html"
 SIDE = 160
 
 _PAGE = """<!DOCTYPE html>
@@ -24,6 +27,17 @@ small {{ color: #666 }}
 {results}
 </body></html>
 """
+
+
+def place_of_hits_page(embeddings: Path) -> Path:
+    """Where the page of some embeddings is written, once it is known that it can be.
+
+    Raises:
+        QueryError: the folder cannot be written, or a file of this name there is not of huse.
+    """
+    page = embeddings / PAGE_FILE
+    require_output(page, QueryError)
+    return page
 
 
 def write_hits_page(path: Path, queries: Sequence[str], results: Sequence[Sequence[Hit]], folder: Path) -> None:

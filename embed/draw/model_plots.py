@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from huse.features.errors import ModelError, QueryError
 from huse.features.files.atomic import replacing
-from huse.features.files.folders import require_apart
 from huse.features.files.outputs import MARK, require_output
 from huse.features.store import class_name
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -74,7 +73,7 @@ def plot_history(model: str | Path, out: str | Path) -> None:
         ModelError: the folder has no history.
         QueryError: `out` is of another format than `FORMATS`.
     """
-    _require_format(Path(out))
+    _require_format(Path(out), model)
     try:
         with (Path(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
@@ -84,7 +83,6 @@ def plot_history(model: str | Path, out: str | Path) -> None:
         raise ModelError(f"{model}: history.csv is damaged ({error}); fit again") from error
     if not entries or not {"phase", "epoch"} <= set(entries[0]):
         raise ModelError(f"{model}: history.csv is empty; it is written by huse fit")
-    require_apart(Path(out), QueryError, model)
     figure = _figure(12, 4.6)
     left, right = figure.subplots(1, 2)
     losses = [n for n in entries[0] if n not in ("phase", "epoch") and not n.startswith("val_")]

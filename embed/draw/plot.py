@@ -45,12 +45,12 @@ def plot_map(
     kind = path.suffix.lower()
     if kind not in (".png", ".html"):
         raise QueryError(f"{path}: name a file .png or .html")
+    require_output(path, QueryError, embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
     images = folder or store.path.parent
     if path.exists() and _is_an_image_of(rows, images, path):
         raise QueryError(f"{path}: is an image of these rows; name another file")
-    require_output(path, QueryError, embeddings)
     if kind == ".html":
         write_map_page(rows, images, path, seed, projection)
     else:

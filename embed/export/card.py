@@ -7,7 +7,7 @@ from pathlib import Path
 
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
-from huse.features.files.folders import real_path, require_apart, require_empty
+from huse.features.files.folders import real_path, require_new
 from huse.train.artifact.model_folder import load_model
 
 LARGE = ("*.keras", "*.npy")
@@ -27,8 +27,7 @@ def export_card(model: str | Path, out: str | Path, name: str | None = None, lic
         ModelError: no model there, a damaged one, or `out` is not empty.
     """
     source, target = Path(model), Path(out)
-    require_apart(target, ModelError, source)
-    require_empty(target, ModelError)
+    require_new(target, ModelError, source)
     trained = load_model(source)
     with replacing_folder(target) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)

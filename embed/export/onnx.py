@@ -10,7 +10,7 @@ import tensorflow as tf
 from huse.features.errors import ModelError
 from huse.features.extras import require
 from huse.features.files.atomic import replacing
-from huse.features.files.folders import require_apart
+from huse.features.files.folders import require_apart, require_place
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
 OPSET = 17
@@ -38,6 +38,7 @@ def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
         raise ModelError(f"{path}: name a file .onnx")
     if path.exists():
         raise ModelError(f"{path}: is there already; name a new file")
+    require_place(path.parent, ModelError, path)
     if not isinstance(model, TrainedModel):
         require_apart(path, ModelError, model)
     converter = require("tf2onnx", "onnx", "huse export onnx")

@@ -14,7 +14,7 @@ from huse.embed.model import Model, load
 from huse.extract.encoders.protocol import GraphEncoder
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
-from huse.features.files.folders import require_apart, require_empty, require_folder_name
+from huse.features.files.folders import require_new
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import MODALITIES
 
@@ -41,10 +41,8 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
         ModelError: `out` is there or lies in the model, or no encoder of the model runs in TensorFlow.
     """
     path = Path(out)
-    require_folder_name(path, ModelError)
-    require_empty(path, ModelError)
+    require_new(path, ModelError, *(model.trained.sources if isinstance(model, Model) else [model]))
     loaded = model if isinstance(model, Model) else load(model, precision="float32")
-    require_apart(path, ModelError, *loaded.trained.sources)
     archive = keras.export.ExportArchive()
     archive.track(loaded.trained.network)
     names = _add_towers(archive, loaded.trained)

@@ -19,7 +19,7 @@ from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
 from huse.features.exchange.npy import writing_rows
 from huse.features.extras import require
 from huse.features.files.atomic import replacing, replacing_folder
-from huse.features.files.folders import require_apart, require_empty, require_folder_name
+from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
 from huse.features.rows import DIGEST_BYTES, Failure, Rows
@@ -70,9 +70,7 @@ def import_store(
         StoreError: a file cannot be used, their lengths differ, a key stands twice, or `out` is not empty.
     """
     path = Path(out)
-    require_apart(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
-    require_folder_name(path, StoreError)
-    require_empty(path, StoreError)
+    require_new(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
     vectors = {m: _matrix(file) for m, file in (("image", image), ("text", text)) if file}
     if not vectors:
         raise StoreError("nothing to import; give --image, --text or both")
@@ -115,15 +113,15 @@ def export_store(source: str | Path, out: str | Path) -> int:
         StoreError: the store has no rows, the suffix is unknown, a folder is not empty, or a file is not of huse.
         ExtraError: Parquet, and no package to write it.
     """
-    store, target = Store.open(source), Path(out)
-    store.require_whole()
-    if target.suffix in (".npz", ".mat", ".parquet"):
-        require_output(target, StoreError, store.path)
-        (_export_parquet if target.suffix == ".parquet" else _export_arrays)(store, target)
+    target = Path(out)
+    write = {".npz": _export_arrays, ".mat": _export_arrays, ".parquet": _export_parquet}.get(target.suffix)
+    if write is None:
+        require_new(target, StoreError, source, others="a file .npz, .mat or .parquet")
     else:
-        require_apart(target, StoreError, store.path)
-        require_folder_name(target, StoreError, "a file .npz, .mat or .parquet")
-        _export_folder(store, target)
+        require_output(target, StoreError, source)
+    store = Store.open(source)
+    store.require_whole()
+    (write or _export_folder)(store, target)
     return len(store)
 
 
@@ -269,7 +267,6 @@ def _schema(arrow: Any, store: Store) -> Any:
 
 
 def _export_folder(store: Store, target: Path) -> None:
-    require_empty(target, StoreError)
     total = len(store)
     with replacing_folder(target) as folder, ExitStack() as stack:
         arrays = {

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing_folder
-from huse.features.files.folders import require_apart, require_empty, require_folder_name
+from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.rows import Rows
 from huse.features.store import CLASS_FILES, EMBEDDINGS, ClassVectors, Store, read_encoder_state
@@ -38,6 +38,8 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             empty.
         ShardError: a shard is damaged.
     """
+    target = Path(out)
+    require_new(target, StoreError, *sources)
     stores = [Store.open(source) for source in sources]
     for store in stores:
         store.require_whole()
@@ -52,8 +54,6 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             require_same(mine, other, f"{modality}: stores {first.path} and {store.path}", again)
     _require_unique(stores)
     classes = {name: _merged_classes(stores, name) for name in CLASS_FILES}
-    target = Path(out)
-    _require_new(target, stores)
     with locked(target), replacing_folder(target) as folder:
         merged = _new(folder, first, [store.content_digest() for store in stores])
         _write_classes(merged, classes)
@@ -76,12 +76,13 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         StoreError: the store has no rows or fewer than parts, shards are missing, or a folder is not empty.
         ShardError: a shard is damaged.
     """
-    store, target = Store.open(source), Path(out)
+    target = Path(out)
+    require_new(target, StoreError, source)
+    store = Store.open(source)
     store.require_whole()
     total = len(store)
     if parts > total:
         raise StoreError(f"{store.path}: has {total} rows, not enough for {parts} parts")
-    _require_new(target, [store])
     names = [f"part-{i}" for i in range(parts)] if parts else _splits(store)
     classes, content = {name: store.read_classes(name) for name in CLASS_FILES}, store.content_digest()
     with locked(target), replacing_folder(target) as folder:
@@ -96,12 +97,6 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
                 if mine.any():
                     fillers[name].add(rows.take(mine))
         return {name: filler.finish() for name, filler in fillers.items()}
-
-
-def _require_new(out: Path, sources: Sequence[Store]) -> None:
-    require_apart(out, StoreError, *(store.path for store in sources))
-    require_folder_name(out, StoreError)
-    require_empty(out, StoreError)
 
 
 def _new(path: Path, like: Store, made_of: Sequence[str]) -> Store:

@@ -46,7 +46,7 @@ def replacing(path: Path, sweep: bool = True) -> Iterator[Path]:
         remove_leftovers(path)
     temporary = temporary_beside(path)
     try:
-        with _naming(path, temporary):
+        with naming(path, temporary):
             yield temporary
             sync_file(temporary)
             temporary.replace(path)
@@ -69,9 +69,9 @@ def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
     temporaries = {path: temporary_beside(path) for path in files}
     try:
         for path, temporary in temporaries.items():
-            with _naming(path, temporary), temporary.open("wb", buffering=0) as file:
+            with naming(path, temporary), temporary.open("wb", buffering=0) as file:
                 _write_all(file, files[path])
-        with _naming(folder, folder):
+        with naming(folder, folder):
             sync_files(list(temporaries.values()))
             for path, temporary in temporaries.items():
                 temporary.replace(path)
@@ -89,7 +89,7 @@ def replacing_files(*paths: Path) -> Iterator[list[Path]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
     try:
-        with _naming(paths[0], temporaries[0]):
+        with naming(paths[0], temporaries[0]):
             yield temporaries
             for temporary in temporaries:
                 sync_file(temporary)
@@ -126,7 +126,7 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     temporary = temporary_beside(path / path.name if stays else path)
     temporary.mkdir()
     try:
-        with _naming(path, temporary):
+        with naming(path, temporary):
             yield temporary
             sync_tree(temporary)
             _require_replaceable(path, overwrite)
@@ -142,7 +142,7 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
 def temporary_beside(path: Path, suffix: str = "tmp") -> Path:
     """A hidden name beside `path` that no other process takes, and that tells which process took it."""
     pid = os.getpid()
-    return path.with_name(f".{_short(path.name)}.{_host()}-{pid}-{_began(pid)}-{uuid4().hex[:8]}.{suffix}")
+    return path.with_name(f".{short_name(path.name)}.{_host()}-{pid}-{_began(pid)}-{uuid4().hex[:8]}.{suffix}")
 
 
 def remove_leftovers(path: Path) -> None:
@@ -150,8 +150,8 @@ def remove_leftovers(path: Path) -> None:
 
     A folder that was put aside while another was to take its place, and whose process died between, is put back.
     """
-    for left, name in _leftovers(path.parent, f".{_short(path.name)}."):
-        if name == _short(path.name):
+    for left, name in _leftovers(path.parent, f".{short_name(path.name)}."):
+        if name == short_name(path.name):
             _remove(left, path)
 
 
@@ -168,7 +168,8 @@ def is_own_trace(name: str) -> bool:
     return bool(_TEMPORARY.fullmatch(name) or _OLDER_TEMPORARY.fullmatch(name))
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """A file's name as hidden names beside the file repeat it: itself, or its digest where it is long."""
     encoded = os.fsencode(name)
     return name if len(encoded) <= LONGEST_NAME else sha256(encoded).hexdigest()
 
@@ -281,8 +282,8 @@ def _write_all(file: FileIO, content: bytes) -> None:
 
 
 @contextmanager
-def _naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Lets an error of the disk tell the name that the user gave."""
+def naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Lets an error of the disk tell the name that the user gave, in place of a hidden one."""
     try:
         yield
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from huse.features.errors import HuseError
 from huse.features.files.atomic import is_own_trace
@@ -49,6 +50,41 @@ def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> Non
         if same or source == target or (source.is_dir() and source in target.parents):
             where = "is what is read" if same or source == target else f"lies in {entry}, which is read"
             raise error(f"{out}: {where}; name another output")
+
+
+def require_place(folder: str | Path, error: type[HuseError], out: str | Path = "") -> None:
+    """Refuses, before any work, a folder that cannot be made or written; a nameless file is tried there.
+
+    Args:
+        folder: need not be there.
+        error: what to raise.
+        out: what is to be written, for the message; the folder itself by default.
+    """
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise error(f"{out or folder}: {there} is a file; name a folder, or a new one")
+    try:
+        TemporaryFile(dir=there).close()
+    except OSError as problem:
+        what = f"the folder {there} cannot be written ({problem.strerror})"
+        raise error(f"{out or folder}: {what}; make it writable, or name another output") from problem
+
+
+def require_new(out: Path, error: type[HuseError], *inputs: str | Path, others: str = "") -> None:
+    """Refuses, before any work, a folder to be made that is there, is read, is named as a file, or has no place.
+
+    Args:
+        out: may be there if it is empty.
+        error: what to raise.
+        inputs: files and folders that are read.
+        others: see `require_folder_name`.
+    """
+    require_apart(out, error, *inputs)
+    require_folder_name(out, error, others)
+    require_empty(out, error)
+    require_place(out, error)
 
 
 def require_empty(folder: Path, error: type[HuseError]) -> None:

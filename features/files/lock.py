@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from tqdm import tqdm
 
-from huse.features.files.atomic import LOCK_SUFFIX
+from huse.features.files.atomic import LOCK_SUFFIX, naming, short_name
 
 POLL_SECONDS = 0.2
 
@@ -32,14 +32,9 @@ def locked(path: str | Path, part: str = "") -> Iterator[None]:
         OSError: the lock cannot be made there.
     """
     file = lock_path(Path(path), part)
-    file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file, is_singleton=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT))  # a place without files, as /proc, would be waited for for ever
-        tqdm.write(f"{path}: waiting for {_holder(file)}, which writes it", file=sys.stderr)
-        lock.acquire(poll_interval=POLL_SECONDS)
+    with naming(Path(path), file):
+        _acquire(lock, file, path)
     try:
         if lock.lock_counter == 1 and not isinstance(lock, SoftFileLock):  # a soft lock's file is its own mark
             with suppress(OSError):
@@ -51,13 +46,23 @@ def locked(path: str | Path, part: str = "") -> Iterator[None]:
         lock.release()
 
 
+def _acquire(lock: BaseFileLock, file: Path, path: str | Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT))  # a place without files, as /proc, would be waited for for ever
+        tqdm.write(f"{path}: waiting for {_holder(file)}, which writes it", file=sys.stderr)
+        lock.acquire(poll_interval=POLL_SECONDS)
+
+
 def lock_path(path: Path, part: str = "") -> Path:
     """The file of a lock: beside `path`, or in it where the folder around it cannot be written, as of a mount."""
     path = Path(os.path.realpath(path))
     name = f"{part}{LOCK_SUFFIX}" if part else LOCK_SUFFIX[1:]
     if path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK)):
         return path / f".{name}"
-    return path.with_name(f".{path.name}.{name}")
+    return path.with_name(f".{short_name(path.name)}.{name}")
 
 
 def _holder(file: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huse.features.errors import HuseError
-from huse.features.files.folders import require_apart
+from huse.features.files.folders import require_apart, require_place
 
 MARK = "made by huse"
 """What every single file that huse writes for other programs says somewhere at its start or end."""
@@ -15,7 +15,7 @@ LOOKED_AT = 1 << 16
 
 
 def require_output(out: Path, error: type[HuseError], *inputs: str | Path) -> None:
-    """Refuses, before any work, a file that is an input, lies in one, or is there and was not made by huse.
+    """Refuses, before any work, a file that is an input, lies in one, has no place, or is not of huse.
 
     Args:
         out: file to be written.
@@ -27,6 +27,7 @@ def require_output(out: Path, error: type[HuseError], *inputs: str | Path) -> No
         raise error(f"{out}: is a folder; name a file")
     if out.exists() and not is_marked(out):
         raise error(f"{out}: is there already, and is not of huse; name another file")
+    require_place(out.parent, error, out)
 
 
 def is_marked(path: Path) -> bool:

@@ -16,7 +16,7 @@ from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
-from huse.features.files.folders import require_folder_name
+from huse.features.files.folders import require_folder_name, require_place
 from huse.features.store import Store, StoreInfo
 from huse.train.artifact.model_card import model_card
 from huse.train.artifact.model_files import (
@@ -140,14 +140,13 @@ class TrainedModel:
 
 
 def require_free(folder: Path, overwrite: bool) -> None:
-    """Refuses to write a model over something that is there.
+    """Refuses to write a model over something that is there, or where nothing can be written.
 
     Raises:
         FitError: the folder exists and `overwrite` is off, it is not a model, or holds something else too.
     """
     require_folder_name(folder, FitError)
-    if folder.exists() and not folder.is_dir():
-        raise FitError(f"{folder}: exists and is not a huse model; name a new folder")
+    require_place(folder, FitError)
     there = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
     if all(map(is_own_trace, there)):
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 from huse.features.errors import FitError
 from huse.features.files.atomic import replacing_files
-from huse.features.files.folders import require_apart, require_folder_name
+from huse.features.files.folders import require_apart, require_folder_name, require_place
 
 Result = dict[str, Any]
 
@@ -34,8 +34,7 @@ def require_tables(folder: Path, store: Path) -> None:
     """
     require_folder_name(folder, FitError)
     require_apart(folder, FitError, store)
-    if folder.exists() and not folder.is_dir():
-        raise FitError(f"{folder}: is a file; name a folder")
+    require_place(folder, FitError)
     there = [name for name in FILES if (folder / name).exists()]
     table = folder / FILES[0]
     if there and not (table.is_file() and table.read_bytes().startswith(",".join(COLUMNS).encode())):

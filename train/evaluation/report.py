@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import FitError
 from huse.features.files.atomic import replacing
-from huse.features.files.folders import require_folder_name
+from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.outputs import require_output
 from huse.train.evaluation.evaluate import figures_table
 
@@ -75,8 +75,7 @@ def require_report(folder: Path, *inputs: str | Path) -> None:
         FitError: the message names the file.
     """
     require_folder_name(folder, FitError)
-    if folder.exists() and not folder.is_dir():
-        raise FitError(f"{folder}: is a file; name a folder")
+    require_place(folder, FitError)
     require_output(folder / PAGE_FILE, FitError, *inputs)
 
 

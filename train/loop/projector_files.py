@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import QueryError
 from huse.features.files.atomic import replacing_files
-from huse.features.files.folders import require_apart, require_folder_name
+from huse.features.files.folders import require_apart, require_folder_name, require_place
 
 CONFIG_FILE = "projector_config.pbtxt"
 """The file by which the Projector finds vectors."""
@@ -35,8 +35,7 @@ def require_projector(folder: Path, *inputs: str | Path) -> None:
     """
     require_folder_name(folder, QueryError)
     require_apart(folder, QueryError, *inputs)
-    if folder.exists() and not folder.is_dir():
-        raise QueryError(f"{folder}: is a file; name a folder")
+    require_place(folder, QueryError)
     there = [f for f in (VECTORS_FILE, METADATA_FILE, SPRITE_FILE, CONFIG_FILE) if (folder / f).exists()]
     config = folder / CONFIG_FILE
     if there and not (config.is_file() and NAME in config.read_text(encoding="utf-8", errors="replace")):

@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from huse.features.errors import FitError
 from huse.features.extras import require
+from huse.features.files.folders import require_place
 from huse.train.data.batches import TrainingRows
 from huse.train.loop.projector_files import write_projector
 from huse.train.network.forward import MODALITIES, Arrays
@@ -24,10 +26,12 @@ class Board:
 
     Raises:
         ExtraError: TensorBoard is not installed.
+        FitError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         require("tensorboard", "tensorboard", "--tensorboard")
+        require_place(folder, FitError)
         self.folder = folder
         self._writers: dict[str, Any] = {}
 

@@ -92,3 +92,14 @@ for _ in range(20):
 def test_a_place_that_makes_no_files_is_not_waited_for() -> None:
     with pytest.raises(OSError, match="/proc/"), locked("/proc/out.store"):
         pass
+
+
+def test_a_name_as_long_as_any_is_locked(tmp_path: Path) -> None:
+    with locked(tmp_path / ("n" * 255)):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="a folder of Linux that not even root can write")
+def test_an_error_names_what_is_to_be_written_and_not_the_hidden_file() -> None:
+    with pytest.raises(OSError, match=r"'/proc/sys/store'$"), locked("/proc/sys/store"):
+        pass
