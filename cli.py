@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
@@ -77,19 +78,44 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 class HuseGroup(click.Group):
     """Turns the errors huse raises on purpose, and those of files and disks, into one line and exit code 1."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Reads the options; --help and --version print in here."""
+        with _one_line_errors():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; --debug lets the traceback through."""
-        try:
+        if ctx.params.get("debug"):
             return super().invoke(ctx)
-        except (HuseError, OSError, MemoryError, KeyboardInterrupt) as error:
-            if ctx.params.get("debug"):
-                raise
-            if isinstance(error, KeyboardInterrupt):
-                click.echo("Interrupted; nothing half-written is left", err=True)
-                raise click.exceptions.Exit(INTERRUPTED) from error
-            if isinstance(error, BrokenPipeError):  # the reader of the output has what it wants
-                raise
-            raise click.ClickException(_one_line(error)) from error
+        with _one_line_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        click.echo("Interrupted; nothing half-written is left", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from error
+    except BrokenPipeError:  # the reader of the output has what it wants
+        raise
+    except (HuseError, OSError, MemoryError) as error:
+        if isinstance(error, OSError) and _is_of_printing(error):
+            error.filename = "standard output"
+            _drop_output()
+        raise click.ClickException(_one_line(error)) from error
+
+
+def _is_of_printing(error: OSError) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__") == click.utils.__name__
+
+
+def _drop_output() -> None:
+    """Sends nowhere what could not be printed, which the interpreter would try again at its end."""
+    with suppress(OSError, ValueError):  # a standard output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: BaseException) -> str:
@@ -519,9 +545,11 @@ def search(
     """Find the rows of EMBEDDINGS nearest to texts and images."""
     if not texts and not images:
         raise click.UsageError("give --text or --image")
+    from huse.embed.draw.hits_page import place_of_hits_page, write_hits_page
     from huse.embed.model import load
     from huse.embed.search.search import search_embeddings
 
+    page = place_of_hits_page(embeddings) if open_page else None
     found = search_embeddings(
         load(model, **encoders),
         embeddings,
@@ -535,10 +563,7 @@ def search(
     queries = [*texts, *map(str, images)]
     results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
     _print(as_json, {"results": results}, lambda: click.echo(results_table(results)))
-    if open_page:
-        from huse.embed.draw.hits_page import write_hits_page
-
-        page = embeddings / "search.html"
+    if page is not None:
         write_hits_page(page, queries, found, images_folder or embeddings.parent)
         if not as_json:
             click.echo(f"wrote {page}")

@@ -13,7 +13,7 @@ from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
 from huse.embed.refresh import embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
-from huse.extract.extract import Extraction, prepare_extraction, require_place
+from huse.extract.extract import Extraction, prepare_extraction
 from huse.extract.job import Encoders
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.features.encoder_spec import EncoderSpec

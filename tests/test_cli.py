@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -178,6 +179,16 @@ def test_what_the_system_refuses_is_one_line(
     assert (result.exit_code, result.stderr) == (1, f"{line}\n")
     with pytest.raises(type(error)):
         CliRunner().invoke(main, ["--debug", "store", "inspect", "x"], catch_exceptions=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk of Linux")
+@pytest.mark.parametrize(("argument", "unbuffered"), [("encoders", ""), ("encoders", "1"), ("--help", "")])
+def test_an_output_on_a_full_disk_is_one_line(argument: str, unbuffered: str) -> None:
+    command = [sys.executable, "-c", "from huse.cli import main; main()", argument]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")
 
 
 def test_ctrl_c_is_one_line_and_exit_130(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
