@@ -36,8 +36,8 @@ def read_taxonomy(path: Path, labels: list[str]) -> list[list[str]]:
     """
     try:
         content = path.read_text(encoding="utf-8-sig")
-        parents = _json_parents(json.loads(content)) if path.suffix == ".json" else _csv_parents(content)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        parents = _json_parents(json.loads(content)) if path.suffix.lower() == ".json" else _csv_parents(content)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise FitError(f"--taxonomy {path}: {error}; give child,parent CSV or a JSON tree") from error
     return [_climb(path, label, parents) for label in labels]
 
@@ -75,7 +75,7 @@ def _csv_parents(content: str) -> dict[str, str]:
     reader = csv.DictReader(content.splitlines())
     if not {"child", "parent"} <= set(reader.fieldnames or ()):
         raise ValueError("no columns child and parent")
-    return {row["child"].strip(): row["parent"].strip() for row in reader}
+    return {row["child"].strip(): (row["parent"] or ROOT).strip() for row in reader}
 
 
 def _json_parents(tree: Any, parent: str = ROOT) -> dict[str, str]:

@@ -79,6 +79,8 @@ def compare(
         raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
     source, folder = Store.open(store, FEATURES), Path(out)
     require_tables(folder, source.path)
+    if taxonomy:  # a file that cannot be used is told now, not after the tuning
+        read_taxonomy(taxonomy, [])
     methods = _possible(source, methods)
     config = preset("default", memory="resident")
     data = read_labeled(source, config, semantic_graph)
@@ -91,7 +93,7 @@ def compare(
     test = test.take(test.label != "")
     if not len(test):
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
-    if taxonomy:  # a file that cannot be used is told now, not after the tuning
+    if taxonomy:  # so is one that lacks a class
         read_taxonomy(taxonomy, sorted(set(test.label)))
     results: Result = {}
     with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:

@@ -59,6 +59,8 @@ def evaluate_model(
         from huse.train.evaluation.report import require_report
 
         require_report(report, store, *([] if isinstance(model, TrainedModel) else [model]))
+    if taxonomy is not None:
+        read_taxonomy(taxonomy, [])
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     source = Store.open(store, FEATURES)
     check_store(trained, source)
@@ -66,6 +68,8 @@ def evaluate_model(
     rows = rows.take(rows.label != "")
     if not len(rows):
         raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
+    if taxonomy is not None:  # one that lacks a class is told before the network runs
+        read_taxonomy(taxonomy, sorted(set(rows.label)))
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
     result = {

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from huse.features.errors import FitError
+from huse.features.store import Store
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
+from huse.train.compare.compare import compare
+from huse.train.evaluation.evaluate import evaluate_model
 
 LABELS = ["food/fruit/apple", "food/fruit/pear", "food/bread", "tools/saw"]
 
@@ -46,3 +49,28 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: str, message: s
     (tmp_path / name).write_text(content)
     with pytest.raises(FitError, match=message):
         read_taxonomy(tmp_path / name, LABELS)
+
+
+def test_a_taxonomy_is_read_before_model_and_store(small_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("wrong,head\n")
+    for measure in (
+        lambda: evaluate_model(tmp_path / "no-model", small_store.path, taxonomy=tmp_path / "t.csv"),
+        lambda: compare(small_store.path, tmp_path / "out", taxonomy=tmp_path / "t.csv"),
+    ):
+        with pytest.raises(FitError, match="no columns child and parent"):
+            measure()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.csv", "child,parent\napple\n"), ("t.csv", "child,parent\n,\napple,\n"), ("t.JSON", '["apple"]')],
+)
+def test_a_child_without_a_parent_hangs_at_the_root(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    assert read_taxonomy(tmp_path / name, ["apple"]) == [["apple", ""]]
+
+
+def test_a_tree_without_end_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("[" * 100_000)
+    with pytest.raises(FitError, match="--taxonomy"):
+        read_taxonomy(tmp_path / "t.json", [])
