@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from huse import __version__
 from huse.features.errors import ExtractionError, HuseError
@@ -273,6 +274,19 @@ def hyperparameter_options(command: Command) -> Command:
 
 def _shown(value: Any) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _tell_unused(why: str, *names: str) -> None:
+    """Warns of those of a command's parameters that were given, and have nothing to act on."""
+    from huse.features.unused import tell_unused
+
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    tell_unused(why, given)
 
 
 @main.command()
@@ -545,6 +559,12 @@ def search(
     """Find the rows of EMBEDDINGS nearest to texts and images."""
     if not texts and not images:
         raise click.UsageError("give --text or --image")
+    if not images:
+        _tell_unused("no --image is given", "image_encoder", "image_weights", "max_pixels")
+    if not texts:
+        _tell_unused("no --text is given", "text_encoder")
+    if not open_page:
+        _tell_unused("no --open is given", "images_folder")
     from huse.embed.draw.hits_page import place_of_hits_page, write_hits_page
     from huse.embed.model import load
     from huse.embed.search.search import search_embeddings
@@ -604,6 +624,8 @@ def plot(
     """
     if graph and history:
         raise click.UsageError("give --graph or --history")
+    if graph or history:
+        _tell_unused("no map is drawn", "split", "projection", "thumbnails", "seed", "images_folder")
     if graph:
         _plot_graph(source, out)
     elif history:
@@ -650,6 +672,8 @@ def savedmodel(
     from huse.embed.export.savedmodel import export_savedmodel
     from huse.embed.model import load
 
+    if not with_encoders:
+        _tell_unused("no --with-encoders is given", "image_encoder", "text_encoder", "image_weights")
     loaded = load(model, precision="float32", **encoders)
     endpoints = export_savedmodel(loaded, out, with_encoders)
     _print(as_json, {"endpoints": endpoints}, lambda: click.echo(f"wrote {out} with {', '.join(endpoints)}"))
@@ -848,7 +872,12 @@ def import_(store: Path, class_encoder: str, as_json: bool, **options: Any) -> N
     from huse.features.exchange.interchange import import_store
     from huse.features.store import Store
 
-    encoder = None if class_encoder == "none" else text_encoder(class_encoder)
+    for modality in ("image", "text"):
+        if options[modality] is None:
+            _tell_unused(f"no --{modality} is given", f"{modality}_encoder")
+    if options["labels"] is None:
+        _tell_unused("no --labels is given", "class_encoder")
+    encoder = None if class_encoder == "none" or options["labels"] is None else text_encoder(class_encoder)
     rows = import_store(store, **options, embed_classes=partial(class_vectors, encoder) if encoder else None)
     failures = Store.open(store).inspect()["failures"]
     told = f", {failures} failures; huse store failures {store} lists them" if failures else ""

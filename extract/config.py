@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,13 @@ CHOICES = {
     "precision": ("auto", "float32", "bfloat16", "float16"),
     "on_error": ("skip", "fail"),
 }
+ACT_ON = {
+    "images": ("image_encoder", "image_weights", "precision", "max_pixels", "recover_truncated"),
+    "texts": ("text_encoder", "salient_tokens"),
+    "labels": ("class_encoder", "class_text"),
+}
+"""What a manifest must have for options to do anything."""
+
 LEAST = {"shard_size": 1, "max_pixels": 1, "batch_size": 0, "workers": 0, "salient_tokens": 0}
 """The smallest values that numbers may have."""
 
@@ -71,6 +79,11 @@ class ExtractConfig:
     on_error: str = "skip"
     part: tuple[int, int] = (1, 1)
     max_failure_rate: float | None = None
+
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """The options, as the command line has them, of those fields that do not have their usual value."""
+        usual = ExtractConfig()
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(usual, name)]
 
     def require_valid(self, overwrite: bool) -> None:
         """Refuses values that no run can have.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.class_names import write_class_names
-from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
 from huse.extract.encoders import FittedEncoder, State, image_encoder, text_encoder
 from huse.extract.encoders.registry import with_salient_tokens
 from huse.extract.encoders.replicas import CPU_BATCH, batch_size_here
@@ -31,6 +31,7 @@ from huse.features.files.folders import real_path, require_folder_name, require_
 from huse.features.files.lock import locked
 from huse.features.interrupt import interruptible
 from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
+from huse.features.unused import tell_unused
 from huse.features.write_behind import WriteBehind
 
 
@@ -143,6 +144,7 @@ def prepare_extraction(
     _require_folder(store)
     _require_apart(manifest.path, store, overwrite)
     texts = class_texts(manifest.labels, config.class_text, manifest.separator)
+    _tell_unused(manifest, config)
     allow_pixels(config.max_pixels)
     known = None if overwrite else read_encoder_state(store)
     made = encoders_of(manifest, config, known) if encoders is None else encoders
@@ -162,6 +164,13 @@ def prepare_extraction(
     elif store.exists() and not all(is_own_trace(entry.name) for entry in store.iterdir()):
         Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
     return Extraction(manifest, store, info, used, texts, config, overwrite)
+
+
+def _tell_unused(manifest: Manifest, config: ExtractConfig) -> None:
+    """Warns of options that have nothing to act on."""
+    there = {"images": manifest.has_images, "texts": manifest.has_texts, "labels": bool(manifest.labels)}
+    for kind in (kind for kind, has in there.items() if not has):
+        tell_unused(f"{manifest.path}: has no {kind}", config.changed(ACT_ON[kind]))
 
 
 def _require_folder(store: Path) -> None:

@@ -73,4 +73,4 @@ def test_the_graph_is_set_against_what_was_learned(few_model: Path, tmp_path: Pa
         with Image.open(tmp_path / name) as image:
             assert image.width > 800
     with pytest.raises(ModelError, match=r"no history\.csv there"):
-        plot_history(tmp_path, tmp_path / "x.png")
+        plot_history(tmp_path / "none", tmp_path / "x.png")
