@@ -16,13 +16,16 @@ from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import Extraction, prepare_extraction
 from huse.extract.job import Encoders
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
-from huse.features.encoder_spec import EncoderSpec
+from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.folders import real_path, require_apart, require_place
 from huse.features.files.lock import locked
 from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
+from huse.features.unused import tell_unused
 from huse.train.artifact.model_folder import TrainedModel, check_store
+
+CONTENT = {"image": "images", "text": "texts"}
 
 FEATURES_FOLDER = "features"
 """Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
@@ -159,7 +162,15 @@ def _encoders(model: Model, manifest: Manifest) -> Encoders:
     used = [modality for modality, has in there.items() if has and modality in known]
     if not used:
         raise ModelError(f"{manifest.path}: has no {' or '.join(sorted(known))}, and the model knows nothing else")
+    for modality in used:
+        if getattr(model.trained, modality).preprocessing == ELSEWHERE:
+            raise ModelError(
+                f"{manifest.path}: the model was trained on imported {modality} features; make those of these rows "
+                "likewise, bring them in with huse store import, and embed that store"
+            )
     for modality, has in there.items():
+        if not has and model.named(modality):
+            tell_unused(f"{manifest.path}: has no {CONTENT[modality]}", [f"--{modality}-encoder"])
         if has and modality not in known:
             warnings.warn(
                 f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2

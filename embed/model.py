@@ -18,7 +18,7 @@ from huse.extract.encoders.protocol import without_words
 from huse.extract.encoders.registry import is_outside
 from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from huse.extract.texts import clean_text
-from huse.features.encoder_spec import EncoderSpec
+from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -154,6 +154,10 @@ class Model:
                 self._made[modality] = self._make(modality, spec)
             return self._made[modality]
 
+    def named(self, modality: str) -> str | None:
+        """The encoder that the caller has named in place of the model's own, if any."""
+        return self._named[modality]
+
     def warm(self) -> list[HuseError]:
         """Builds all that the first query would wait for: the encoders' networks and the towers.
 
@@ -171,6 +175,11 @@ class Model:
 
     def _make(self, modality: str, spec: EncoderSpec) -> Any:
         name = self._named[modality]
+        if name is None and spec.preprocessing == ELSEWHERE:
+            raise ModelError(
+                f"the model was trained on imported {modality} features, {spec}, which huse cannot make; name the "
+                f"encoder that made them: --{modality}-encoder NAME, one of huse encoders"
+            )
         if name is None and is_outside(spec.known_as):
             raise ModelError(
                 f"the model names the {modality} encoder {spec.known_as}, which runs code from outside huse; if you "
@@ -185,6 +194,8 @@ class Model:
         files = getattr(encoder, "files_digest", None)  # of code from outside: compared before any of it runs
         if files is not None and files != spec.weights:
             raise FingerprintError(f"{modality}: the files of {name} are not those of {spec}; name the right ones")
+        if spec.preprocessing == ELSEWHERE and encoder.spec.dimension == spec.dimension:
+            return encoder  # nothing else is known of them: whoever names the encoder vouches for it
         if encoder.spec != spec:
             options = f"--{modality}-encoder" + (" or --image-weights" if modality == "image" else "")
             raise FingerprintError(

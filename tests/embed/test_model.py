@@ -24,7 +24,7 @@ from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import text_encoder
-from huse.features.encoder_spec import EncoderSpec
+from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -387,3 +387,18 @@ def test_an_output_without_a_name_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreError, match="exists and is not a huse store"):
         embed_source(Model(models[0]), source.path, out)
+
+
+def test_what_made_imported_features_is_asked_for_and_taken_at_its_word(
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
+) -> None:
+    trained = replace(models[0], text=imported_spec("text", TEXT_SPEC.dimension))
+    with pytest.raises(ModelError, match=r"trained on imported text features.*: --text-encoder NAME"):
+        Model(trained).embed_texts(["a word"])
+    assert Model(trained, text_encoder="of-mine").embed_texts(["a word"]).shape == (1, TINY.dimension)
+    made.text.spec = EncoderSpec("other", "text", TEXT_SPEC.dimension + 1, "none", "0")
+    with pytest.raises(FingerprintError, match="name the right ones by --text-encoder"):
+        Model(trained, text_encoder="of-mine").embed_texts(["a word"])
+    with pytest.raises(ModelError, match="huse store import, and embed that store"):
+        embed_source(Model(trained, text_encoder="of-mine"), manifest(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
