@@ -22,16 +22,14 @@ USUAL_SIZE = (224, 224)
 """Of image models that take any size."""
 
 
-class HubImageEncoder:
-    """A model of RGB images with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
+class _SavedModel:
+    """A model by its handle, each part of it read once.
 
     Raises:
-        EncoderError: no such model, not one of images, or a precision is asked for that is not its own.
+        EncoderError: no such model.
     """
 
-    def __init__(self, handle: str, precision: str = "auto") -> None:
-        if precision not in ("auto", "float32"):
-            raise EncoderError(f"hub:{handle}: --precision {precision} is not to be had, a SavedModel has its own")
+    def __init__(self, handle: str) -> None:
         self.handle = handle
         self.folder = hub_model.resolve(handle)
 
@@ -47,6 +45,23 @@ class HubImageEncoder:
     @cached_property
     def _model(self) -> Any:
         return hub_model.load(self.folder)
+
+    @property
+    def _source(self) -> str:
+        return f"hub:{hub_model.known_as(self.handle, self.folder)}"
+
+
+class HubImageEncoder(_SavedModel):
+    """A model of RGB images with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
+
+    Raises:
+        EncoderError: no such model, not one of images, or a precision is asked for that is not its own.
+    """
+
+    def __init__(self, handle: str, precision: str = "auto") -> None:
+        if precision not in ("auto", "float32"):
+            raise EncoderError(f"hub:{handle}: --precision {precision} is not to be had, a SavedModel has its own")
+        super().__init__(handle)
 
     @cached_property
     def _input(self) -> tuple[tuple[int, int], bool]:
@@ -75,8 +90,7 @@ class HubImageEncoder:
         dimension = hub_model.dimension(self._graph, self.folder)
         dimension = dimension or self.encode(np.zeros((1, height, width, 3), np.uint8)).shape[1]
         preprocessing = f"{decoding.PREPROCESSING} to {height} x {width}; {'0 to 255' if self._input[1] else '0 to 1'}"
-        source = f"hub:{hub_model.known_as(self.handle, self.folder)}"
-        return EncoderSpec("hub", "image", dimension, preprocessing, self.files_digest, source=source)
+        return EncoderSpec("hub", "image", dimension, preprocessing, self.files_digest, source=self._source)
 
     @cached_property
     def _replicas(self) -> Replicas:
@@ -105,36 +119,18 @@ class HubImageEncoder:
         return self._replicas(pixels)
 
 
-class HubTextEncoder:
+class HubTextEncoder(_SavedModel):
     """A model of strings: USE v4, NNLM, ...
 
     Raises:
         EncoderError: no such model, or not one of strings.
     """
 
-    def __init__(self, handle: str) -> None:
-        self.handle = handle
-        self.folder = hub_model.resolve(handle)
-
-    @cached_property
-    def files_digest(self) -> str:
-        """SHA-256 of the SavedModel's files; taking it runs nothing."""
-        return hub_model.digest(self.folder)
-
-    @cached_property
-    def _graph(self) -> Any:
-        return hub_model.read_graph(self.folder)
-
-    @cached_property
-    def _model(self) -> Any:
-        return hub_model.load(self.folder)
-
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec, as `HubImageEncoder.spec`."""
         dimension = hub_model.dimension(self._graph, self.folder) or self.encode(["a"]).shape[1]
-        source = f"hub:{hub_model.known_as(self.handle, self.folder)}"
-        return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=source)
+        return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=self._source)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
         """See `GraphEncoder`."""
