@@ -16,12 +16,18 @@ from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image
 from huse.features.errors import HuseError, QueryError
 
 
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class StubModel:
     """What `Searcher` asks of a `Model`."""
 
-    seconds_to_warm: float = 0.0
     errors: list[HuseError] = field(default_factory=list)
+    may_warm: threading.Event = field(default_factory=_set)
     warmed: int = 0
     max_pixels: int = MAX_PIXELS
     decoding: int = 0
@@ -32,7 +38,7 @@ class StubModel:
 
     def warm(self) -> list[HuseError]:
         self.warmed += 1
-        time.sleep(self.seconds_to_warm)
+        assert self.may_warm.wait(120)
         return self.errors
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[Any], NDArray[Any]]:

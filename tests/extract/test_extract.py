@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -455,53 +454,50 @@ def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
         extract_features(path, tmp_path / "s", replace(config, text_encoder="tfidf:11"))
 
 
-SLOW_RUN = """
-import sys, time
+MORTAL_RUN = """
+import os, signal, sys
 from dataclasses import replace
-sys.path[:0] = sys.argv[5:]
-import test_run
+from itertools import count
+sys.path[:0] = sys.argv[6:]
+import test_extract
 from huse.extract import extract
 from huse.extract.extract import extract_features
+from huse.features.files import atomic
 
-class Slow(test_run.ColorEncoder):
-    def encode(self, pixels):
-        time.sleep(0.004)
-        return super().encode(pixels)
+steps, last = count(1), int(sys.argv[5])
 
-image, text = Slow(), test_run.LengthEncoder()
+def mortal(step):
+    def stepping(*arguments):
+        if next(steps) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*arguments)
+    return stepping
+
+atomic.sync_files, atomic.sync_folder = mortal(atomic.sync_files), mortal(atomic.sync_folder)
+test_extract.ColorEncoder.encode = mortal(test_extract.ColorEncoder.encode)
+image, text = test_extract.ColorEncoder(), test_extract.LengthEncoder()
 extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
-config = replace(test_run.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
-print("ready", flush=True)
+config = replace(test_extract.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
 extract_features(sys.argv[1], sys.argv[2], config)
 """
 
 
-def slow_run(manifest: Path, store: Path, part: int = 1, parts: int = 1) -> list[str]:
-    arguments = [str(manifest), str(store), str(part), str(parts), str(Path(__file__).parent)]
-    return [sys.executable, "-c", SLOW_RUN, *arguments, *sys.path]
+def mortal_run(manifest: Path, store: Path, part: int = 1, parts: int = 1, last: int = 0) -> list[str]:
+    """A run that is killed at its last step, before a batch is encoded, files are synced or their folder is."""
+    arguments = [str(manifest), str(store), str(part), str(parts), str(last), str(Path(__file__).parent)]
+    return [sys.executable, "-c", MORTAL_RUN, *arguments, *sys.path]
 
 
 def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
-    """Each run gets a little further than the last, and is killed while it decodes, encodes, writes or renames."""
+    """Each run gets a little further than the last, and is killed before a step of encoding or syncing."""
     path = make_manifest(tmp_path, 120)
     extract_features(path, tmp_path / "whole", CONFIG)
     rng = np.random.default_rng(0)
-    command = slow_run(path, tmp_path / "s")
-    done = [0]
-
-    def shards() -> int:
-        return len(list((tmp_path / "s").glob("shard-*.h5")))
-
-    for _ in range(20):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            while process.poll() is None and shards() <= done[-1]:
-                time.sleep(0.001)
-            time.sleep(float(rng.uniform(0.0, 0.02)))
-            process.kill()
-        done.append(shards())
-    assert 0 < done[1] < 30, f"killed too late to tell: {done}"
+    for last in rng.integers(1, 11, 20):
+        command = mortal_run(path, tmp_path / "s", last=int(last))
+        killed = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
+        assert killed.returncode == -signal.SIGKILL
+    assert 0 < len(list((tmp_path / "s").glob("shard-*.h5"))) < 30
     extract_features(path, tmp_path / "s", CONFIG)
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
     assert not Store.open(tmp_path / "s").verify()
@@ -512,7 +508,7 @@ def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: tuple
     path = make_manifest(tmp_path, 50)
     extract_features(path, tmp_path / "whole", CONFIG)
     running = [
-        subprocess.Popen(slow_run(path, tmp_path / "s", part, 3), stdout=subprocess.DEVNULL) for part in (1, 2, 3)
+        subprocess.Popen(mortal_run(path, tmp_path / "s", part, 3), stdout=subprocess.DEVNULL) for part in (1, 2, 3)
     ]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
@@ -705,7 +701,7 @@ def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: tuple[C
     path = make_manifest(tmp_path, 60)
     extract_features(path, tmp_path / "whole", CONFIG)
     running = [
-        subprocess.Popen(slow_run(path, tmp_path / "s", *part), stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(mortal_run(path, tmp_path / "s", *part), stderr=subprocess.PIPE, text=True)
         for part in ((1, 1), (1, 1), (1, 2), (1, 2))
     ]
     told = [process.communicate(timeout=120)[1] for process in running]
@@ -798,7 +794,7 @@ def test_an_interrupt_that_python_loses_still_ends_the_run(
 HANGING_RUN = """
 import sys, time
 sys.path[:0] = sys.argv[3:]
-import test_run
+import test_extract
 from huse.extract.manifest import rows as manifest
 from huse.extract import extract
 from huse.extract.extract import extract_features
@@ -811,9 +807,9 @@ def hang(location):
     return read(location)
 
 manifest.read_image = hang
-image, text = test_run.ColorEncoder(), test_run.LengthEncoder()
+image, text = test_extract.ColorEncoder(), test_extract.LengthEncoder()
 extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
-extract_features(sys.argv[1], sys.argv[2], test_run.CONFIG)
+extract_features(sys.argv[1], sys.argv[2], test_extract.CONFIG)
 """
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
 import socket
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -16,7 +19,8 @@ from PIL import Image
 from samples import random_embeddings
 from stub_model import StubModel
 
-from huse.embed.serve.connections import Patience
+from huse.embed.serve import serve
+from huse.embed.serve.connections import Patience, timed_protocol
 from huse.embed.serve.searcher import Searcher
 from huse.embed.serve.serve import run_server
 
@@ -38,7 +42,18 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def port(model: StubModel, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> int:
+def lost() -> defaultdict[tuple[str, int], threading.Event]:
+    """By the address of a client, whether the server has let it go."""
+    return defaultdict(threading.Event)
+
+
+@pytest.fixture(scope="module")
+def port(
+    model: StubModel,
+    said: list[str],
+    lost: defaultdict[tuple[str, int], threading.Event],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[int]:
     store = random_embeddings(tmp_path_factory.mktemp("sockets") / "e")
     rows = store.read(0)
     rows.key[: len(PERCENT)] = PERCENT
@@ -52,12 +67,23 @@ def port(model: StubModel, said: list[str], tmp_path_factory: pytest.TempPathFac
         told.set()
 
     searcher = Searcher(model, store.path)  # type: ignore[arg-type]
+
+    def told_protocol(patience: Patience) -> type[asyncio.Protocol]:
+        class Told(timed_protocol(patience)):  # type: ignore[misc]
+            def connection_lost(self, exc: Exception | None) -> None:
+                lost[self.client].set()
+                super().connection_lost(exc)
+
+        return Told
+
     arguments = (searcher, "127.0.0.1", 0, 10**6, say, 10**6, PATIENCE)
-    threading.Thread(target=run_server, args=arguments, daemon=True).start()
-    assert told.wait(30)
-    found = re.search(r"127.0.0.1:(\d+)", said[0])
-    assert found
-    return int(found.group(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serve, "timed_protocol", told_protocol)
+        threading.Thread(target=run_server, args=arguments, daemon=True).start()
+        assert told.wait(FOR_EVER)
+        found = re.search(r"127.0.0.1:(\d+)", said[0])
+        assert found
+        yield int(found.group(1))
 
 
 def connected(port: int) -> socket.socket:
@@ -112,14 +138,15 @@ def test_who_lets_it_wait_is_let_go(port: int, first: bytes, drip: bytes) -> Non
         assert is_closed(connection, drip)
 
 
-def test_who_does_not_read_is_let_go(port: int) -> None:
+def test_who_does_not_read_is_let_go(port: int, lost: defaultdict[tuple[str, int], threading.Event]) -> None:
     connection = socket.socket()
     with connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
         request = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        name = connection.getsockname()
         connection.sendall(request * 20)
-        time.sleep(6)
+        assert lost[name].wait(FOR_EVER)
         connection.settimeout(20)
         received = 0
         with contextlib.suppress(ConnectionError):

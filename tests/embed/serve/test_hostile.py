@@ -295,9 +295,10 @@ def test_a_map_that_fails_costs_the_map_alone(tmp_path: Path, monkeypatch: pytes
 
 
 def test_encoders_are_built_once_and_what_cannot_be_is_told(tmp_path: Path) -> None:
-    model = StubModel(0.3, [EncoderError("no such weights")])
+    model = StubModel([EncoderError("no such weights")], threading.Event())
     client = client_of(store_of(tmp_path), model)
     assert client.get("/api/info").json()["ready"] is False
+    model.may_warm.set()
     while not client.get("/api/info").json()["ready"]:
         time.sleep(0.02)
     make_app(Searcher(model, tmp_path / "e"))  # type: ignore[arg-type]
