@@ -8,7 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from io import FileIO
@@ -17,7 +17,7 @@ from shutil import copymode, rmtree
 from uuid import uuid4
 
 from huse.features.files.exchange_paths import exchange
-from huse.features.files.sync import sync_file, sync_files, sync_folder, sync_tree
+from huse.features.files.sync import sync_files, sync_folder, sync_tree
 
 FORGOTTEN_AFTER = 24 * 3600
 """Seconds after which a temporary file of another machine, whose processes cannot be seen from here, is a leftover."""
@@ -31,74 +31,54 @@ _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[\w-]+)-(?P<pid>\d+)-(?P<bega
 
 
 @contextmanager
-def replacing(path: Path, sweep: bool = True) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; at the end it is synced to disk and renamed onto `path`.
 
     When the block raises, the temporary file is removed and `path` stays as it was. The folder is made if it is not
     there. An `OSError` tells the final name.
+    """
+    with replacing_files(path) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def replacing_files(*paths: Path, sweep: bool = True) -> Iterator[list[Path]]:
+    """As `replacing`, for files of one folder that belong together: all are synced before the first is renamed.
 
     Args:
-        path: the file.
+        paths: the files.
         sweep: remove what dead processes left of earlier tries first; False when the caller has done it for the folder.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = paths[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
     if sweep:
-        remove_leftovers(path)
-    temporary = temporary_beside(path)
+        for path in paths:
+            remove_leftovers(path)
+    temporaries = [temporary_beside(path) for path in paths]
     try:
-        with naming(path, temporary):
-            yield temporary
-            sync_file(temporary)
-            temporary.replace(path)
-            sync_folder(path.parent)
+        with ExitStack() as stack:
+            for pair in reversed(list(zip(paths, temporaries, strict=True))):  # an error without a name is of the first
+                stack.enter_context(naming(*pair))
+            yield temporaries
+            sync_files(temporaries)
+            for path, temporary in zip(paths, temporaries, strict=True):
+                temporary.replace(path)
+            sync_folder(folder)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
 
 
 def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
-    """Writes files of one folder, each of them as `replacing` does; several are synced together, which is much faster.
+    """Writes files of one folder as `replacing_files` does.
 
     Raises:
         OSError: one could not be written; files whose turn had not come are as they were.
     """
-    folder = next(iter(files)).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if sweep:
-        for path in files:
-            remove_leftovers(path)
-    temporaries = {path: temporary_beside(path) for path in files}
-    try:
-        for path, temporary in temporaries.items():
+    with replacing_files(*files, sweep=sweep) as temporaries:
+        for (path, content), temporary in zip(files.items(), temporaries, strict=True):
             with naming(path, temporary), temporary.open("wb", buffering=0) as file:
-                _write_all(file, files[path])
-        with naming(folder, folder):
-            sync_files(list(temporaries.values()))
-            for path, temporary in temporaries.items():
-                temporary.replace(path)
-            sync_folder(folder)
-    finally:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing_files(*paths: Path) -> Iterator[list[Path]]:
-    """As `replacing`, for files that belong together: all are synced before the first is renamed."""
-    temporaries = [temporary_beside(path) for path in paths]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path)
-    try:
-        with naming(paths[0], temporaries[0]):
-            yield temporaries
-            for temporary in temporaries:
-                sync_file(temporary)
-            for path, temporary in zip(paths, temporaries, strict=True):
-                temporary.replace(path)
-            sync_folder(paths[0].parent)
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
+                _write_all(file, content)
 
 
 @contextmanager
