@@ -180,7 +180,7 @@ def type_in(arguments: list[str]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default", "ignore:__array__ implementation:DeprecationWarning")  # TensorFlow's
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_rubbish_for_a_path_is_one_line(
     command: str, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
