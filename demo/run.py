@@ -14,6 +14,8 @@ from huse.embed.draw.map_png import draw_map
 from huse.embed.embed import embed_source
 from huse.embed.model import Model, load
 from huse.extract.extract import extract_features
+from huse.features.errors import QueryError
+from huse.features.files.outputs import require_output
 from huse.features.store import Store
 from huse.train.evaluation.evaluate import evaluate_model, figures_table
 from huse.train.fit import fit_model
@@ -22,6 +24,7 @@ TEXT_QUERIES = ("sea animal", "happy face", "fast food")
 IMAGE_QUERY = "1f43c"
 """Key of the emoji whose image is searched for: a panda, of the test split."""
 
+IMAGE_FILE = "demo.png"
 HITS = 5
 
 
@@ -35,7 +38,11 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     Returns:
         ``accuracy`` and ``retrieval`` on the test split, ``seconds`` by stage, ``extract`` with ``rows``, ``failures``
         and ``rows_per_s``, the ``searches`` and the ``image``'s path.
+
+    Raises:
+        HuseError: files of others are in the way, or a stage fails.
     """
+    require_output(out / IMAGE_FILE, QueryError)
     start = time.perf_counter()
     seconds: dict[str, float] = {}
     manifest = unpack_emoji(out)
@@ -68,7 +75,7 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     searches[IMAGE_QUERY] = stage("search", command, lambda: _hits(loaded, embeddings, image=image))
     say(_names(searches[IMAGE_QUERY]))
     seconds["draw"] = _draw(embeddings, out)
-    say(f"\n{out / 'demo.png'} shows the space; all stages took {time.perf_counter() - start:.0f} s")
+    say(f"\n{out / IMAGE_FILE} shows the space; all stages took {time.perf_counter() - start:.0f} s")
     return {
         "accuracy": result["accuracy"],
         "retrieval": result["retrieval"],
@@ -79,7 +86,7 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
             "rows_per_s": extracted.rows_per_s,
         },
         "searches": searches,
-        "image": str(out / "demo.png"),
+        "image": str(out / IMAGE_FILE),
     }
 
 
@@ -93,5 +100,5 @@ def _names(hits: list[dict[str, Any]]) -> str:
 
 def _draw(embeddings: Path, out: Path) -> float:
     began = time.perf_counter()
-    draw_map(Store.open(embeddings).load(("test",)), out, out / "demo.png", projection="tsne")
+    draw_map(Store.open(embeddings).load(("test",)), out, out / IMAGE_FILE, projection="tsne")
     return time.perf_counter() - began

@@ -115,6 +115,8 @@ def fit_model(
     folder = Path(model)
     require_free(folder, overwrite)
     require_apart(folder, FitError, store, *([semantic_graph] if semantic_graph.endswith(".npy") else []))
+    if tensorboard is not None:
+        require_apart(tensorboard, FitError, store, folder)
     with locked(folder):
         require_free(folder, overwrite)  # while this one waited, another fit may have made it
         return _fit(Path(store), folder, config, semantic_graph, overwrite, resume, tensorboard)

@@ -10,6 +10,7 @@ from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import Hit
 from huse.features.errors import QueryError
 from huse.features.files.atomic import replacing
+from huse.features.files.folders import require_place
 from huse.features.files.outputs import require_output
 
 PAGE_FILE = "search.html"
@@ -36,6 +37,7 @@ def place_of_hits_page(embeddings: Path) -> Path:
         QueryError: the folder cannot be written, or a file of this name there is not of huse.
     """
     page = embeddings / PAGE_FILE
+    require_place(embeddings, QueryError, page, "search without --open")
     require_output(page, QueryError)
     return page
 

@@ -24,6 +24,7 @@ from huse.embed.search.places import Places, places_in_memory, places_on_disk
 from huse.features.errors import QueryError
 from huse.features.extras import require
 from huse.features.files.atomic import replacing
+from huse.features.files.folders import require_place
 from huse.features.files.lock import locked
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -138,6 +139,7 @@ def _make(
     shards: Sequence[Rows] | None,
 ) -> Index:
     gallery, kind = what
+    require_place(path.parent, QueryError, path, "use --index exact")
     with locked(path):
         try:
             kept = _read(faiss, path, digest, places)  # another process may have made it while this one waited

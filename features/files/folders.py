@@ -52,13 +52,16 @@ def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> Non
             raise error(f"{out}: {where}; name another output")
 
 
-def require_place(folder: str | Path, error: type[HuseError], out: str | Path = "") -> None:
+def require_place(
+    folder: str | Path, error: type[HuseError], out: str | Path = "", instead: str = "name another output"
+) -> None:
     """Refuses, before any work, a folder that cannot be made or written; a nameless file is tried there.
 
     Args:
         folder: need not be there.
         error: what to raise.
         out: what is to be written, for the message; the folder itself by default.
+        instead: another way out, for the message.
     """
     there = Path(folder)
     while not there.exists() and there != there.parent:
@@ -69,7 +72,7 @@ def require_place(folder: str | Path, error: type[HuseError], out: str | Path = 
         TemporaryFile(dir=there).close()
     except OSError as problem:
         what = f"the folder {there} cannot be written ({problem.strerror})"
-        raise error(f"{out or folder}: {what}; make it writable, or name another output") from problem
+        raise error(f"{out or folder}: {what}; make it writable, or {instead}") from problem
 
 
 def require_new(out: Path, error: type[HuseError], *inputs: str | Path, others: str = "") -> None:

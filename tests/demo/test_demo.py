@@ -10,6 +10,8 @@ from PIL import Image
 from samples import read_csv
 
 from huse.demo.emoji import unpack_emoji
+from huse.demo.run import run_demo
+from huse.features.errors import ManifestError, QueryError
 
 
 def test_unpacks_real_files_and_mends_damaged_ones(emoji: Path, tmp_path: Path) -> None:
@@ -21,6 +23,16 @@ def test_unpacks_real_files_and_mends_damaged_ones(emoji: Path, tmp_path: Path) 
     victim.write_bytes(before[:10])
     unpack_emoji(emoji.parent)
     assert victim.read_bytes() == before
+
+
+def test_files_of_others_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "emoji.csv").write_text("of the user")
+    with pytest.raises(ManifestError, match=r"emoji\.csv: is there already, and is not of huse"):
+        unpack_emoji(tmp_path)
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("emoji.csv", "of the user")]
+    (tmp_path / "demo.png").write_bytes(b"of the user")
+    with pytest.raises(QueryError, match=r"demo\.png: is there already, and is not of huse"):
+        run_demo(tmp_path, print)
 
 
 @pytest.mark.slow

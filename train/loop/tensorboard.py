@@ -14,8 +14,11 @@ from huse.features.errors import FitError
 from huse.features.extras import require
 from huse.features.files.folders import require_place
 from huse.train.data.batches import TrainingRows
-from huse.train.loop.projector_files import write_projector
+from huse.train.loop.projector_files import require_projector, write_projector
 from huse.train.network.forward import MODALITIES, Arrays
+
+SPACE = "search"
+"""Run that the space is shown with."""
 
 
 class Board:
@@ -27,11 +30,13 @@ class Board:
     Raises:
         ExtraError: TensorBoard is not installed.
         FitError: the folder cannot be written.
+        QueryError: it holds a Projector's files that are not of huse.
     """
 
     def __init__(self, folder: Path) -> None:
         require("tensorboard", "tensorboard", "--tensorboard")
         require_place(folder, FitError)
+        require_projector(folder / SPACE)
         self.folder = folder
         self._writers: dict[str, Any] = {}
 
@@ -61,4 +66,4 @@ class Board:
             "class": [str(label) for m in names for label in labels[there[m]]],
             "modality": [m for m in names for _ in range(there[m].sum())],
         }
-        write_projector(self.folder / "search", vectors, shown)
+        write_projector(self.folder / SPACE, vectors, shown)

@@ -220,3 +220,14 @@ def test_a_full_disk_is_one_line_and_leaves_no_index(tmp_path: Path, monkeypatch
         open_index(store, "image", "hnsw")
     assert "\n" not in str(error.value)
     assert not list((store.path / "index").iterdir())
+
+
+def test_where_no_index_can_be_written_there_is_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = embeddings(tmp_path / "e")
+
+    def refuse(dir: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("huse.features.files.folders.TemporaryFile", refuse)
+    with pytest.raises(QueryError, match=r"text-hnsw\.faiss: .* cannot be written .*, or use --index exact$"):
+        open_index(store, "text", "hnsw", lambda _: None)

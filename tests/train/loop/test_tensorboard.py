@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
 
-from huse.features.errors import ExtraError
+from huse.features.errors import ExtraError, FitError, QueryError
 from huse.features.extras import require
 from huse.features.store import Store
 from huse.train.config import FitConfig
@@ -60,3 +60,14 @@ def test_cells_stay_in_their_row_and_column(tmp_path: Path) -> None:
 def test_a_missing_package_names_its_extra() -> None:
     with pytest.raises(ExtraError, match=r"--tensorboard needs no_such_package: pip install 'huse\[tensorboard\]'"):
         require("no_such_package", "tensorboard", "--tensorboard")
+
+
+def test_logs_are_written_over_nothing_of_others(small_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "search").mkdir(parents=True)
+    (tmp_path / "logs" / "search" / "vectors.tsv").write_text("of the user")
+    with pytest.raises(QueryError, match=r"vectors\.tsv: is there already, and is not of huse"):
+        fit_model(small_store.path, tmp_path / "m", CONFIG, tensorboard=tmp_path / "logs")
+    for logs in (small_store.path, small_store.path / "logs", tmp_path / "m"):
+        with pytest.raises(FitError, match="name another output"):
+            fit_model(small_store.path, tmp_path / "m", CONFIG, tensorboard=logs)
+    assert not (tmp_path / "m").exists()
