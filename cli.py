@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -142,6 +143,8 @@ def main(debug: bool) -> None:
     """  # noqa: D301 - click's mark is the backspace itself
     import warnings
 
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that it has no letters for costs its letters, not the command
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not debug:
         warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
 
@@ -974,7 +977,7 @@ def demo(out: Path, as_json: bool) -> None:
     say = (lambda _: None) if as_json else click.echo
     result = run_demo(out, say)
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(_json(result))
 
 
 def results_table(results: list[dict[str, Any]]) -> str:
@@ -1000,9 +1003,19 @@ def _columns(rows: list[dict[str, str]]) -> str:
 
 def _print(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
     if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False))
+        click.echo(_json(values))
     else:
         show()
+
+
+def _json(values: dict[str, Any]) -> str:
+    """Readable where the standard output has the letters, else escaped."""
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values)
+    return text
 
 
 def _stage_one(options: dict[str, Any]) -> tuple[ExtractConfig, Columns]:

@@ -191,6 +191,16 @@ def test_an_output_on_a_full_disk_is_one_line(argument: str, unbuffered: str) ->
     assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize(("charset", "name"), [("utf-8", "s\udce9"), ("latin-1", "s\u2192")])
+def test_letters_that_the_output_lacks_are_escaped(small_store: Store, tmp_path: Path, charset: str, name: str) -> None:
+    small_store.path.rename(tmp_path / name)
+    runner, arguments = CliRunner(charset=charset), ["store", "inspect", str(tmp_path / name)]
+    shown = runner.invoke(main, arguments)
+    assert (shown.exit_code, shown.exception) == (0, None)
+    assert name.encode("ascii", "backslashreplace").decode() in shown.stdout
+    assert json.loads(runner.invoke(main, [*arguments, "--json"]).stdout)["path"] == str(tmp_path / name)
+
+
 def test_ctrl_c_is_one_line_and_exit_130(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
