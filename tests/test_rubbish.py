@@ -222,6 +222,7 @@ def options() -> Iterator[tuple[list[str], str]]:
     yield from walk(main, [])
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
 def test_rubbish_for_a_value_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huse.demo.run.run_demo", lambda *_: {})
@@ -230,6 +231,7 @@ def test_rubbish_for_a_value_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(filter(None, wrong))
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("value", TYPED)
 @pytest.mark.parametrize(
     "option",
