@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs dist clean
 
 demo: .venv/ready
 	$(BIN)/huse demo
@@ -23,10 +23,21 @@ docs: .venv/docs
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --config-settings editable_mode=strict
 	touch $@
 
+# the wheel alone in a fresh environment, and every stage there; what a build before has left is not to get into it
+dist: .venv/ready
+	rm -rf dist build/lib build/bdist.* build/dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --wheel --outdir build/dist/wheel .
+	$(BIN)/python scripts/check_dist.py build/dist/wheel/*.whl dist/*.whl
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/dist/venv
+	build/dist/venv/bin/python -m pip install --quiet dist/*.whl
+	scripts/smoke.sh build/dist/venv/bin
+
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --config-settings editable_mode=strict
 	touch $@
 
 clean:
-	rm -rf .venv build huse.egg-info
+	rm -rf .venv build dist huse.egg-info
