@@ -81,9 +81,10 @@ class ExtractConfig:
     max_failure_rate: float | None = None
 
     def changed(self, names: Iterable[str]) -> list[str]:
-        """The options, as the command line has them, of those fields that do not have their usual value."""
+        """The options, as the command line has them, of those fields that ask for something unusual."""
         usual = ExtractConfig()
-        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(usual, name)]
+        asked = (name for name in names if getattr(self, name) not in (getattr(usual, name), "none"))
+        return [f"--{name.replace('_', '-')}" for name in asked]
 
     def require_valid(self, overwrite: bool) -> None:
         """Refuses values that no run can have.

@@ -70,7 +70,8 @@ def test_files_of_vectors(few_store: Path, few_model: Path, tmp_path: Path) -> N
 def test_plots(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
     for name in ("map.png", "map.html"):
         out = tmp_path / name
-        printed = run("plot", few_embeddings, out, "--projection", "pca", "--split", "test", "--images", few_emoji.parent)
+        options = ["--projection", "pca", "--split", "test", "--images", few_emoji.parent]
+        printed = run("plot", few_embeddings, out, *options)
         assert printed == f"wrote {out}\n"
         assert out.stat().st_size > 10_000
     assert "rank correlation" in run("plot", few_model, tmp_path / "graph.png", "--graph")

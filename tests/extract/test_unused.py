@@ -31,7 +31,7 @@ def test_options_of_images_are_told_where_there_are_none(tmp_path: Path) -> None
 
 def test_options_of_texts_and_labels_are_told_where_there_are_none(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "m.csv", [{"image": "0.png"}])
-    config = ExtractConfig(image_encoder="no-such", text_encoder="tfidf:2", class_encoder="none")
+    config = ExtractConfig(image_encoder="no-such", text_encoder="tfidf:2", class_encoder="tfidf:3")
     with pytest.warns(UserWarning, match="has no") as told, pytest.raises(Exception, match="no-such"):
         extract_features(path, tmp_path / "store", config)
     lines = [str(warning.message) for warning in told]
