@@ -53,7 +53,8 @@ def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Attributes, compr
             dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), _type(array.dtype))
         for name, value in attributes.items():
             stored = np.array(value.encode()) if isinstance(value, str) else np.array(value, "<i8")
-            h5a.create(file, name.encode(), _type(stored.dtype), _scalar()).write(stored)
+            kind = _type(stored.dtype)
+            h5a.create(file, name.encode(), kind, _scalar()).write(stored, kind)
         h5f.flush(file)
         image: bytes = file.get_file_image()
         return image
@@ -97,17 +98,20 @@ def read_attributes(file: h5f.FileID) -> dict[str, str | int]:
     Raises:
         ValueError: one is not a string or an integer.
     """
-    found: dict[str, str | int] = {}
-    for index in range(h5a.get_num_attrs(file)):
-        attribute = h5a.open(file, index=index)
-        name, dtype = attribute.name.decode(), attribute.dtype
-        one = attribute.get_storage_size() == dtype.itemsize <= MOST_ATTRIBUTE_BYTES
-        if not one or dtype.kind not in "Siu":
-            raise ValueError(f"attribute {name} is no string or integer")
-        value: Any = np.empty((), dtype)
-        attribute.read(value)
-        found[name] = value[()].decode() if dtype.kind == "S" else int(value[()])
-    return found
+    names: list[bytes] = []
+    h5a.iterate(file, names.append)
+    return {name.decode(): _attribute(h5a.open(file, name), name) for name in names}
+
+
+def _attribute(attribute: h5a.AttrID, name: bytes) -> str | int:
+    dtype = _dtype(attribute.get_type().encode())
+    one = attribute.get_storage_size() == dtype.itemsize <= MOST_ATTRIBUTE_BYTES
+    if not one or dtype.kind not in "Siu":
+        raise ValueError(f"attribute {name.decode()} is no string or integer")
+    stored = np.empty((), dtype)
+    attribute.read(stored, _type(dtype))
+    value: bytes | int = stored.item()
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def dataset_names(file: h5f.FileID) -> list[str]:
@@ -144,7 +148,7 @@ class Dataset:
         self.name = name
         self._dataset = h5d.open(file, name.encode())
         self.shape: tuple[int, ...] = self._dataset.shape
-        self.dtype: np.dtype[Any] = self._dataset.dtype
+        self.dtype = _dtype(self._dataset.get_type().encode())
         _require_own_data(self._dataset, name, self.nbytes, file)
 
     @property
@@ -178,21 +182,25 @@ def _require_hard_link(file: h5f.FileID, name: bytes) -> None:
 
 
 def _require_own_data(dataset: h5d.DatasetID, name: str, nbytes: int, file: h5f.FileID) -> None:
-    creation = dataset.get_create_plist()
-    layout, length, stored = creation.get_layout(), file.get_filesize(), dataset.get_storage_size()
-    if layout == h5d.CONTIGUOUS and not creation.get_external_count():
-        offset = dataset.get_offset()
-        fits = not nbytes or (offset is not None and offset + nbytes <= length)
-    elif layout == h5d.CHUNKED:
-        filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
-        expansion = MOST_EXPANSION if filters & {h5z.FILTER_DEFLATE, LZF} else 1
-        chunks = zip(creation.get_chunk(), dataset.shape, strict=True)
-        within = all(chunk <= max(extent, 1) for chunk, extent in chunks)
-        fits = within and filters <= _FILTERS and stored <= length and nbytes <= expansion * stored
-    else:
-        raise ValueError(f"{name} is linked, virtual or external; shards must hold their own data")
+    offset, length = dataset.get_offset(), file.get_filesize()
+    # only contiguous values within the file have an offset
+    fits = _fits_otherwise(dataset, name, nbytes, length) if offset is None else offset + nbytes <= length
     if not fits:
         raise ValueError(f"{name} declares {nbytes} bytes that are not in the file")
+
+
+def _fits_otherwise(dataset: h5d.DatasetID, name: str, nbytes: int, length: int) -> bool:
+    creation, stored = dataset.get_create_plist(), dataset.get_storage_size()
+    layout = creation.get_layout()
+    if layout == h5d.CONTIGUOUS and not creation.get_external_count():
+        return not nbytes
+    if layout != h5d.CHUNKED:
+        raise ValueError(f"{name} is linked, virtual or external; shards must hold their own data")
+    filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
+    expansion = MOST_EXPANSION if filters & {h5z.FILTER_DEFLATE, LZF} else 1
+    chunks = zip(creation.get_chunk(), dataset.shape, strict=True)
+    within = all(chunk <= max(extent, 1) for chunk, extent in chunks)
+    return within and filters <= _FILTERS and stored <= length and nbytes <= expansion * stored
 
 
 def _chunked(array: NDArray[Any], compression: str) -> h5p.PropDCID:
@@ -239,3 +247,9 @@ def _scalar() -> h5s.SpaceID:
 @lru_cache(64)
 def _type(dtype: np.dtype[Any]) -> h5t.TypeID:
     return h5t.py_create(dtype)
+
+
+@lru_cache(64)
+def _dtype(encoded: bytes) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = h5t.decode(encoded).dtype
+    return dtype

@@ -33,7 +33,7 @@ def unpack(data: bytes, ends: Ends) -> Strings:
     """
     stops = ends.tolist()
     starts = [0, *stops][:-1]
-    if len(data) != (stops[-1] if stops else 0) or (ends[1:] < ends[:-1]).any():
+    if len(data) != (stops[-1] if stops else 0) or stops != sorted(stops):
         raise ValueError("ends of strings do not fit their bytes")
     strings = np.empty(len(stops), dtype=object)
     if data.isascii():
