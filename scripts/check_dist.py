@@ -2,7 +2,7 @@
 
     python scripts/check_dist.py WHEEL WHEEL_OF_SDIST
 
-They are the same, byte for byte inside, and hold every tracked file of the packages that setup.cfg names, with their data,
+They are the same, byte for byte inside, and hold every tracked file of the packages that setup.cfg names, their data,
 the licenses, and nothing else: no test, no benchmark, no file that a build before has left.
 """
 
