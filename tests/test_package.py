@@ -63,6 +63,10 @@ def test_make_targets_are_the_commands_the_readme_names() -> None:
     assert "$(BIN)/python -m pytest" in makefile
 
 
+def test_the_citation_is_of_this_version() -> None:
+    assert f"\nversion: {huse.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 def test_no_file_uses_british_spelling_of_these_words() -> None:
     words = re.compile(r"\b(colou?r(?<=colour)|normalis|standardis|centr(?:e|ed)\b|behaviour|licence|neighbour)", re.I)
     files = [*ROOT.glob("*.md"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py"), *ROOT.glob("docs/*.md")]
