@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.images.decoding import MAX_PIXELS
 from huse.features.errors import StoreError
+from huse.features.options import option, require_allowed
 from huse.features.rows import Failure
 
 MOST_FAILURES = 1000
@@ -16,22 +18,12 @@ MOST_FAILURES = 1000
 FEW_FAILURES = 10
 """The default failure rate is not judged below this many failures: a handful is never a rate."""
 
-CHOICES = {
-    "dtype": ("float16", "float32"),
-    "compression": ("", "lzf", "gzip"),
-    "precision": ("auto", "float32", "bfloat16", "float16"),
-    "on_error": ("skip", "fail"),
-}
 ACT_ON = {
     "images": ("image_encoder", "image_weights", "precision", "max_pixels", "recover_truncated"),
     "texts": ("text_encoder", "salient_tokens"),
     "labels": ("class_encoder", "class_text"),
 }
 """What a manifest must have for options to do anything."""
-
-LEAST = {"shard_size": 1, "max_pixels": 1, "batch_size": 0, "workers": 0, "salient_tokens": 0}
-"""The smallest values that numbers may have."""
-
 
 @dataclass(frozen=True)
 class ExtractConfig:
@@ -61,24 +53,54 @@ class ExtractConfig:
             judged below `FEW_FAILURES` rows.
     """
 
-    image_encoder: str = "vgg16"
-    text_encoder: str = "use"
-    class_encoder: str = "use"
-    image_weights: Path | None = None
-    shard_size: int = 10_000
-    dtype: str = "float16"
-    compression: str = ""
-    batch_size: int = 0
-    precision: str = "auto"
-    workers: int = 0
-    class_text: Path | None = None
-    salient_tokens: int = 0
-    max_pixels: int = MAX_PIXELS
-    recover_truncated: bool = False
-    retry_failed: bool = False
-    on_error: str = "skip"
-    part: tuple[int, int] = (1, 1)
-    max_failure_rate: float | None = None
+    image_encoder: str = option("vgg16", "One of huse encoders.", metavar="NAME")
+    text_encoder: str = option("use", "One of huse encoders.", metavar="NAME")
+    class_encoder: str = option(
+        "use",
+        "Text encoder of the class names, for the semantic graph of huse fit; none leaves them out.",
+        metavar="NAME",
+    )
+    salient_tokens: int = option(0, "Keep the N most salient tokens of long texts.", least=0, metavar="N", shown="all")
+    shard_size: int = option(10_000, "Rows a shard.", least=1)
+    dtype: str = option("float16", "Stored type.", choices=("float16", "float32"))
+    compression: str = option("", "Of the shards; pays for sparse vectors only.", choices=("", "lzf", "gzip"))
+    class_text: Path | None = option(
+        None,
+        "Table with columns label and text: descriptions to embed in place of the class names.",
+        metavar="FILE",
+    )
+    part: tuple[int, int] = option(
+        (1, 1),
+        "One of N runs that fill STORE together, at once or one after the other.",
+        metavar="I/N",
+        shown="all of it",
+    )
+    image_weights: Path | None = option(
+        None, "Keras weights file of the image encoder, in place of the bundled one.", metavar="FILE"
+    )
+    batch_size: int = option(
+        0,
+        "Images a batch, over all GPUs; VGG16 on a processor takes multiples of 16.",
+        least=0,
+        shown="256 a GPU, 32 without",
+    )
+    precision: str = option(
+        "auto",
+        "Arithmetic of the image encoder; auto is bfloat16 where the hardware has it.",
+        choices=PRECISIONS,
+    )
+    workers: int = option(0, "Reading threads.", least=0, shown="two a core")
+    max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
+    recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
+    retry_failed: bool = option(False, "Take failed and new rows only, the others unread.")
+    on_error: str = option("skip", "Keep a bad row as a failure, or stop at the first.", choices=("skip", "fail"))
+    max_failure_rate: float | None = option(
+        None,
+        "Exit 1 when a larger share of rows failed.",
+        least=0,
+        most=1,
+        shown=f"0.1, not judged below {FEW_FAILURES} failures",
+    )
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """The options, as the command line has them, of those fields that ask for something unusual."""
@@ -92,14 +114,7 @@ class ExtractConfig:
         Raises:
             StoreError: an unknown type, compression or choice, a number out of range, or no such part.
         """
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise StoreError(f"{name} {getattr(self, name)!r} is none of {', '.join(map(repr, choices))}")
-        for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise StoreError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.max_failure_rate is not None and not 0 <= self.max_failure_rate <= 1:
-            raise StoreError(f"max_failure_rate is {self.max_failure_rate}; it must be from 0 to 1")
+        require_allowed(self, StoreError)
         part, parts = self.part
         if not 1 <= part <= parts:
             raise StoreError(f"there is no part {part}/{parts}; parts are 1/{parts} to {parts}/{parts}")

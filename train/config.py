@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from huse.features.errors import FitError
+from huse.features.options import option, require_allowed
 from huse.train.objectives.registry import OBJECTIVES
 
 MARGINS = ("paper", "push")
@@ -14,11 +15,6 @@ LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
 MEMORIES = ("auto", "resident", "streamed")
 BALANCES = ("none", "sampling", "weights")
-
-
-def _option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
-    """A hyperparameter with the line that `huse fit --help` says about it."""
-    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -32,51 +28,53 @@ class FitConfig:
     """
 
     preset: str = "default"
-    objective: str = _option("huse", "Losses to train with, see docs/method.md.", tuple(OBJECTIVES))
-    dimension: int = _option(512, "Length D of the embeddings.")
-    image_layers: int = _option(1, "Hidden layers of the image tower.")
-    text_layers: int = _option(1, "Hidden layers of the text tower.")
-    hidden_units: int = _option(1024, "Width of the hidden layers.")
-    shortcut: bool = _option(True, "Add a linear map of the features to what the hidden layers give; not in the paper.")
-    dropout: float = _option(0.5, "Rate after every hidden layer.")
-    input_dropout: float = _option(0.2, "Rate on the features.")
-    standardize: bool = _option(
+    objective: str = option("huse", "Losses to train with, see docs/method.md.", choices=tuple(OBJECTIVES))
+    dimension: int = option(512, "Length D of the embeddings.")
+    image_layers: int = option(1, "Hidden layers of the image tower.")
+    text_layers: int = option(1, "Hidden layers of the text tower.")
+    hidden_units: int = option(1024, "Width of the hidden layers.")
+    shortcut: bool = option(True, "Add a linear map of the features to what the hidden layers give; not in the paper.")
+    dropout: float = option(0.5, "Rate after every hidden layer.")
+    input_dropout: float = option(0.2, "Rate on the features.")
+    standardize: bool = option(
         True, "Bring every feature to mean 0 and variance 1 over the training rows, sparse ones less."
     )
-    square_root: bool = _option(True, "Take the signed square root of image features first; it evens out ReLU outputs.")
-    class_names: bool = _option(True, "Train on the class names too, as texts of their classes; not in the paper.")
-    logits: str = _option("cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", LOGITS)
-    blend: float = _option(0.5, "Share of the class prototypes in the embedding; 0 as in the paper.")
-    alpha: float = _option(1.0, "Weight of the classification loss (eq. 8).")
-    beta: float = _option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
-    gamma: float = _option(0.5, "Weight of the cross-modal gap loss (eq. 12).")
-    delta: float = _option(0.5, "Weight of the supervised contrastive loss; 0 as in the paper.")
-    temperature: float = _option(0.2, "Temperature of the contrastive loss.")
-    zeta: float = _option(0.7, "Margin of the semantic graph loss.")
-    margin: str = _option("push", "Eq. 10 as printed, or also pushing far classes beyond zeta.", MARGINS)
-    hinge: float = _option(0.2, "Margin of the triplet and ranking losses of other objectives.")
-    optimizer: str = _option("adamw", "AdamW with cosine decay, or RMSprop at a constant rate.", OPTIMIZERS)
-    learning_rate: float = _option(1e-3, "Rate at the start.")
-    momentum: float = _option(0.9, "Momentum of RMSprop.")
-    weight_decay: float = _option(0.01, "Weight decay of AdamW.")
-    batch_size: int = _option(512, "Rows a step, over all GPUs together.")
-    balance: str = _option("none", "Draw or weigh every class equally, however rare it is.", BALANCES)
-    epochs: int = _option(100, "Passes over the training rows, unless steps are given.")
-    steps: int = _option(0, "Training steps, exactly, and at most as many again for a refit; 0 counts in epochs.")
-    patience: int = _option(30, "Epochs without a better validation score before stopping; 0 never stops.")
-    val_fraction: float = _option(0.15, "Share of training rows held out when the store has no val split.")
-    refit: bool = _option(True, "Train once more with the held out rows, for the epochs found best.")
-    seed: int = _option(0, "Seed of weights, dropout, order and held out rows.")
-    memory: str = _option("auto", "Features on the device, streamed from shards, or as the budget allows.", MEMORIES)
-    memory_budget: float = _option(0.0, "GiB of memory for features; 0 is half of what the machine has.")
+    square_root: bool = option(True, "Take the signed square root of image features first; it evens out ReLU outputs.")
+    class_names: bool = option(True, "Train on the class names too, as texts of their classes; not in the paper.")
+    logits: str = option(
+        "cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", choices=LOGITS
+    )
+    blend: float = option(0.5, "Share of the class prototypes in the embedding; 0 as in the paper.")
+    alpha: float = option(1.0, "Weight of the classification loss (eq. 8).")
+    beta: float = option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
+    gamma: float = option(0.5, "Weight of the cross-modal gap loss (eq. 12).")
+    delta: float = option(0.5, "Weight of the supervised contrastive loss; 0 as in the paper.")
+    temperature: float = option(0.2, "Temperature of the contrastive loss.")
+    zeta: float = option(0.7, "Margin of the semantic graph loss.")
+    margin: str = option("push", "Eq. 10 as printed, or also pushing far classes beyond zeta.", choices=MARGINS)
+    hinge: float = option(0.2, "Margin of the triplet and ranking losses of other objectives.")
+    optimizer: str = option("adamw", "AdamW with cosine decay, or RMSprop at a constant rate.", choices=OPTIMIZERS)
+    learning_rate: float = option(1e-3, "Rate at the start.")
+    momentum: float = option(0.9, "Momentum of RMSprop.")
+    weight_decay: float = option(0.01, "Weight decay of AdamW.")
+    batch_size: int = option(512, "Rows a step, over all GPUs together.")
+    balance: str = option("none", "Draw or weigh every class equally, however rare it is.", choices=BALANCES)
+    epochs: int = option(100, "Passes over the training rows, unless steps are given.")
+    steps: int = option(0, "Training steps, exactly, and at most as many again for a refit; 0 counts in epochs.")
+    patience: int = option(30, "Epochs without a better validation score before stopping; 0 never stops.")
+    val_fraction: float = option(0.15, "Share of training rows held out when the store has no val split.")
+    refit: bool = option(True, "Train once more with the held out rows, for the epochs found best.")
+    seed: int = option(0, "Seed of weights, dropout, order and held out rows.")
+    memory: str = option(
+        "auto", "Features on the device, streamed from shards, or as the budget allows.", choices=MEMORIES
+    )
+    memory_budget: float = option(0.0, "GiB of memory for features; 0 is half of what the machine has.")
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            value, allowed = getattr(self, option.name), option.metadata.get("choices")
-            if allowed and value not in allowed:
-                raise FitError(f"{option.name} is {value!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
+        require_allowed(self, FitError)
+        for name, value in vars(self).items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise FitError(f"{option.name} is {value}; it must be a finite number")
+                raise FitError(f"{name} is {value}; it must be a finite number")
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")

@@ -1,0 +1,1 @@
+"""The commands of `huse`, one file each: options in, one call, a table or --json out."""

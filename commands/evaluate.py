@@ -1,0 +1,34 @@
+"""`huse evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from huse.commands.options import argument, json_option, taxonomy_option
+from huse.commands.quiet import uses_tensorflow
+from huse.commands.tables import show
+
+
+@click.command("evaluate")
+@argument("model")
+@argument("store")
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
+)
+@taxonomy_option
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write DIR/index.html with a table of classes and what is confused with what.",
+)
+@json_option
+@uses_tensorflow
+def command(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
+    """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
+    from huse.train.evaluation.evaluate import evaluate_model, figures_table
+
+    result = evaluate_model(model, store, split, taxonomy, report)
+    show(figures_table(result), result, as_json)

@@ -1,0 +1,167 @@
+"""Options of commands: those made from the fields of a configuration, and those that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import click
+from click.core import ParameterSource
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+ENCODING = (
+    "image_weights",
+    "batch_size",
+    "precision",
+    "workers",
+    "max_pixels",
+    "recover_truncated",
+    "retry_failed",
+    "on_error",
+    "max_failure_rate",
+)
+"""The fields of `ExtractConfig` that say how encoders run, whatever they are."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+images_option = click.option(
+    "--images",
+    "images_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where relative image paths start from.  [default: the folder that EMBEDDINGS lies in]",
+)
+index_option = click.option(
+    "--index",
+    type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),
+    default="auto",
+    show_default=True,
+    help="Compare with all rows, or by an index (extra [search]); auto is exact up to a million rows.",
+)
+semantic_graph_option = click.option(
+    "--semantic-graph",
+    default="auto",
+    show_default=True,
+    metavar="auto|names|taxonomy|FILE.npy",
+    help="Class distances: from their names, else the tree of the label paths, else all classes equally far.",
+)
+taxonomy_option = click.option(
+    "--taxonomy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Tree of classes for HP@K, child,parent CSV or JSON.  [default: the label paths]",
+)
+
+
+class Part(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """I/N, one of N runs that share the work."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Both numbers, I from 1 to N."""
+        part, _, parts = str(value).partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            self.fail(f"{value!r} is not I/N with I from 1 to N, such as 1/4", param, ctx)
+        return int(part), int(parts)
+
+
+def argument(name: str, **settings: Any) -> Decorator[Any]:
+    """An argument that is the path of a file or folder."""
+    return click.argument(name, type=click.Path(path_type=Path), **settings)
+
+
+def config_options(config: type, *names: str) -> Decorator[Any]:
+    """An option for each field of a configuration that has metadata, or for those that are named.
+
+    Options that are not given are None: what holds then stands in the configuration, and `given` leaves it out.
+    """
+    entries = [entry for entry in fields(config) if entry.metadata and entry.name in (names or {entry.name})]
+
+    def decorate(command: Command) -> Command:
+        for entry in reversed(entries):
+            command = _option(entry, get_type_hints(config)[entry.name])(command)
+        return command
+
+    return decorate
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def tell_unused(why: str, *names: str) -> None:
+    """Warns of those of a command's parameters that were given, and have nothing to act on."""
+    from huse.features.unused import tell_unused as tell
+
+    context = click.get_current_context()
+    told = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    tell(why, told)
+
+
+def moved_encoder_options(command: Command) -> Command:
+    """The options that say where the encoders of a model are now."""
+    for modality in ("text", "image"):
+        command = click.option(
+            f"--{modality}-encoder",
+            metavar="NAME",
+            help=f"The model's {modality} encoder, if it has moved, or runs code from outside huse, as hub:FOLDER.",
+        )(command)
+    return command
+
+
+def column_options(command: Command) -> Command:
+    """The options that name the manifest's columns, and what parts its labels."""
+    from huse.extract.manifest.rows import Columns
+
+    names = vars(Columns())
+    separator = names["label_separator"]
+    command = click.option(
+        "--label-separator",
+        default=separator,
+        show_default=True,
+        metavar="TEXT",
+        help="What stands between the levels of a label, such as ' > '; '' when labels have no levels.",
+    )(command)
+    for name in ("key", "split", "label", "text", "image"):
+        flag, help_ = f"--{name}-column", f"Column of the {name}."
+        command = click.option(flag, default=names[name], show_default=True, metavar="NAME", help=help_)(command)
+    return command
+
+
+def _option(entry: Field[Any], hint: Any) -> Decorator[Any]:
+    says, flag = entry.metadata, f"--{entry.name.replace('_', '-')}"
+    shown = says["shown"] or _shown(entry.default)
+    text = f"{says['help']}  [default: {shown}]" if shown else says["help"]
+    if hint is bool:
+        flags = f"{flag}/--no-{flag[2:]}" if entry.default else flag
+        return click.option(flags, entry.name, is_flag=True, default=None, help=text)
+    return click.option(flag, entry.name, type=_kind(hint, says), default=None, metavar=says["metavar"], help=text)
+
+
+def _kind(hint: Any, says: Mapping[str, Any]) -> Any:
+    if says["choices"]:
+        return click.Choice([choice for choice in says["choices"] if choice])
+    if hint == Path | None:
+        return click.Path(dir_okay=False, path_type=Path)
+    if hint == tuple[int, int]:
+        return Part()
+    if says["least"] is None:
+        return hint
+    span: Any = click.IntRange if hint is int else click.FloatRange
+    return span(says["least"], says["most"])
+
+
+def _shown(default: Any) -> str:
+    """A default that says something; one that stands for nothing is not shown."""
+    if isinstance(default, bool):
+        return "on" if default else ""
+    return "" if default is None else str(default)

@@ -1,0 +1,62 @@
+"""`huse plot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from huse.commands.options import argument, images_option, tell_unused
+from huse.commands.quiet import uses_tensorflow
+from huse.commands.tables import show
+
+
+@click.command("plot")
+@argument("source")
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
+@click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only rows of this split.  [default: all]")
+@click.option(
+    "--projection",
+    type=click.Choice(["auto", "umap", "tsne", "pca"]),
+    default="auto",
+    show_default=True,
+    help="Projection; auto is UMAP where it is installed (extra [plot]), else t-SNE, and PCA for many points.",
+)
+@click.option("--thumbnails/--points", default=None, help="Draw images, or rings.  [default: images if they are few]")
+@click.option("--seed", default=0, show_default=True, help="Of the projection.")
+@images_option
+@uses_tensorflow
+def command(
+    source: Path,
+    out: Path,
+    graph: bool,
+    history: bool,
+    split: str | None,
+    projection: str,
+    thumbnails: bool | None,
+    seed: int,
+    images_folder: Path | None,
+) -> None:
+    """Draw the embeddings SOURCE as a map; or with --graph or --history what a model learned.
+
+    A map is a file .png or .html. The page opens without a network, and shows an image or text under the pointer.
+    """
+    if graph and history:
+        raise click.UsageError("give --graph or --history")
+    if graph or history:
+        tell_unused("no map is drawn", "split", "projection", "thumbnails", "seed", "images_folder")
+    from huse.embed.draw.model_plots import plot_graph, plot_history
+    from huse.embed.draw.plot import plot_map
+
+    if graph:
+        correlation = plot_graph(source, out)
+        show(f"rank correlation of semantic and learned distances: {correlation:.3f}")
+    elif history:
+        plot_history(source, out)
+    else:
+        plot_map(
+            source, out, split=split, projection=projection, thumbnails=thumbnails, folder=images_folder, seed=seed
+        )
+    show(f"wrote {out}")

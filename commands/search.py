@@ -1,0 +1,103 @@
+"""`huse search`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from huse.commands.options import (
+    argument,
+    config_options,
+    given,
+    images_option,
+    index_option,
+    json_option,
+    moved_encoder_options,
+    tell_unused,
+)
+from huse.commands.quiet import uses_tensorflow
+from huse.commands.tables import results_text, show
+from huse.extract.config import ExtractConfig
+
+
+@click.command("search")
+@argument("model")
+@argument("embeddings")
+@click.option("--text", "texts", multiple=True, metavar="WORDS", help="What to search for; may be given several times.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Image to search for; may be given several times.",
+)
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Most hits a query.")
+@click.option(
+    "--gallery",
+    type=click.Choice(["image", "text", "fused"]),
+    help="Compare with images, texts, or both as one.  [default: the other kind than the query]",
+)
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="LABEL",
+    help="Only rows of this class, or below it; may be given several times.",
+)
+@index_option
+@click.option("--open", "open_page", is_flag=True, help="Write a page with the images, and open it in a browser.")
+@images_option
+@config_options(ExtractConfig, "max_pixels", "image_weights")
+@moved_encoder_options
+@json_option
+@uses_tensorflow
+def command(
+    model: Path,
+    embeddings: Path,
+    texts: tuple[str, ...],
+    images: tuple[Path, ...],
+    open_page: bool,
+    images_folder: Path | None,
+    k: int,
+    gallery: str | None,
+    classes: tuple[str, ...],
+    index: str,
+    as_json: bool,
+    **encoders: Any,
+) -> None:
+    """Find the rows of EMBEDDINGS nearest to texts and images."""
+    if not texts and not images:
+        raise click.UsageError("give --text or --image")
+    if not images:
+        tell_unused("no --image is given", "image_encoder", "image_weights", "max_pixels")
+    if not texts:
+        tell_unused("no --text is given", "text_encoder")
+    if not open_page:
+        tell_unused("no --open is given", "images_folder")
+    from huse.embed.draw.hits_page import place_of_hits_page, write_hits_page
+    from huse.embed.model import load
+    from huse.embed.search.search import search_embeddings
+
+    page = place_of_hits_page(embeddings) if open_page else None
+    found = search_embeddings(
+        load(model, **given(encoders)),
+        embeddings,
+        texts=texts,
+        images=images,
+        k=k,
+        gallery=gallery,
+        classes=classes,
+        index=index,
+    )
+    queries = [*texts, *map(str, images)]
+    results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
+    show(results_text(results), {"results": results}, as_json)
+    if page is not None:
+        write_hits_page(page, queries, found, images_folder or embeddings.parent)
+        if not as_json:
+            show(f"wrote {page}")
+        click.launch(str(page))

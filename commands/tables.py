@@ -1,0 +1,184 @@
+"""What commands print: every result as text, or as one JSON object."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from huse.embed.embed import EmbedSummary
+    from huse.extract.config import ExtractSummary
+    from huse.features.leaks import Leak
+    from huse.features.rows import Failure
+    from huse.train.fit import FitSummary
+
+FASTER = {
+    "read": "more --workers, a nearer disk or smaller image files would make it faster",
+    "encode": "a GPU, more of them, --precision bfloat16 or a smaller encoder would make it faster",
+    "write": "a faster disk for the store would make it faster",
+}
+"""What to change about each bottleneck of stage 1."""
+
+MANY_FAILURES = 10
+"""Failures that a summary names; the others are counted."""
+
+
+def show(text: str, values: Mapping[str, Any] | None = None, as_json: bool = False) -> None:
+    """Prints a result: the text, or the values as one JSON object."""
+    click.echo(_json(values) if as_json else text)
+
+
+def _json(values: Mapping[str, Any] | None) -> str:
+    """Readable where the standard output has the letters, else escaped."""
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values)
+    return text
+
+
+def columns(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of strings, aligned under their names."""
+    table = [list(rows[0]), *([*row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+def extract_values(summary: ExtractSummary) -> dict[str, Any]:
+    """What `huse extract --json` prints."""
+    figures = {name: value for name, value in asdict(summary).items() if name not in ("failed", "failures")}
+    return {**figures, "failures": summary.failed, "rows_per_s": summary.rows_per_s, "bottleneck": summary.bottleneck}
+
+
+def extract_text(summary: ExtractSummary, store: Path) -> str:
+    """The first failures, the counts, and where the time went."""
+    lines = [f"failed: {failure.key}: {failure.reason}" for failure in summary.failures[:MANY_FAILURES]]
+    more = summary.failed + summary.not_reread - len(lines)
+    if more > 0:
+        lines.append(f"failed: {more} more, listed by huse store failures {store}")
+    lines += [
+        f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
+        f"{summary.not_reread} not re-read, {summary.failed} failures, {summary.seconds:.1f} s, "
+        f"{summary.rows_per_s:.1f} rows/s",
+        f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for images, "
+        f"{summary.seconds_write:.1f} s waiting for the disk",
+    ]
+    if summary.bottleneck:
+        lines.append(f"bottleneck: {summary.bottleneck}; {FASTER[summary.bottleneck]}")
+    return "\n".join(lines)
+
+
+def fit_text(summary: FitSummary, model: Path) -> str:
+    """The rows, the epochs, and the figures on the validation rows."""
+    from huse.train.evaluation.evaluate import figures_table
+
+    again = ", then fitted on all training rows" if summary.refit else ""
+    lines = [
+        f"{summary.train_rows} training and {summary.val_rows} validation rows of {summary.classes} classes; "
+        f"semantic graph: {summary.semantic_graph}; "
+        f"best epoch {summary.best_epoch} of {summary.epochs}{again}; {summary.seconds:.1f} s"
+    ]
+    if summary.metrics:
+        lines.append(figures_table({"rows": summary.val_rows, "split": "val", **summary.metrics}))
+    return "\n".join([*lines, f"saved {model}"])
+
+
+def embed_values(summary: EmbedSummary) -> dict[str, Any]:
+    """What `huse embed --json` prints."""
+    values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
+    return values | ({"extract": extract_values(summary.extract)} if summary.extract else {})
+
+
+def embed_text(summary: EmbedSummary, out: Path) -> str:
+    """What stage 1 did, if it ran, and the rows embedded."""
+    first = [extract_text(summary.extract, summary.store / "features")] if summary.extract else []
+    embedded = (
+        f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, "
+        f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"
+    )
+    return "\n".join([*first, embedded])
+
+
+def results_text(results: Sequence[Mapping[str, Any]]) -> str:
+    """Hits, nearest first, each query's under its name when there are several."""
+    tables = [_hits(result["hits"]) for result in results]
+    if len(tables) == 1:
+        return tables[0]
+    return "\n\n".join(f"{result['query']}\n{table}" for result, table in zip(results, tables, strict=True))
+
+
+def _hits(hits: Sequence[Mapping[str, Any]]) -> str:
+    width = max((len(hit["key"]) for hit in hits), default=0)
+    return "\n".join(f"{h['score']:6.3f}  {h['key']:<{width}}  {h['label']}  {h['caption'][:60]}" for h in hits)
+
+
+def inspection_text(values: Mapping[str, Any]) -> str:
+    """What a store holds, a line each."""
+    shown = dict(values)
+    for modality in ("image", "text"):
+        spec = values[modality]
+        shown[modality] = f"{spec['name']}, {spec['dimension']}-d, {spec['fingerprint']}" if spec else "none"
+    shown["bytes"] = f"{values['bytes']:,}"
+    shown["splits"] = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
+    shown["compression"] = values["compression"] or "none"
+    return "\n".join(f"{name.replace('_', ' '):<12} {value}" for name, value in shown.items())
+
+
+def verification_text(shards: int, whole: int, problems: Mapping[str, str]) -> str:
+    """The problems, and how many shards have none."""
+    return "\n".join([*problems.values(), f"{whole} of {shards} shards are whole"])
+
+
+def failures_text(failures: Sequence[Failure]) -> str:
+    """Key, stage and reason of each failure."""
+    return "\n".join(f"{f.key}\t{f.stage}\t{f.reason}" for f in failures) or "no failures"
+
+
+def stores_text(written: Mapping[str, int], out: Path) -> str:
+    """The rows of each store in a folder."""
+    return "\n".join(f"{rows} rows in {out / name}" for name, rows in written.items())
+
+
+def leaks_text(leaks: Sequence[Leak], images: int, texts: int) -> str:
+    """The rows of each image or text that leaks, and how many there are."""
+    lines = [f"{leak.modality}\t" + "\t".join(f"{key} ({where})" for key, where in leak.rows) for leak in leaks]
+    return "\n".join([*lines, f"{images} images and {texts} texts stand in more than one split"])
+
+
+def doctor_text(values: Mapping[str, Any]) -> str:
+    """The environment, what was examined, and the findings."""
+    return "\n".join([*_environment(values["environment"]), *_examined(values)])
+
+
+def _environment(there: Mapping[str, Any]) -> Iterator[str]:
+    packages = ", ".join(f"{name} {version or 'missing'}" for name, version in there["packages"].items())
+    yield f"huse {there['huse']}, Python {there['python']}, {there['system']}"
+    yield f"packages     {packages}"
+    yield f"devices      {', '.join(there['devices'])}; {there['cores']} cores, {there['memory_gib']} GiB of memory"
+    native = "native" if there["native_bfloat16"] else "not native"
+    amx = "with AMX" if there["amx"] else "no AMX"
+    yield f"arithmetic   bfloat16 {native}, {amx}; --precision auto is {there['precision_auto']}"
+    yield f"convolution  {there['convolution']}"
+    yield f"disk         {there['free_disk_gib']} GiB free here"
+    for extra, missing in sorted(there["extras"].items()):
+        lacks = f"lacks {', '.join(missing)}: pip install 'huse[{extra}]'" if missing else "there"
+        yield f"extra        {extra}: {lacks}"
+    for name, digest in there["weights"].items():
+        yield f"weights      {name}: {digest[:12]}"
+
+
+def _examined(values: Mapping[str, Any]) -> Iterator[str]:
+    if "path" in values:
+        yield f"{values['path']}: {values['kind']}, {values['contents']}"
+    for finding in values["findings"]:
+        yield f"wrong        {finding['where']}: {finding['what']}"
+        if finding["command"]:
+            yield f"             type: {finding['command']}"
+    yield "nothing is wrong" if not values["findings"] else f"{len(values['findings'])} things are wrong"
