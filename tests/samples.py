@@ -83,3 +83,10 @@ def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int
         store.write(index, rows)
     store.write_plan(len(store.shard_indices()))
     return store
+
+
+def text_manifest(tmp_path: Path, n: int = 8) -> Path:
+    """A manifest of texts of two classes."""
+    words = ("red apple", "green apple", "fast train", "slow train")
+    rows = [{"key": str(i), "text": f"{words[i % 4]} {i}", "label": words[i % 4].split()[1]} for i in range(n)]
+    return write_csv(tmp_path / "m.csv", rows)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import huse
@@ -52,8 +53,10 @@ def test_every_command_and_the_python_of_the_readme_run(few_emoji: Path, tmp_pat
 def test_the_readme_names_every_command() -> None:
     from huse.cli import main
 
-    for name, command in main.commands.items():
-        for child in getattr(command, "commands", {"": None}):
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        for child in command.list_commands(context) if isinstance(command, click.Group) else [""]:
             assert f"`huse {f'{name} {child}'.strip()}" in README
 
 

@@ -170,7 +170,7 @@ def test_unknown_splits_and_labels_when_evaluating(tmp_path: Path, small_store: 
 
 def test_options_out_of_range_are_named() -> None:
     for changes, message in (
-        ({"margin": "x"}, "margin is 'x'; use paper or push"),
+        ({"margin": "x"}, "margin is 'x'; use 'paper' or 'push'"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"epochs": 0}, "epochs is 0"),
         ({"seed": -1}, "seed is -1"),

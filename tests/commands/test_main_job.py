@@ -1,0 +1,93 @@
+"""The main job in real processes: extract, fit, evaluate, embed, search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command_line import huse, ok, ok_json
+from samples import random_store, read_csv, text_manifest, write_csv
+
+from huse.features.store import Store
+
+
+def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
+    store, model, out = tmp_path / "features", tmp_path / "model", tmp_path / "embeddings"
+    bad = [
+        {"key": "missing", "image": "absent.png", "text": "a missing file"},
+        {"key": "words", "image": str(tmp_path / "words.jpg"), "text": "a text file"},
+        {"key": "zero", "image": str(tmp_path / "zero.png"), "text": "a zero-byte image"},
+        {"key": "mute", "image": read_csv(few_emoji)[20]["image"], "text": "  "},
+    ]
+    (tmp_path / "words.jpg").write_text("not an image")
+    (tmp_path / "zero.png").write_bytes(b"")
+    rows = read_csv(few_emoji)
+    for place, row in zip((3, 11, 30, 38), bad, strict=True):
+        rows.insert(place, {**rows[0], **row, "split": "train"})
+    manifest = write_csv(few_emoji.parent / "with_bad.csv", rows)
+
+    printed = ok("extract", manifest, store, "--shard-size", 20, "--batch-size", 8)
+    for key in ("missing", "words", "zero"):
+        assert f"failed: {key}: " in printed
+    stored = Store.open(store).load()
+    assert list(stored.key) == [row["key"] for row in rows]
+    assert list(stored.key[~stored.has_image]) == ["missing", "words", "zero"]
+    assert list(stored.key[~stored.has_text]) == ["mute"]
+    clean = tmp_path / "clean"
+    ok("extract", few_emoji, clean, "--batch-size", 8)
+    other = Store.open(clean).load()
+    at = {key: i for i, key in enumerate(stored.key)}
+    for i, key in enumerate(other.key):  # aligned by content, not by count
+        assert abs(stored.image[at[key]].astype(float) - other.image[i].astype(float)).max() < 0.05
+        assert abs(stored.text[at[key]].astype(float) - other.text[i].astype(float)).max() < 1e-3
+    twin = at[read_csv(few_emoji)[20]["key"]]
+    assert abs(stored.image[at["mute"]].astype(float) - stored.image[twin].astype(float)).max() < 0.05
+
+    again = ok_json("extract", manifest, store, "--shard-size", 20)
+    assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 43, 3)
+    assert "saved" in ok("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32)
+    figures = ok_json("evaluate", model, store)
+    assert set(figures["accuracy"]) == {"image", "text", "fused"}
+    directions = {"image_to_image", "image_to_text", "text_to_image", "text_to_text"}
+    assert set(figures["retrieval"]) == directions
+    assert all(set(values) == {"r_at_1", "r_at_5", "r_at_10", "map"} for values in figures["retrieval"].values())
+    assert figures["accuracy"]["fused"] > 0.8
+    assert "accuracy   image" in ok("evaluate", model, store, "--split", "all")
+    assert ok_json("embed", model, store, out)["embedded"] == 46
+    hits = ok_json("search", model, out, "--text", "wild animal", "-k", 7)["results"][0]["hits"]
+    found = [hit["label"] for hit in hits]  # of a model of 12 epochs: the first, and most, whatever the processor
+    assert found[0] == "animals & nature/animal mammal"
+    assert found.count("animals & nature/animal mammal") > 3
+    assert "flags" in ok("search", model, out, "--image", few_emoji.parent / read_csv(few_emoji)[0]["image"])
+    inspected = ok_json("store", "inspect", store)
+    assert (inspected["rows"], inspected["with_image"], inspected["with_text"], inspected["failures"]) == (
+        46,
+        43,
+        45,
+        3,
+    )
+    assert "vgg16, 512-d" in ok("store", "inspect", store)
+    assert "3 of 3 shards are whole" in ok("store", "verify", store)
+    assert "zero\tread\tempty file" in ok("store", "failures", store)
+
+
+def test_other_encoders_end_with_one_line_naming_both(few_store: Path, tmp_path: Path) -> None:
+    other = random_store(tmp_path / "other")
+    ok("fit", few_store, tmp_path / "m", "--epochs", 1, "--hidden-units", 8)
+    result = huse("embed", tmp_path / "m", other.path, tmp_path / "out")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "vgg16" in result.stderr
+    assert "image-test" in result.stderr
+
+
+def test_a_fitted_vocabulary_goes_with_the_model(tmp_path: Path) -> None:
+    manifest = text_manifest(tmp_path, 40)
+    ok("extract", manifest, tmp_path / "s", "--text-encoder", "tfidf:60", "--salient-tokens", 3)
+    ok("fit", tmp_path / "s", tmp_path / "m", "--epochs", 20, "--hidden-units", 32, "--dimension", 16)
+    more = write_csv(tmp_path / "more.csv", [{"key": "new", "text": "a train"}, {"key": "other", "text": "an apple"}])
+    ok("embed", tmp_path / "m", more, tmp_path / "e")
+    rows = Store.open(tmp_path / "e").load()
+    assert rows.prediction is not None
+    assert rows.prediction.tolist() == ["train", "apple"]
+    found = ok_json("search", tmp_path / "m", tmp_path / "e", "--text", "the train", "--gallery", "text", "-k", 1)
+    assert found["results"][0]["hits"][0]["key"] == "new"

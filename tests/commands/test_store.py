@@ -1,0 +1,48 @@
+"""`huse store`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from command_line import invoke
+from samples import random_store
+
+from huse.features.store import Store
+
+
+def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s")
+    store.shard_path(1).write_bytes(b"")
+    result = invoke("store", "verify", store.path, "--json")
+    assert result.exit_code == 1
+    assert list(json.loads(result.output)["problems"]) == ["shard-00001.h5"]
+    store.shard_path(0).unlink()
+    result = invoke("store", "verify", store.path)
+    assert result.exit_code == 1
+    assert "1 of 3 shards are whole" in result.output
+
+
+def test_an_import_counts_the_rows_that_failed(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([[1, 2], [np.nan, 1]]))
+    done = invoke("store", "import", tmp_path / "s", "--image", tmp_path / "x.npy")
+    assert "2 rows in" in done.stdout
+    assert "1 failures; huse store failures" in done.stdout
+
+
+def test_stores_are_rearranged_from_the_command_line(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s")
+    assert invoke("store", "split", store.path, tmp_path / "parts", "--parts", 2).exit_code == 0
+    parts = [tmp_path / "parts" / f"part-{i}" for i in range(2)]
+    assert invoke("store", "merge", tmp_path / "m", *parts, "--json").stdout == '{"rows": 60}\n'
+    assert invoke("store", "export", tmp_path / "m", tmp_path / "out").exit_code == 0
+    files = [("--image", "image.npy"), ("--text", "text.npy"), ("--labels", "label.txt"), ("--split", "split.txt")]
+    options = [part for flag, name in files for part in (flag, tmp_path / "out" / name)]
+    done = invoke("store", "import", tmp_path / "again", *options, "--image-encoder", "clip")
+    assert done.exit_code == 0, done.stderr
+    assert Store.open(tmp_path / "again").info.image.name == "clip"  # type: ignore[union-attr]
+    assert "0 images and 0 texts stand in more than one split" in invoke("store", "leaks", store.path).stdout
+    refused = invoke("store", "merge", tmp_path / "n", tmp_path / "again", store.path)
+    assert refused.exit_code == 1
+    assert "encoders differ, clip" in refused.stderr
