@@ -155,7 +155,7 @@ def _examine_model(path: Path) -> Examined:
     findings = [Finding(name, what, again) for name, what in sorted(check_model(path).items())]
     checkpoint = checkpoint_path(path)
     if checkpoint.exists():
-        what = "a fit of this model was interrupted; the same command with --resume goes on from here"
+        what = "a fit of this model was interrupted; the same fit with resume=True (--resume) goes on from here"
         findings.append(Finding(checkpoint.name, what, f"huse fit STORE {path} --overwrite --resume"))
     contents = "unreadable"
     if CONFIG_FILE not in {finding.where for finding in findings}:

@@ -170,7 +170,7 @@ def _encoders(model: Model, manifest: Manifest) -> Encoders:
             )
     for modality, has in there.items():
         if not has and model.named(modality):
-            tell_unused(f"{manifest.path}: has no {CONTENT[modality]}", [f"--{modality}-encoder"])
+            tell_unused(f"{manifest.path}: has no {CONTENT[modality]}", [f"{modality}_encoder (--{modality}-encoder)"])
         if has and modality not in known:
             warnings.warn(
                 f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
@@ -220,7 +220,7 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
         if not overwrite and ours != theirs:
             raise FingerprintError(
                 f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
-                f"{ours or 'none'}; add --overwrite to embed all rows anew, or name another OUT"
+                f"{ours or 'none'}; add overwrite=True (--overwrite) to embed all rows anew, or name another OUT"
             )
     kept = {*FOLDERS, PAGE_FILE}
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))

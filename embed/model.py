@@ -43,9 +43,6 @@ class Model:
             outside huse, such as ``hub:FOLDER``: naming it is the consent to run it.
         text_encoder: name of the text encoder, in the same cases.
         max_pixels: most pixels of an image that is searched for or embedded; larger ones are refused undecoded.
-
-    Attributes:
-        max_pixels_option: what messages name as that limit, for those who give it by another name.
     """
 
     def __init__(
@@ -59,7 +56,6 @@ class Model:
     ) -> None:
         self.trained = trained
         self.max_pixels = max_pixels
-        self.max_pixels_option = "max_pixels (--max-pixels)"
         self._named = {"image": image_encoder, "text": text_encoder}
         self._image_weights = image_weights
         self._precision = precision
@@ -178,12 +174,12 @@ class Model:
         if name is None and spec.preprocessing == ELSEWHERE:
             raise ModelError(
                 f"the model was trained on imported {modality} features, {spec}, which huse cannot make; name the "
-                f"encoder that made them: --{modality}-encoder NAME, one of huse encoders"
+                f"encoder that made them, one of huse encoders, by {modality}_encoder (--{modality}-encoder)"
             )
         if name is None and is_outside(spec.known_as):
             raise ModelError(
                 f"the model names the {modality} encoder {spec.known_as}, which runs code from outside huse; if you "
-                f"trust it, name it too: --{modality}-encoder {spec.known_as}"
+                f"trust it, name it too: {modality}_encoder={spec.known_as!r} (--{modality}-encoder)"
             )
         name = name or spec.known_as
         encoder: Any
@@ -197,10 +193,10 @@ class Model:
         if spec.preprocessing == ELSEWHERE and encoder.spec.dimension == spec.dimension:
             return encoder  # nothing else is known of them: whoever names the encoder vouches for it
         if encoder.spec != spec:
-            options = f"--{modality}-encoder" + (" or --image-weights" if modality == "image" else "")
+            weights = " or image_weights (--image-weights)" if modality == "image" else ""
             raise FingerprintError(
                 f"{modality}: the model was trained on vectors of {spec}, this installation makes those of "
-                f"{encoder.spec}; name the right ones by {options}"
+                f"{encoder.spec}; name the right ones by {modality}_encoder (--{modality}-encoder){weights}"
             )
         return encoder
 
@@ -238,7 +234,7 @@ class Model:
     def _pixels(self, image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         try:
             data = image if isinstance(image, bytes) else read_image(image)
-            return decode_image(data, size, self.max_pixels, option=self.max_pixels_option)
+            return decode_image(data, size, self.max_pixels)
         except ImageError as error:
             name = "image bytes" if isinstance(image, bytes) else image
             raise QueryError(f"{name}: {error}") from error

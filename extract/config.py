@@ -25,6 +25,7 @@ ACT_ON = {
 }
 """What a manifest must have for options to do anything."""
 
+
 @dataclass(frozen=True)
 class ExtractConfig:
     """What decides a run of stage 1.
@@ -103,10 +104,10 @@ class ExtractConfig:
     )
 
     def changed(self, names: Iterable[str]) -> list[str]:
-        """The options, as the command line has them, of those fields that ask for something unusual."""
+        """The names, with their options, of those fields that ask for something unusual."""
         usual = ExtractConfig()
         asked = (name for name in names if getattr(self, name) not in (getattr(usual, name), "none"))
-        return [f"--{name.replace('_', '-')}" for name in asked]
+        return [f"{name} (--{name.replace('_', '-')})" for name in asked]
 
     def require_valid(self, overwrite: bool) -> None:
         """Refuses values that no run can have.
@@ -120,7 +121,8 @@ class ExtractConfig:
             raise StoreError(f"there is no part {part}/{parts}; parts are 1/{parts} to {parts}/{parts}")
         if overwrite and parts > 1:
             raise StoreError(
-                "--overwrite would delete what the other parts have written; delete the store, then run all"
+                "overwrite=True (--overwrite) would delete what the other parts have written; "
+                "delete the store, then run all"
             )
 
     def allowed(self, rows: int, failed: int) -> bool:

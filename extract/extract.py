@@ -205,7 +205,9 @@ def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) 
     try:
         _ = classes.spec  # of one that learns and has not, there is none
     except EncoderError as error:
-        raise EncoderError(f"--class-encoder {config.class_encoder} cannot embed class names: {error}") from error
+        raise EncoderError(
+            f"class_encoder={config.class_encoder!r} (--class-encoder) cannot embed class names: {error}"
+        ) from error
     return Encoders(image, text, classes)
 
 
@@ -269,7 +271,8 @@ def _judge(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None
     """Raises when too many rows failed, or too many could not be read again."""
     failed, unread, rows = summary.failed, summary.not_reread, summary.rows
     see = f"huse store failures {store.path} lists them"
-    limit = f"more than --max-failure-rate {0.1 if config.max_failure_rate is None else config.max_failure_rate:g}"
+    most = 0.1 if config.max_failure_rate is None else config.max_failure_rate
+    limit = f"more than max_failure_rate={most:g} (--max-failure-rate)"
     if failed and failed == rows and not any(part.has_text.any() or part.has_image.any() for part in store):
         raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}", summary)
     if not config.allowed(rows, failed):

@@ -216,7 +216,9 @@ class ShardJob:
 
     def _note(self, failure: Failure) -> None:
         if self.config.on_error == "fail":
-            raise ExtractionError(f"{failure.key}: {failure.reason}; mend it, or use --on-error skip", self.summary)
+            raise ExtractionError(
+                f"{failure.key}: {failure.reason}; mend it, or use on_error='skip' (--on-error)", self.summary
+            )
         self.out.failures.append(failure)
 
     def _timed(self, images: Iterable[_Image]) -> Iterator[_Image]:

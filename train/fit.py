@@ -143,8 +143,8 @@ def _fit(
         best = fit_towers(task, config, checkpoint, board)
     except tf.errors.ResourceExhaustedError as error:
         raise FitError(
-            f"{store}: the device ran out of memory with --batch-size {config.batch_size}; "
-            "fit again with a smaller one, or with --memory streamed"
+            f"{store}: the device ran out of memory with batch_size={config.batch_size} (--batch-size); "
+            "fit again with a smaller one, or with memory='streamed' (--memory)"
         ) from error
     TrainedModel(
         best.network,

@@ -68,4 +68,6 @@ def none_found(tried: int, first: str) -> str:
         tried: how many were looked for.
         first: where the first was looked for.
     """
-    return f"none of {tried} images is there, the first was looked for at {first}; name their folder by --images"
+    return (
+        f"none of {tried} images is there, the first was looked for at {first}; name their folder by folder (--images)"
+    )

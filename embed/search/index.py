@@ -119,7 +119,7 @@ def open_index(
     digest = store.content_digest()
     places = places_on_disk(store, gallery) if shards is None else places_in_memory(shards, gallery)
     if not len(places):
-        raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another --gallery")
+        raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)")
     path = store.path / FOLDER / f"{gallery}-{kind}.faiss"
     try:
         kept = _read(faiss, path, digest, places)
@@ -139,7 +139,7 @@ def _make(
     shards: Sequence[Rows] | None,
 ) -> Index:
     gallery, kind = what
-    require_place(path.parent, QueryError, path, "use --index exact")
+    require_place(path.parent, QueryError, path, "use index='exact' (--index)")
     with locked(path):
         try:
             kept = _read(faiss, path, digest, places)  # another process may have made it while this one waited
@@ -166,7 +166,7 @@ def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> No
         except RuntimeError as error:  # FAISS's own, of a full disk too
             reason = str(error).splitlines()[0].rpartition("(")[2].rstrip(")")
             raise QueryError(
-                f"{path}: the index cannot be written ({reason}); make room, or use --index exact"
+                f"{path}: the index cannot be written ({reason}); make room, or use index='exact' (--index)"
             ) from error
         file = _file_digest(temporary)
     described = Description(digest, recall, built.ntotal, file)

@@ -82,7 +82,7 @@ def search_embeddings(
             if not any(hits):
                 where = f" in {', '.join(classes)}" if classes else ""
                 raise QueryError(
-                    f"{store.path}: no row{where} has a vector of modality {against}; try another --gallery"
+                    f"{store.path}: no row{where} has a vector of modality {against}; try another gallery (--gallery)"
                 )
             results += hits
     return results

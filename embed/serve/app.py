@@ -214,7 +214,7 @@ def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, mos
 def _pixels_within(data: bytes, most: int) -> int:
     """How many pixels an image has by its header; one of too many is refused here, before it is decoded."""
     try:
-        with opened_image(data, most, "--max-upload-pixels") as image:
+        with opened_image(data, most, "most_pixels (--max-upload-pixels)") as image:
             return image.width * image.height
     except ImageError as error:
         raise QueryError(f"image bytes: {error}") from error

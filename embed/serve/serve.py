@@ -62,7 +62,9 @@ def _listening(host: str, port: int) -> socket.socket:
         made.listen(WAITING)  # from here on clients can connect, and the address can be told
     except OSError as error:
         made.close()
-        raise ServeError(f"{host}:{port} cannot be had ({error.strerror}); give another --port or --host") from error
+        raise ServeError(
+            f"{host}:{port} cannot be had ({error.strerror}); give another port (--port) or host (--host)"
+        ) from error
     return made
 
 

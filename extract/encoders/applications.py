@@ -124,7 +124,7 @@ class ApplicationEncoder:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             where = self._weights or "the weights that Keras downloads"
             raise EncoderError(
-                f"{self.name}: {where} cannot be used ({reason}); name a file by --image-weights"
+                f"{self.name}: {where} cannot be used ({reason}); name a file by image_weights (--image-weights)"
             ) from error
         return [np.asarray(array, np.float32) for array in loaded]
 

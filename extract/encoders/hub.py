@@ -60,7 +60,9 @@ class HubImageEncoder(_SavedModel):
 
     def __init__(self, handle: str, precision: str = "auto") -> None:
         if precision not in ("auto", "float32"):
-            raise EncoderError(f"hub:{handle}: --precision {precision} is not to be had, a SavedModel has its own")
+            raise EncoderError(
+                f"hub:{handle}: precision={precision!r} (--precision) is not to be had, a SavedModel has its own"
+            )
         super().__init__(handle)
 
     @cached_property

@@ -69,7 +69,9 @@ def unknown(name: str, modality: str, families: Collection[str], others: Collect
         return EncoderError(f"{modality} encoder {name!r}: {family} takes no {argument!r}; write {family}")
     if family in others:
         other = "text" if modality == "image" else "image"
-        return EncoderError(f"{family} is an encoder of {other}s, not of {modality}s; name it by --{other}-encoder")
+        return EncoderError(
+            f"{family} is an encoder of {other}s, not of {modality}s; name it by {other}_encoder (--{other}-encoder)"
+        )
     near = get_close_matches(family.lower(), families, n=1)
     meant = f"; did you mean {near[0]}{colon}{argument}?" if near else ""
     return EncoderError(f"no {modality} encoder {name!r}{meant}; huse encoders lists them")

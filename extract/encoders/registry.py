@@ -49,10 +49,16 @@ BERT = ("tensorflow_text", "bert")
 
 FAMILIES = (
     Family("vgg16", "image", "512", "bundled: Oxford VGG, ImageNet, average of block5"),
-    Family("vgg16:fc1", "image", "4096", "keras.applications with the top; downloaded, or --image-weights"),
-    Family("vgg16:fc2", "image", "4096", "keras.applications with the top; downloaded, or --image-weights"),
+    Family(
+        "vgg16:fc1", "image", "4096", "keras.applications with the top; downloaded, or image_weights (--image-weights)"
+    ),
+    Family(
+        "vgg16:fc2", "image", "4096", "keras.applications with the top; downloaded, or image_weights (--image-weights)"
+    ),
     *(
-        Family(name, "image", str(entry.dimension), "keras.applications; downloaded, or --image-weights")
+        Family(
+            name, "image", str(entry.dimension), "keras.applications; downloaded, or image_weights (--image-weights)"
+        )
         for name, entry in APPLICATIONS.items()
         if name != "vgg16"
     ),
@@ -68,7 +74,12 @@ FAMILIES = (
         "two SavedModels, local or by URL",
         ("tensorflow_text", "bert"),
     ),
-    Family("salient:N:NAME", "text", "of NAME", "NAME over the N most salient tokens; as --salient-tokens N"),
+    Family(
+        "salient:N:NAME",
+        "text",
+        "of NAME",
+        "NAME over the N most salient tokens; as salient_tokens=N (--salient-tokens)",
+    ),
     Family("NAME+NAME", "image or text", "the sum", "the vectors of several encoders, one behind the other"),
 )
 """What is built in, as `huse encoders` lists it."""
@@ -93,7 +104,7 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
         raise EncoderError(f"no precision {precision!r}; it is one of {', '.join(PRECISIONS)}")
     names = names_in(name)
     if weights is not None and not any(map(_takes_weights, names)):
-        raise EncoderError(f"{name}: has weights of its own; leave out --image-weights")
+        raise EncoderError(f"{name}: has weights of its own; leave out image_weights (--image-weights)")
     if len(names) > 1:
         files = [weights if _takes_weights(part) else None for part in names]
         return ImageConcatenation([image_encoder(*pair, precision) for pair in zip(names, files, strict=True)])
@@ -122,7 +133,8 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
         states = state or [None] * len(names)
         if not isinstance(states, list) or len(states) != len(names):
             raise EncoderError(
-                f"{name}: what was learned is not of these {len(names)} encoders; extract again with --overwrite"
+                f"{name}: what was learned is not of these {len(names)} encoders; "
+                "extract again with overwrite=True (--overwrite)"
             )
         return TextConcatenation([text_encoder(*pair) for pair in zip(names, states, strict=True)])
     family, _, argument = name.partition(":")

@@ -65,7 +65,9 @@ class TfidfEncoder:
             EncoderError: not fitted.
         """
         if self._state is None:
-            raise EncoderError("tfidf learns its words from texts, and there are none; take another --text-encoder")
+            raise EncoderError(
+                "tfidf learns its words from texts, and there are none; take another text_encoder (--text-encoder)"
+            )
         digest = hashlib.sha256(json.dumps(self._state, sort_keys=True).encode()).hexdigest()
         units = (
             "runs of 1 to 3 characters in lower case" if self._of_characters else "words in lower case without accents"
@@ -130,6 +132,6 @@ class TfidfEncoder:
         if not good:
             raise EncoderError(
                 f"{self.name}: what was learned is not of this encoder, or damaged; name the encoder that learned it, "
-                "or extract again with --overwrite"
+                "or extract again with overwrite=True (--overwrite)"
             )
         return state

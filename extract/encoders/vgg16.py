@@ -136,7 +136,9 @@ def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:
         _require_shapes(names, arrays)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"{source}: not a Keras weights file of VGG16 ({reason}); check --image-weights") from error
+        raise EncoderError(
+            f"{source}: not a Keras weights file of VGG16 ({reason}); check image_weights (--image-weights)"
+        ) from error
     return arrays
 
 

@@ -120,7 +120,7 @@ def _fetch(url: str) -> bytes:
 
 @contextmanager
 def opened_image(
-    data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels"
+    data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pixels (--max-pixels)"
 ) -> Iterator[ImageFile.ImageFile]:
     """An image of which the header alone was read: the one place where whatever goes wrong is the image's fault.
 
@@ -163,7 +163,7 @@ def decode_image(
     size: tuple[int, int],
     max_pixels: int = MAX_PIXELS,
     recover_truncated: bool = False,
-    option: str = "--max-pixels",
+    option: str = "max_pixels (--max-pixels)",
 ) -> NDArray[np.uint8]:
     """Decodes, orients, flattens and resizes one image.
 
@@ -203,7 +203,7 @@ def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.I
         return _upright(image, within, Resampling.LANCZOS)
 
 
-def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "--max-pixels") -> str:
+def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pixels (--max-pixels)") -> str:
     """The media type of an image, such as ``image/png``, by its bytes; it is not decoded.
 
     Raises:

@@ -284,11 +284,11 @@ def _require_columns(path: Path, names: list[str], columns: Columns) -> None:
     for column in COLUMNS:
         wanted = getattr(columns, column)
         if wanted != column and wanted not in names:
-            raise ManifestError(f"{path}: no column {wanted!r} for --{column}-column; it has {there}")
+            raise ManifestError(f"{path}: no column {wanted!r} for {column} (--{column}-column); it has {there}")
     if columns.image not in names and columns.text not in names:
         raise ManifestError(
             f"{path}: no column {columns.image!r} or {columns.text!r} among {there}; "
-            "name yours with --image-column or --text-column"
+            "name yours by image (--image-column) or text (--text-column) of Columns"
         )
 
 

@@ -73,7 +73,7 @@ def import_store(
     require_new(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
     vectors = {m: _matrix(file) for m, file in (("image", image), ("text", text)) if file}
     if not vectors:
-        raise StoreError("nothing to import; give --image, --text or both")
+        raise StoreError("nothing to import; give image (--image), text (--text) or both")
     strings = {
         name: _strings(file) for name, file in (("label", labels), ("key", keys), ("split", split)) if file is not None
     }

@@ -174,7 +174,9 @@ def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) ->
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
         key = rows.key[int(np.argmax(bad))]
-        raise ShardError(f"{path}: {name} vector of key {key!r} is not finite as {vectors.dtype}; use --dtype float32")
+        raise ShardError(
+            f"{path}: {name} vector of key {key!r} is not finite as {vectors.dtype}; use dtype='float32' (--dtype)"
+        )
 
 
 def _require_keys(rows: Rows, path: Path) -> None:

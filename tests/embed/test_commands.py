@@ -64,7 +64,7 @@ def test_files_of_vectors(few_store: Path, few_model: Path, tmp_path: Path) -> N
     assert json.loads(run("embed", few_model, few_store, tmp_path / "v.npy", "--fuse", "--json"))["embedded"] == 42
     assert len(read_csv(tmp_path / "v.csv")) == 42
     code, message = refused("embed", few_model, few_store, tmp_path / "w.npy")
-    assert (code, "add --fuse" in message) == (1, True)
+    assert (code, "add fuse=True (--fuse)" in message) == (1, True)
 
 
 def test_plots(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:

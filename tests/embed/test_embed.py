@@ -150,7 +150,7 @@ def test_one_file_with_both_vectors(few_store: Path, few_model: Path, tmp_path: 
     columns = pyarrow.parquet.read_table(tmp_path / "v.parquet").to_pydict()
     rows = Store.open(tmp_path / "v.store").load()
     np.testing.assert_allclose(np.array(columns["text"]), rows.text.astype(float), atol=1e-6)
-    for out, fuse, message in (("v.npy", False, "add --fuse"), ("folder", True, "goes with a file")):
+    for out, fuse, message in (("v.npy", False, "add fuse=True"), ("folder", True, "goes with a file")):
         with pytest.raises(QueryError, match=message):
             embed_source(few_model, few_store, tmp_path / out, fuse=fuse)
 

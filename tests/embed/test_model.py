@@ -135,7 +135,9 @@ def test_the_models_name_and_weights_tell_of_another_model(
     embed_source(one, path, tmp_path / "out")
     before = Store.open(tmp_path / "out").load()
     seen = made.image.seen, made.text.seen
-    with pytest.raises(FingerprintError, match=r"another model's, .* add --overwrite to embed all rows anew"):
+    with pytest.raises(
+        FingerprintError, match=r"another model's, .* add overwrite=True \(--overwrite\) to embed all rows anew"
+    ):
         embed_source(other, path, tmp_path / "out")
     summary = embed_source(other, path, tmp_path / "out", overwrite=True)
     assert summary.extract is not None

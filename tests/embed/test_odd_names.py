@@ -125,7 +125,7 @@ def with_images(rows: Rows) -> Rows:
 def test_images_that_are_not_found_are_told_with_their_place(tmp_path: Path) -> None:
     store = random_embeddings(tmp_path / "e", 9)
     store.write(0, with_images(store.read(0)))
-    looked = re.escape(f"the first was looked for at {tmp_path}/images/0.png; name their folder by --images")
+    looked = re.escape(f"the first was looked for at {tmp_path}/images/0.png; name their folder by folder (--images)")
     with pytest.warns(UserWarning, match=f"none of 9 images is there, {looked}"):
         plot_map(store.path, tmp_path / "map.html", projection="pca")
     with pytest.warns(UserWarning, match=looked):

@@ -289,7 +289,9 @@ def run_with_failures(folder: Path, bad: int, n: int, **options: float) -> Extra
 
 def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     assert len(run_with_failures(tmp_path, 9, 20).failures) == 9  # a handful is never a rate
-    with pytest.raises(ExtractionError, match=r"10 of 20 rows failed, more than --max-failure-rate 0\.1"):
+    with pytest.raises(
+        ExtractionError, match=r"10 of 20 rows failed, more than max_failure_rate=0\.1 \(--max-failure-rate\)"
+    ):
         run_with_failures(tmp_path, 10, 20)
     with pytest.raises(ExtractionError, match=r"1 of 20 rows failed") as error:
         run_with_failures(tmp_path, 1, 20, max_failure_rate=0.01)
@@ -368,7 +370,7 @@ def test_retrying_leaves_all_other_rows_unread(
 def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     path = make_manifest(tmp_path, 10)
     (tmp_path / "6.png").unlink()
-    with pytest.raises(ExtractionError, match=r"k6: No such file.*--on-error skip"):
+    with pytest.raises(ExtractionError, match=r"k6: No such file.*on_error='skip'"):
         extract_features(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
     assert Store.open(tmp_path / "s").shard_indices() == [0]
 
@@ -622,7 +624,7 @@ REFUSED = {
     "class encoder": ({"class_encoder": "uze"}, "no text encoder 'uze'"),
     "learning class encoder": (
         {"class_encoder": "tfidf:5"},
-        "--class-encoder tfidf:5 cannot embed class names: tfidf learns",
+        r"class_encoder='tfidf:5' \(--class-encoder\) cannot embed class names: tfidf learns",
     ),
     "weights": ({"image_weights": Path("no.h5")}, r"no\.h5"),
     "class texts": ({"class_text": Path("no.csv")}, r"no\.csv"),

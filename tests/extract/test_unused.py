@@ -26,7 +26,9 @@ def test_options_of_images_are_told_where_there_are_none(tmp_path: Path) -> None
     with pytest.warns(UserWarning, match="has no") as told:
         extract_features(path, tmp_path / "store", config)
     lines = [str(warning.message) for warning in told]
-    assert lines == [f"{path}: has no images: --image-encoder, --image-weights are not used"]
+    assert lines == [
+        f"{path}: has no images: image_encoder (--image-encoder), image_weights (--image-weights) are not used"
+    ]
 
 
 def test_options_of_texts_and_labels_are_told_where_there_are_none(tmp_path: Path) -> None:
@@ -36,8 +38,8 @@ def test_options_of_texts_and_labels_are_told_where_there_are_none(tmp_path: Pat
         extract_features(path, tmp_path / "store", config)
     lines = [str(warning.message) for warning in told]
     assert lines == [
-        f"{path}: has no texts: --text-encoder is not used",
-        f"{path}: has no labels: --class-encoder is not used",
+        f"{path}: has no texts: text_encoder (--text-encoder) is not used",
+        f"{path}: has no labels: class_encoder (--class-encoder) is not used",
     ]
 
 

@@ -153,7 +153,7 @@ def require_free(folder: Path, overwrite: bool) -> None:
     if not is_model(folder):
         raise FitError(f"{folder}: exists and is not a huse model; name a new folder")
     if not overwrite:
-        raise FitError(f"{folder}: a model is there already; name a new folder or add --overwrite")
+        raise FitError(f"{folder}: a model is there already; name a new folder or add overwrite=True (--overwrite)")
     foreign = [name for name in there if name not in FILES and not is_own_trace(name)]
     if foreign:
         raise FitError(f"{folder}: holds {foreign[0]!r} too, which is no part of a model; move it away")

@@ -35,8 +35,9 @@ def load_graph(
     if semantic_graph == "names":
         if vectors is None:
             raise FitError(
-                f"{where}: has no vectors of all its class names; give --semantic-graph auto, taxonomy or a .npy file, "
-                "or make the store with --class-encoder"
+                f"{where}: has no vectors of all its class names; "
+                "give another semantic_graph (--semantic-graph), auto, taxonomy or a .npy file, "
+                "or make the store with a class_encoder (--class-encoder)"
             )
         return graph_from_vectors(vectors), NAMES
     if semantic_graph == "auto" and vectors is not None:
@@ -48,7 +49,7 @@ def load_graph(
 
 
 def _read_graph(path: Path, classes: int) -> Graph:
-    option = f"--semantic-graph {path}"
+    option = f"semantic_graph={str(path)!r} (--semantic-graph)"
     try:
         graph = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -38,7 +38,7 @@ def read_taxonomy(path: Path, labels: list[str]) -> list[list[str]]:
         content = path.read_text(encoding="utf-8-sig")
         parents = _json_parents(json.loads(content)) if path.suffix.lower() == ".json" else _csv_parents(content)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise FitError(f"--taxonomy {path}: {error}; give child,parent CSV or a JSON tree") from error
+        raise FitError(f"taxonomy {path}: {error}; give child,parent CSV or a JSON tree") from error
     return [_climb(path, label, parents) for label in labels]
 
 
@@ -93,10 +93,10 @@ def _json_parents(tree: Any, parent: str = ROOT) -> dict[str, str]:
 def _climb(path: Path, label: str, parents: dict[str, str]) -> list[str]:
     node = label if label in parents else class_name(label)
     if node not in parents:
-        raise FitError(f"--taxonomy {path}: class {label!r} is not in it; add it as a child")
+        raise FitError(f"taxonomy {path}: class {label!r} is not in it; add it as a child")
     chain = [label]
     while (node := parents.get(node, ROOT)) != ROOT:
         if node in chain:
-            raise FitError(f"--taxonomy {path}: {node!r} is its own ancestor; remove the cycle")
+            raise FitError(f"taxonomy {path}: {node!r} is its own ancestor; remove the cycle")
         chain.append(node)
     return [*chain, ROOT]

@@ -37,7 +37,7 @@ def streaming_window(config: FitConfig, rows: int, row_bytes: int) -> int:
         needed = least * WINDOWS * row_bytes / 2**30
         raise FitError(
             f"memory_budget of {budget / 2**30:.3g} GiB holds windows of {window} rows, two batches are {least}; "
-            f"give --memory-budget {needed:.3g} or more, or a smaller --batch-size"
+            f"give memory_budget={needed:.3g} (--memory-budget) or more, or a smaller batch_size (--batch-size)"
         )
     return window
 

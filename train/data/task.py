@@ -104,7 +104,7 @@ class LabeledData:
         if onto_class_names and self.class_vectors.shape[1] != config.dimension:
             raise FitError(
                 f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
-                f"{self.class_vectors.shape[1]} dimensions, --dimension is {config.dimension}"
+                f"{self.class_vectors.shape[1]} dimensions, dimension={config.dimension} (--dimension)"
             )
         last = np.arange(len(self.given) + len(self.given_val), len(self.data))
         texts = last if config.class_names else last[:0]

@@ -111,7 +111,7 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
     if broken:
         raise FitError(
             f"the towers give values that are not finite ({', '.join(broken)}); "
-            "fit again with a lower --learning-rate, and look at the features with huse store verify"
+            "fit again with a lower learning_rate (--learning-rate), and look at the features with huse store verify"
         )
     accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
     return {

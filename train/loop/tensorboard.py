@@ -34,7 +34,7 @@ class Board:
     """
 
     def __init__(self, folder: Path) -> None:
-        require("tensorboard", "tensorboard", "--tensorboard")
+        require("tensorboard", "tensorboard", "tensorboard (--tensorboard)")
         require_place(folder, FitError)
         require_projector(folder / SPACE)
         self.folder = folder

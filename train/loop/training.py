@@ -94,7 +94,7 @@ class Training:
         if not math.isfinite(means["loss"]):
             raise FitError(
                 f"epoch {number}: the loss is {means['loss']}, no longer a finite number; "
-                "fit again with a lower --learning-rate"
+                "fit again with a lower learning_rate (--learning-rate)"
             )
         return {"epoch": number, **means}
 

@@ -30,9 +30,6 @@ def test_the_limit_is_that_of_whoever_asks(few_model: Path) -> None:
     model = huse.load(few_model, max_pixels=1_000)
     with pytest.raises(QueryError, match=r"image bytes: too many pixels: 40 x 30, max_pixels \(--max-pixels\) allows"):
         model.embed_images([image()])
-    model.max_pixels_option = "--max-upload-pixels"
-    with pytest.raises(QueryError, match=r"--max-upload-pixels allows 1000 in all"):
-        model.embed_and_classify_image(image())
     assert huse.load(few_model).embed_images([image()]).shape == (1, 64)
 
 

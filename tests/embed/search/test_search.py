@@ -164,7 +164,7 @@ def test_a_gallery_without_the_modality_is_named(few_model: Path, few_store: Pat
     source.write(0, rows)
     source.write_plan(1)
     embed_source(few_model, source.path, tmp_path / "out")
-    with pytest.raises(QueryError, match="no row has a vector of modality image; try another --gallery"):
+    with pytest.raises(QueryError, match="no row has a vector of modality image; try another gallery"):
         search_embeddings(huse.load(few_model), tmp_path / "out", texts=["cat"])
 
 

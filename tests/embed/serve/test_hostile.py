@@ -227,7 +227,7 @@ def test_uploads_of_many_pixels_are_refused_undecoded(tmp_path: Path) -> None:
     for size in ((1001, 1000), (1, 1_000_001)):
         reply = client.post("/api/search/image", files={"image": png(size)})
         assert reply.status_code == 400
-        assert "--max-upload-pixels allows 1000000" in reply.json()["detail"]
+        assert "most_pixels (--max-upload-pixels) allows 1000000" in reply.json()["detail"]
     assert model.most_decoding == 0
     assert client.post("/api/search/image", files={"image": png((1000, 1000))}).status_code == 200
     assert client.get("/api/info").json()["most_pixels"] == 1_000_000
@@ -310,7 +310,7 @@ def test_images_that_are_not_there_are_told_with_their_place(tmp_path: Path) -> 
     store = store_of(tmp_path, lambda rows: rows.uri.__setitem__(slice(None), "images/a.png"))
     assert Searcher(StubModel(), store.path).lost_images == (  # type: ignore[arg-type]
         f"none of 20 images is there, the first was looked for at {tmp_path}/images/a.png; "
-        "name their folder by --images"
+        "name their folder by folder (--images)"
     )
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(png((2, 2)))

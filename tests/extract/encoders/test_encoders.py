@@ -148,7 +148,7 @@ def test_weights_of_other_shapes_or_without_numbers_are_refused(
 
 
 def test_options_that_an_encoder_does_not_take_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="has weights of its own; leave out --image-weights"):
+    with pytest.raises(EncoderError, match="has weights of its own; leave out image_weights"):
         image_encoder(f"hub:{tmp_path}", tmp_path / "w.h5")
     with pytest.raises(EncoderError, match="no precision 'bf16'; it is one of auto, float32"):
         image_encoder("vgg16", precision="bf16")

@@ -88,7 +88,7 @@ def test_images_in_the_range_and_size_of_the_signature(
     pixels = np.zeros((2, *encoder.input_size, 3), np.uint8)
     pixels[1, ..., 2] = 255
     np.testing.assert_allclose(encoder.encode(pixels), [[0, 0, 0], [0, 0, expected]])
-    with pytest.raises(EncoderError, match="--precision bfloat16"):
+    with pytest.raises(EncoderError, match="precision='bfloat16'"):
         image_encoder(f"hub:{folder}", precision="bfloat16")
 
 

@@ -151,7 +151,7 @@ def test_a_plus_sign_joins_names_and_not_paths() -> None:
         (text_encoder, "ues", r"did you mean use\?"),
         (text_encoder, "use:foo", "use takes no 'foo'; write use"),
         (text_encoder, "use:", "nothing stands behind the colon"),
-        (text_encoder, "vgg16", "vgg16 is an encoder of images, not of texts; name it by --image-encoder"),
+        (text_encoder, "vgg16", "vgg16 is an encoder of images, not of texts; name it by image_encoder"),
         (text_encoder, "salient:3:", "names no encoder; write salient:512:NAME"),
         (text_encoder, "salient", "names no encoder"),
         (text_encoder, "salient:x:use", "not a number of tokens"),

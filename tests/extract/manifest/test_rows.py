@@ -66,7 +66,7 @@ def test_bad_manifests_say_where_and_how_to_mend(tmp_path: Path, content: str | 
 def test_missing_file_and_column(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"absent\.csv: cannot be read"):
         read_manifest(tmp_path / "absent.csv")
-    with pytest.raises(ManifestError, match=r"no column 'sku' for --key-column"):
+    with pytest.raises(ManifestError, match=r"no column 'sku' for key \(--key-column\)"):
         read_manifest(manifest(tmp_path, "image\na\n"), Columns(key="sku"))
 
 

@@ -156,7 +156,7 @@ def test_data_outside_the_file_is_never_read(tmp_path: Path, kind: str) -> None:
 def test_vectors_that_do_not_fit_the_type_are_refused(tmp_path: Path) -> None:
     rows = rows_of(3)
     rows.image[1, 2] = 1e6
-    with pytest.raises(ShardError, match=r"'k1'.*--dtype float32"):
+    with pytest.raises(ShardError, match=r"'k1'.*dtype='float32'"):
         write_shard(tmp_path / "s.h5", rows, ATTRIBUTES, "float16")
     assert not list(tmp_path.iterdir())
     write_shard(tmp_path / "s.h5", rows, ATTRIBUTES, "float32")

@@ -74,5 +74,5 @@ def test_files_that_hold_no_distances_are_refused(tmp_path: Path, matrix: NDArra
 
 
 def test_names_need_vectors() -> None:
-    with pytest.raises(FitError, match="s: has no vectors of all its class names; give --semantic-graph auto"):
+    with pytest.raises(FitError, match="s: has no vectors of all its class names; give another semantic_graph"):
         load_graph("names", "s", ["a", "b"], None)

@@ -92,7 +92,7 @@ def test_stores_with_nothing_to_tune_or_measure_on_are_refused(small_store: Stor
     untested.write_all([rows.take(rows.split != "test")])
     with pytest.raises(StoreError, match="no row of split test"):
         compare(untested.path, tmp_path / "out", ("huse",))
-    with pytest.raises(FitError, match=r"--taxonomy .*absent\.csv"):
+    with pytest.raises(FitError, match=r"taxonomy .*absent\.csv"):
         compare(small_store.path, tmp_path / "out", ("huse",), taxonomy=tmp_path / "absent.csv")
     assert not (tmp_path / "out").exists()
 

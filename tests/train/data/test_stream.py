@@ -117,7 +117,10 @@ def test_memory_is_resident_only_when_it_fits() -> None:
     assert streaming_window(auto, fits + 1, 100) == 2**30 // memory.WINDOWS // 100
     assert streaming_window(replace(auto, memory="resident"), 10**9, 100) == 0
     assert streaming_window(replace(auto, memory="streamed"), 50, 100) > 50
-    with pytest.raises(FitError, match=r"windows of 2 rows, two batches are 20; give --memory-budget 7.45e-06 or more"):
+    with pytest.raises(
+        FitError,
+        match=r"windows of 2 rows, two batches are 20; give memory_budget=7.45e-06 \(--memory-budget\) or more",
+    ):
         streaming_window(replace(auto, memory="streamed", memory_budget=1e-6), 50, 100)
     assert 2**28 < machine_memory() < 2**50
 

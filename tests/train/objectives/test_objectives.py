@@ -186,7 +186,9 @@ def test_every_objective_trains_and_saves(name: str, small_store: Store, tmp_pat
 
 
 def test_objectives_that_can_not_be_trained_say_why(small_store: Store, tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"devise maps onto class-name vectors: .* in 4 dimensions, --dimension is 16"):
+    with pytest.raises(
+        FitError, match=r"devise maps onto class-name vectors: .* in 4 dimensions, dimension=16 \(--dimension\)"
+    ):
         fit_model(small_store.path, tmp_path / "m", FitConfig(objective="devise", dimension=16))
     texts = Store.create(tmp_path / "t", replace(small_store.info, image=None))
     with pytest.raises(FitError, match="cme needs images and texts"):
