@@ -1,0 +1,31 @@
+from .embed.draw.model_plots import plot_graph as plot_graph
+from .embed.draw.model_plots import plot_history as plot_history
+from .embed.draw.plot import plot_map as plot_map
+from .embed.embed import embed_source as embed_source
+from .embed.export.card import export_card as export_card
+from .embed.export.onnx import export_onnx as export_onnx
+from .embed.export.projector import export_projector as export_projector
+from .embed.export.savedmodel import export_savedmodel as export_savedmodel
+from .embed.model import Model as Model
+from .embed.model import load as load
+from .embed.search.search import search_embeddings as search_embeddings
+from .embed.serve.app import make_app as make_app
+from .embed.serve.searcher import Searcher as Searcher
+from .extract.config import ExtractConfig as ExtractConfig
+from .extract.extract import extract_features as extract_features
+from .extract.manifest.rows import Columns as Columns
+from .features.errors import HuseError as HuseError
+from .features.exchange.interchange import export_store as export_store
+from .features.exchange.interchange import import_store as import_store
+from .features.exchange.merge_split import merge_stores as merge_stores
+from .features.exchange.merge_split import split_store as split_store
+from .features.leaks import find_leaks as find_leaks
+from .features.store import Store as Store
+from .train.compare.compare import compare as compare
+from .train.config import FitConfig as FitConfig
+from .train.config import preset as preset
+from .train.estimator import HUSE as HUSE
+from .train.evaluation.evaluate import evaluate_model as evaluate_model
+from .train.fit import fit_model as fit_model
+
+__version__: str
