@@ -395,7 +395,7 @@ def test_what_made_imported_features_is_asked_for_and_taken_at_its_word(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     trained = replace(models[0], text=imported_spec("text", TEXT_SPEC.dimension))
-    with pytest.raises(ModelError, match=r"trained on imported text features.*: --text-encoder NAME"):
+    with pytest.raises(ModelError, match=r"trained on imported text features.* text_encoder \(--text-encoder\)"):
         Model(trained).embed_texts(["a word"])
     assert Model(trained, text_encoder="of-mine").embed_texts(["a word"]).shape == (1, TINY.dimension)
     made.text.spec = EncoderSpec("other", "text", TEXT_SPEC.dimension + 1, "none", "0")

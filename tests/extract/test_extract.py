@@ -734,7 +734,7 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
 def test_labeled_images_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
     path = make_manifest(tmp_path, 4)
     alone = write_csv(path, [{name: row[name] for name in ("key", "image", "label")} for row in read_csv(path)])
-    with pytest.warns(UserWarning, match="has no texts: --text-encoder is not used"):
+    with pytest.warns(UserWarning, match=r"has no texts: text_encoder \(--text-encoder\) is not used"):
         extract_features(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
     store = Store.open(tmp_path / "s")
     assert store.info.text is None
