@@ -37,7 +37,7 @@ def place_of_hits_page(embeddings: Path) -> Path:
         QueryError: the folder cannot be written, or a file of this name there is not of huse.
     """
     page = embeddings / PAGE_FILE
-    require_place(embeddings, QueryError, page, "search without --open")
+    require_place(embeddings, QueryError, page, "search without a page")
     require_output(page, QueryError)
     return page
 
