@@ -31,6 +31,7 @@ from benchmarks.figures import peak_mib, show
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.modality import MODALITIES
 from huse.features.rows import Rows
 from huse.features.store import FEATURES, Store, StoreInfo
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -40,7 +41,7 @@ from huse.train.network.forward import features_of
 from huse.train.network.towers import build_towers
 
 DIMENSION, CLASSES, SHARD, SMALL = 512, 100, 10_000, 10
-IMAGE, TEXT = (EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in ("image", "text"))
+IMAGE, TEXT = (EncoderSpec("random", modality, DIMENSION, "none", "0") for modality in MODALITIES)
 
 
 def random_rows(rng: np.random.Generator, start: int) -> Rows:
@@ -49,9 +50,10 @@ def random_rows(rng: np.random.Generator, start: int) -> Rows:
     rows.key[:] = [f"row-{start + i}" for i in range(SHARD)]
     rows.caption[:] = [f"a caption of some thirty letters {start + i}" for i in range(SHARD)]
     rows.uri[:] = [f"images/{start + i}.jpg" for i in range(SHARD)]
-    rows.image, rows.text = rng.random((2, SHARD, DIMENSION), np.float32)
-    rows.has_image[:] = rows.has_text[:] = True
-    rows.image_digest[:], rows.text_digest[:] = rng.integers(1, 255, (2, SHARD, 16))
+    for _, its in rows.modalities.items():
+        its.vectors[:] = rng.random((SHARD, DIMENSION), np.float32)
+        its.present[:] = True
+        its.digest[:] = rng.integers(1, 255, (SHARD, 16))
     return rows
 
 

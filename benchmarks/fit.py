@@ -19,10 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.figures import show
+from huse.features.modality import Side
 from huse.train.classes.semantic_graph import graph_from_vectors
 from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows, in_batches
 from huse.train.loop.training import Training, make_optimizer
+from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.network.towers import build_towers
 from huse.train.objectives.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
 
@@ -42,14 +44,15 @@ class KerasHuse(keras.Model):
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
         """Eq. 5 and the contrastive loss over the pooled batch."""
-        c, modalities = self.config, ("image", "text")
-        e = tf.concat([y_pred[f"{m}_embedding"] for m in modalities], 0)
-        z = tf.concat([y_pred[f"{m}_logits"] for m in modalities], 0)
+        c = self.config
+        image, text = (y_pred[name] for _, name in EMBEDDING.items())
+        e = tf.concat([image, text], 0)
+        z = tf.concat([y_pred[name] for _, name in LOGITS.items()], 0)
         labels, there = tf.tile(y, [2]), tf.ones(2 * tf.shape(y)[0])
         return (
             c.alpha * classification_loss(z, labels, there)
             + c.beta * graph_loss(e, labels, there, self.graph, c.zeta, c.margin)
-            + c.gamma * gap_loss(y_pred["image_embedding"], y_pred["text_embedding"], tf.ones(tf.shape(y)[0]))
+            + c.gamma * gap_loss(image, text, tf.ones(tf.shape(y)[0]))
             + c.delta * contrastive_loss(e, labels, there, c.temperature)
         )
 
@@ -58,9 +61,10 @@ def make_data() -> tuple[TrainingRows, Any]:
     """Random rows of the benchmark's size, and a semantic graph."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(2, ROWS, DIMENSION)).astype(np.float32)
-    here = np.ones(ROWS, bool)
+    image, text = (Side(each, np.ones(ROWS, bool)) for each in vectors)
     labels = rng.integers(0, CLASSES, ROWS).astype(np.int32)
-    return TrainingRows(vectors[0], vectors[1], here, here, labels), graph_from_vectors(rng.normal(size=(CLASSES, 64)))
+    rows = TrainingRows(image=image, text=text, labels=labels)
+    return rows, graph_from_vectors(rng.normal(size=(CLASSES, 64)))
 
 
 def flops_a_step(config: FitConfig) -> float:
@@ -106,7 +110,7 @@ def main(rounds: int, as_json: bool) -> None:
     theirs_model = KerasHuse(build_towers(data, rows, CLASSES, config), graph, config)
     theirs_model.compile(optimizer=make_optimizer(config, 10_000))
     some = slice(0, STEPS * BATCH)
-    x, y = {"image": data.image[some], "text": data.text[some]}, data.labels[some]
+    x, y = {modality: side.vectors[some] for modality, side in data.modalities.items()}, data.labels[some]
 
     def theirs() -> None:
         theirs_model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)

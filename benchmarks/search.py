@@ -50,8 +50,8 @@ def make_store(folder: Path, rows: int, intrinsic: int, dtype: str = "float16") 
     for index in range(rows // SHARD):
         part = Rows.empty(SHARD, 0, DIMENSION)
         part.key[:] = [f"row-{index * SHARD + i}" for i in range(SHARD)]
-        part.text = unit(rng, SHARD, intrinsic)
-        part.has_text[:] = True
+        part.text.vectors[:] = unit(rng, SHARD, intrinsic)
+        part.text.present[:] = True
         part.prediction, part.probability = part.label.copy(), np.zeros(SHARD, np.float32)
         store.write(index, part)
     return store
@@ -80,7 +80,7 @@ def measure_exact(store: Store, queries: Vectors, rounds: int) -> tuple[dict[str
 
 def measure_scikit_learn(store: Store, queries: Vectors, truth: list[set[str]], rounds: int) -> dict[str, float]:
     """The same figures of scikit-learn, and how much of the truth it finds."""
-    matrix = np.concatenate([part.text for part in store]).astype(np.float32)
+    matrix = np.concatenate([part.text.vectors for part in store]).astype(np.float32)
     brute = NearestNeighbors(n_neighbors=K, metric="cosine", algorithm="brute").fit(matrix)
     found = brute.kneighbors(queries, return_distance=False)
     return {

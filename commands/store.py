@@ -107,9 +107,10 @@ def import_(store: Path, class_encoder: str | None, as_json: bool, **options: An
     from huse.extract.class_names import class_vectors
     from huse.extract.encoders import text_encoder
     from huse.features.exchange.interchange import import_store
+    from huse.features.modality import MODALITIES
     from huse.features.store import Store
 
-    for modality in ("image", "text"):
+    for modality in MODALITIES:
         if options[modality] is None:
             tell_unused(f"no --{modality} is given", f"{modality}_encoder")
     if options["labels"] is None:
@@ -140,9 +141,10 @@ def export(store: Path, out: Path, as_json: bool) -> None:
 def leaks(store: Path, as_json: bool) -> None:
     """List images and texts of STORE that stand in more than one split."""
     from huse.features.leaks import find_leaks
+    from huse.features.modality import MODALITIES
     from huse.features.store import Store
 
     found = find_leaks(Store.open(store))
-    counts = {modality: sum(leak.modality == modality for leak in found) for modality in ("image", "text")}
+    counts = {modality: sum(leak.modality == modality for leak in found) for modality in MODALITIES}
     values = {"leaks": [asdict(leak) for leak in found], **counts}
     show(leaks_text(found, counts["image"], counts["text"]), values, as_json)

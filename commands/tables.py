@@ -121,8 +121,10 @@ def _hits(hits: Sequence[Mapping[str, Any]]) -> str:
 
 def inspection_text(values: Mapping[str, Any]) -> str:
     """What a store holds, a line each."""
+    from huse.features.modality import MODALITIES
+
     shown = dict(values)
-    for modality in ("image", "text"):
+    for modality in MODALITIES:
         spec = values[modality]
         shown[modality] = f"{spec['name']}, {spec['dimension']}-d, {spec['fingerprint']}" if spec else "none"
     shown["bytes"] = f"{values['bytes']:,}"

@@ -16,16 +16,17 @@ from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import Extraction, prepare_extraction
 from huse.extract.job import Encoders
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
-from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
+from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.folders import real_path, require_apart, require_place
 from huse.features.files.lock import locked
+from huse.features.modality import Pair
 from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
 from huse.features.unused import tell_unused
 from huse.train.artifact.model_folder import TrainedModel, check_store
 
-CONTENT = {"image": "images", "text": "texts"}
+CONTENT = Pair(image="images", text="texts")
 
 FEATURES_FOLDER = "features"
 """Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
@@ -157,20 +158,22 @@ def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:
 
 def _encoders(model: Model, manifest: Manifest) -> Encoders:
     """The model's own encoders of what both it and the manifest have."""
-    there = {"image": manifest.has_images, "text": manifest.has_texts}
-    known = {modality for modality in there if getattr(model.trained, modality) is not None}
+    there = Pair(image=manifest.has_images, text=manifest.has_texts)
+    known = model.trained.specs.given()
     used = [modality for modality, has in there.items() if has and modality in known]
     if not used:
         raise ModelError(f"{manifest.path}: has no {' or '.join(sorted(known))}, and the model knows nothing else")
     for modality in used:
-        if getattr(model.trained, modality).preprocessing == ELSEWHERE:
+        if known[modality].preprocessing == ELSEWHERE:
             raise ModelError(
                 f"{manifest.path}: the model was trained on imported {modality} features; make those of these rows "
                 "likewise, bring them in with huse store import, and embed that store"
             )
     for modality, has in there.items():
         if not has and model.named(modality):
-            tell_unused(f"{manifest.path}: has no {CONTENT[modality]}", [f"{modality}_encoder (--{modality}-encoder)"])
+            tell_unused(
+                f"{manifest.path}: has no {CONTENT.of(modality)}", [f"{modality}_encoder (--{modality}-encoder)"]
+            )
         if has and modality not in known:
             warnings.warn(
                 f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
@@ -186,11 +189,9 @@ def _require_features(trained: TrainedModel, folder: Path) -> None:
     """
     if not (folder / STORE_FILE).exists():
         return
-    there = Store.open(folder, FEATURES).info
-    for modality in ("image", "text"):
-        ours: EncoderSpec | None = getattr(trained, modality)
-        theirs: EncoderSpec | None = getattr(there, modality)
-        if theirs is not None and theirs != ours:
+    for modality, theirs in Store.open(folder, FEATURES).info.specs.given().items():
+        ours = trained.specs.of(modality)
+        if theirs != ours:
             raise FingerprintError(
                 f"{folder}: its {modality} features are of {theirs}, the model takes those of {ours or 'none'}; name "
                 "another OUT, or remove that folder to extract anew"
@@ -214,9 +215,8 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
             raise StoreError(f"{out}: exists and is not a huse store; name an empty or new folder")
         return
     there = Store.open(out, EMBEDDINGS)
-    for modality in ("image", "text"):
-        ours: EncoderSpec | None = getattr(info, modality)
-        theirs: EncoderSpec | None = getattr(there.info, modality)
+    for modality, ours in info.specs.items():
+        theirs = there.info.specs.of(modality)
         if not overwrite and ours != theirs:
             raise FingerprintError(
                 f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "

@@ -33,7 +33,7 @@ DIGEST = "vector_digest"
 
 def fused_vectors(rows: Rows) -> NDArray[np.float32]:
     """(n, D) one unit vector a row: along the sum of its two, or the one that it has; zeros when it has none."""
-    parts = [v.astype(np.float32) for v in (rows.image, rows.text) if v.shape[1]]
+    parts = [its.vectors.astype(np.float32) for _, its in rows.modalities.items() if its.dimension]
     total = np.sum(parts, axis=0)  # a row without a modality has zeros there
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 

@@ -20,9 +20,10 @@ from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, r
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
+from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
-from huse.train.network.forward import Arrays, softmax
+from huse.train.network.forward import Output, softmax
 
 BATCH = 32
 
@@ -56,7 +57,7 @@ class Model:
     ) -> None:
         self.trained = trained
         self.max_pixels = max_pixels
-        self._named = {"image": image_encoder, "text": text_encoder}
+        self._named = Pair(image=image_encoder, text=text_encoder)
         self._image_weights = image_weights
         self._precision = precision
         self._once = RLock()
@@ -75,7 +76,7 @@ class Model:
             QueryError: a text is empty, or the encoder knows none of its words.
             ModelError: the model has no text tower.
         """
-        return self._texts(texts)["text_embedding"]
+        return self._texts(texts).embedding
 
     def embed_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Unit vectors (n, D) of n images, given as files or as the bytes of files.
@@ -84,25 +85,25 @@ class Model:
             QueryError: a file is missing or not an image.
             ModelError: the model has no image tower.
         """
-        return self._images(images)["image_embedding"]
+        return self._images(images).embedding
 
     def classify_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n texts; errors as `embed_texts`."""
-        return softmax(self._texts(texts)["text_logits"])
+        return softmax(self._texts(texts).logits)
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n images; errors as `embed_images`."""
-        return softmax(self._images(images)["image_logits"])
+        return softmax(self._images(images).logits)
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of a text, encoded once; errors as `embed_texts`."""
-        outputs = self._texts([text])
-        return outputs["text_embedding"][0], softmax(outputs["text_logits"])[0]
+        output = self._texts([text])
+        return output.embedding[0], softmax(output.logits)[0]
 
     def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of an image, encoded once; errors as `embed_images`."""
-        outputs = self._images([image])
-        return outputs["image_embedding"][0], softmax(outputs["image_logits"])[0]
+        output = self._images([image])
+        return output.embedding[0], softmax(output.logits)[0]
 
     def search(
         self,
@@ -130,7 +131,7 @@ class Model:
 
     def encoders(self) -> dict[str, ImageEncoder | TextEncoder]:
         """The frozen encoders of the model, by ``image`` and ``text``; errors as `encoder`."""
-        return {m: self.encoder(m) for m in ("image", "text") if getattr(self.trained, m) is not None}
+        return {modality: self.encoder(modality) for modality in self.trained.specs.given()}
 
     def encoder(self, modality: str) -> Any:
         """The frozen encoder of ``image`` or ``text``, made once whatever threads ask for it.
@@ -141,9 +142,9 @@ class Model:
             EncoderError: it cannot be made on this machine.
             FingerprintError: it is another than the model was trained on.
         """
-        spec: EncoderSpec | None = getattr(self.trained, modality)
+        spec = self.trained.specs.of(modality)
         if spec is None:
-            other = {"image": "texts", "text": "images"}[modality]
+            other = Pair(image="texts", text="images").of(modality)
             raise ModelError(f"this model was trained on {other} alone; it has no {modality} tower")
         with self._once:
             if modality not in self._made:
@@ -152,7 +153,7 @@ class Model:
 
     def named(self, modality: str) -> str | None:
         """The encoder that the caller has named in place of the model's own, if any."""
-        return self._named[modality]
+        return self._named.of(modality)
 
     def warm(self) -> list[HuseError]:
         """Builds all that the first query would wait for: the encoders' networks and the towers.
@@ -163,14 +164,14 @@ class Model:
         errors: list[HuseError] = []
         for modality in ("text", "image"):
             try:
-                if getattr(self.trained, modality) is not None:
+                if self.trained.specs.of(modality) is not None:
                     self._ready(modality)
             except HuseError as error:
                 errors.append(error)
         return errors
 
     def _make(self, modality: str, spec: EncoderSpec) -> Any:
-        name = self._named[modality]
+        name = self._named.of(modality)
         if name is None and spec.preprocessing == ELSEWHERE:
             raise ModelError(
                 f"the model was trained on imported {modality} features, {spec}, which huse cannot make; name the "
@@ -212,7 +213,7 @@ class Model:
                 self._warm.add(modality)
         return encoder
 
-    def _texts(self, texts: Sequence[str]) -> Arrays:
+    def _texts(self, texts: Sequence[str]) -> Output:
         encoder = self._ready("text")
         cleaned = [clean_text(text) for text in texts]
         if "" in cleaned:
@@ -223,7 +224,7 @@ class Model:
             raise QueryError(f"text {cleaned[silent[0]]!r}: {without_words(encoder)}")
         return self._towers("text", vectors)
 
-    def _images(self, images: Sequence[str | Path | bytes]) -> Arrays:
+    def _images(self, images: Sequence[str | Path | bytes]) -> Output:
         encoder = self._ready("image")
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
@@ -239,10 +240,10 @@ class Model:
             name = "image bytes" if isinstance(image, bytes) else image
             raise QueryError(f"{name}: {error}") from error
 
-    def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Arrays:
+    def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Output:
         inputs = {name: np.zeros((len(vectors), shape[-1]), np.float32) for name, shape in self._input_shapes.items()}
         inputs[modality] = vectors
-        return self.trained.forward(inputs)
+        return self.trained.forward(Pair.by_name(inputs.get)).given()[modality]
 
     @cached_property
     def _input_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -12,11 +12,13 @@ from tqdm import tqdm
 
 from huse.extract.readers import Readers
 from huse.features.interrupt import interruptible
+from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows, concatenate
+from huse.features.shards.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
 from huse.train.artifact.model_folder import TrainedModel
-from huse.train.network.forward import class_probabilities, features_of
+from huse.train.network.forward import Output, class_probabilities, features_of
 
 GROUP_ROWS = 4096
 """Rows that go through the towers at a time, of as many shards as it takes; a shard stays whole."""
@@ -24,7 +26,7 @@ GROUP_ROWS = 4096
 READ_AHEAD = 2
 """Shards, or groups of small ones, read while one is embedded."""
 
-EMBEDDED = ("image", "text", "prediction", "probability")
+EMBEDDED = (*VECTORS, *PREDICTIONS)
 """The columns that the towers fill."""
 
 Part = tuple[Rows, Rows | None]
@@ -84,14 +86,16 @@ def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, 
     """
     places = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
     taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(places, parts, strict=True)]
-    fresh = embed_rows(trained, concatenate(taken))
+    fresh = embed_rows(trained, concatenate(taken)).columns()
+    embedded = {name: fresh[name] for name in EMBEDDED}
     done, start = [], 0
     for (rows, previous), at, new in zip(parts, places, map(len, taken), strict=True):
-        columns = {name: getattr(fresh, name)[start : start + new] for name in EMBEDDED}
+        columns = {name: column[start : start + new] for name, column in embedded.items()}
         start += new
         if previous is not None and at is not None:
-            columns = {name: _filled(getattr(previous, name), at, column) for name, column in columns.items()}
-        done.append((replace(rows, **columns), new))
+            old = previous.columns()
+            columns = {name: _filled(old[name], at, column) for name, column in columns.items()}
+        done.append((Rows.of_columns({**rows.columns(), **columns}, rows.failures), new))
     return done
 
 
@@ -107,8 +111,9 @@ def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
     place = {key: i for i, key in enumerate(previous.key)}
     at = np.array([place.get(key, -1) for key in rows.key], np.intp)
     known = np.flatnonzero(at >= 0)
-    for name in ("has_image", "has_text", "image_digest", "text_digest"):
-        same = getattr(rows, name)[known] == getattr(previous, name)[at[known]]
+    new, old = rows.columns(), previous.columns()
+    for name in FIXED:
+        same = new[name][known] == old[name][at[known]]
         at[known[~same.all(axis=tuple(range(1, same.ndim)))]] = -1
         known = np.flatnonzero(at >= 0)
     return at
@@ -117,17 +122,21 @@ def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
 def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
     """The same rows with embeddings in place of features, and with the predicted class and its probability."""
     outputs = trained.forward(features_of(rows, trained.network))
-    fused = class_probabilities(outputs, rows.has_image, rows.has_text, trained.fusion_weight)["fused"]
-    known = rows.has_image | rows.has_text
+    fused = class_probabilities(outputs, rows.present, trained.fusion_weight)["fused"]
+    known = rows.present.image | rows.present.text
+    both = Pair.by_name(lambda modality: _embedded(rows.modalities.of(modality), outputs.of(modality)))
     prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
     return replace(
         rows,
-        image=_masked(outputs.get("image_embedding"), rows.has_image),
-        text=_masked(outputs.get("text_embedding"), rows.has_text),
+        image=both.image,
+        text=both.text,
         prediction=np.where(known, prediction, ""),
         probability=fused.max(axis=1),
     )
 
 
-def _masked(vectors: NDArray[np.float32] | None, has: NDArray[np.bool_]) -> NDArray[np.float32]:
-    return np.zeros((len(has), 0), np.float32) if vectors is None else vectors * has[:, None]
+def _embedded(features: Modality, output: Output | None) -> Modality:
+    """Embeddings in place of features; of length 0 where the model has no tower."""
+    if output is None:
+        return replace(features, vectors=np.zeros((len(features), 0), np.float32))
+    return replace(features, vectors=output.embedding * features.present[:, None])

@@ -105,8 +105,8 @@ class ExtractConfig:
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """The names, with their options, of those fields that ask for something unusual."""
-        usual = ExtractConfig()
-        asked = (name for name in names if getattr(self, name) not in (getattr(usual, name), "none"))
+        values, usual = vars(self), vars(ExtractConfig())
+        asked = (name for name in names if values[name] not in (usual[name], "none"))
         return [f"{name} (--{name.replace('_', '-')})" for name in asked]
 
     def require_valid(self, overwrite: bool) -> None:

@@ -273,7 +273,7 @@ def _judge(summary: ExtractSummary, store: Store, config: ExtractConfig) -> None
     see = f"huse store failures {store.path} lists them"
     most = 0.1 if config.max_failure_rate is None else config.max_failure_rate
     limit = f"more than max_failure_rate={most:g} (--max-failure-rate)"
-    if failed and failed == rows and not any(part.has_text.any() or part.has_image.any() for part in store):
+    if failed and failed == rows and not any(part.text.present.any() or part.image.present.any() for part in store):
         raise ExtractionError(f"all {failed} rows failed, the first with: {summary.failures[0].reason}; {see}", summary)
     if not config.allowed(rows, failed):
         raise ExtractionError(f"{failed} of {rows} rows failed, {limit}; {see}", summary)

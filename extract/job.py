@@ -19,7 +19,8 @@ from huse.extract.manifest.spool import ManifestRow
 from huse.extract.readers import Readers
 from huse.extract.reuse import Stored, content_digest
 from huse.features.errors import ExtractionError
-from huse.features.rows import DIGEST_BYTES, Failure, Rows
+from huse.features.modality import DIGEST_BYTES
+from huse.features.rows import Failure, Rows
 
 TEXTS_A_STEP = 1000
 """Texts that are encoded at a time, so that memory is bounded by them and Ctrl-C waits for no more."""
@@ -114,7 +115,7 @@ class ShardJob:
             if not row.text:
                 continue
             digest = content_digest(row.text.encode())
-            self.out.text_digest[i] = np.frombuffer(digest, np.uint8)
+            self.out.text.digest[i] = np.frombuffer(digest, np.uint8)
             if not self._reuse(i, digest, "text"):
                 todo.append(i)
         for start in range(0, len(todo), TEXTS_A_STEP):
@@ -130,7 +131,7 @@ class ShardJob:
         images = readers.ordered(lambda i: self._load(i, encoder.input_size), with_image, ahead)
         batch: list[_Image] = []
         for image in self._timed(images):
-            self.out.image_digest[image.place] = np.frombuffer(image.digest, np.uint8)
+            self.out.image.digest[image.place] = np.frombuffer(image.digest, np.uint8)
             if image.failure is not None:
                 self._lack(image.place, image.failure)
             elif image.pixels is not None:
@@ -198,13 +199,13 @@ class ShardJob:
         with np.errstate(over="ignore"):
             finite = np.isfinite(vectors.astype(self.config.dtype)).all(axis=1)
         empty: NDArray[np.bool_] = ~np.any(vectors, axis=1)
+        out = self.out.modalities.of(modality)
         for i, vector, good, nothing in zip(places, vectors, finite, empty, strict=True):
             key = self.rows[i].key
             if nothing and self.encoders.text is not None and modality == "text":
                 self._fail(i, Failure(key, "encode", without_words(self.encoders.text)))
             elif good:
-                getattr(self.out, modality)[i] = vector
-                getattr(self.out, f"has_{modality}")[i] = True
+                out.vectors[i], out.present[i] = vector, True
                 self.encoded.add(i)
             else:
                 reason = f"{modality} vector is not finite as {self.config.dtype}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from huse.features.rows import DIGEST_BYTES, Rows
+from huse.features.modality import DIGEST_BYTES
+from huse.features.rows import Rows
 
 
 class Stored:
@@ -15,32 +16,32 @@ class Stored:
     """
 
     def __init__(self, rows: Rows | None) -> None:
-        self._rows = rows
-        self._place = {key: i for i, key in enumerate(rows.key)} if rows is not None else {}
-        self.failed = {failure.key for failure in rows.failures} if rows is not None else set()
+        self._rows = Rows.empty(0, 0, 0) if rows is None else rows
+        self._place = {key: i for i, key in enumerate(self._rows.key)}
+        self.failed = {failure.key for failure in self._rows.failures}
 
     def vector(self, key: str, modality: str, digest: bytes | None = None) -> int | None:
         """The place of a row that has a vector of a modality; of content with this digest, if one is given."""
         at = self._place.get(key)
-        if at is None or self._rows is None or not getattr(self._rows, f"has_{modality}")[at]:
+        if at is None or not self._rows.modalities.of(modality).present[at]:
             return None
         if digest is not None and self.digest(at, modality) != digest:
             return None
         # texts without a known word were once kept as zeros, which say nothing
-        return at if modality == "image" or self._rows.text[at].any() else None
+        return at if modality == "image" or self._rows.text.vectors[at].any() else None
 
     def uri(self, at: int) -> str:
         """Where the image of a row lay."""
-        return str(self._rows.uri[at]) if self._rows is not None else ""
+        return str(self._rows.uri[at])
 
     def digest(self, at: int, modality: str) -> bytes:
         """The digest of what a vector was made of."""
-        return bytes(getattr(self._rows, f"{modality}_digest")[at].tobytes())
+        return bytes(self._rows.modalities.of(modality).digest[at].tobytes())
 
     def copy(self, at: int, out: Rows, i: int, modality: str) -> None:
         """Copies the vector of a row, and its digest, into row i of others."""
-        for name in (modality, f"has_{modality}", f"{modality}_digest"):
-            getattr(out, name)[i] = getattr(self._rows, name)[at]
+        new, old = out.modalities.of(modality), self._rows.modalities.of(modality)
+        new.vectors[i], new.present[i], new.digest[i] = old.vectors[at], old.present[at], old.digest[at]
 
 
 def content_digest(data: bytes) -> bytes:

@@ -60,8 +60,7 @@ def write_class_vectors(file: Path, classes: ClassVectors, identity: str = "") -
     rows = Rows.empty(len(classes.labels), 0, classes.vectors.shape[1])
     rows.key[:] = classes.labels
     rows.caption[:] = classes.texts
-    rows.text = classes.vectors
-    rows.has_text[:] = True
+    rows.text.vectors[:], rows.text.present[:] = classes.vectors, True
     mine = {"store": identity} if identity else {}
     write_shard(file, rows, {"kind": "classes", "encoder": classes.encoder, **mine}, "float32")
 
@@ -83,7 +82,9 @@ def read_class_vectors(file: Path, identity: str = "") -> ClassVectors | None:
         raise ShardError(f"{file}: is another store's; remove the file and run the command that made the store again")
     if attributes.get("kind") != "classes":
         raise ShardError(f"{file}: holds {attributes.get('kind')}, not classes; put back the file as it was")
-    return ClassVectors(list(rows.key), list(rows.caption), rows.text.astype(np.float32), str(attributes["encoder"]))
+    return ClassVectors(
+        list(rows.key), list(rows.caption), rows.text.vectors.astype(np.float32), str(attributes["encoder"])
+    )
 
 
 def write_encoder_state(folder: Path, state: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing
+from huse.features.modality import MODALITIES, Pair
 
 STORE_FILE = "store.json"
 STORE_VERSION = 2
@@ -48,28 +49,34 @@ class StoreInfo:
     compression: str = ""
 
     def __post_init__(self) -> None:
+        values = vars(self)
         for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
+            if values[name] not in allowed:
                 named = " or ".join(repr(choice) for choice in allowed)
-                raise StoreError(f"{name} is {getattr(self, name)!r}; it must be {named}")
+                raise StoreError(f"{name} is {values[name]!r}; it must be {named}")
         if not _is_count(self.shard_size):
             raise StoreError(f"shard_size is {self.shard_size!r}; it must be a whole number above 0")
-        for spec in (self.image, self.text):
-            if spec is not None and not _is_count(spec.dimension):
+        for spec in self.specs.given().values():
+            if not _is_count(spec.dimension):
                 raise StoreError(f"dimension of {spec.name} is {spec.dimension!r}; it must be a whole number above 0")
 
     @property
-    def widths(self) -> dict[str, int]:
+    def specs(self) -> Pair[EncoderSpec | None]:
+        """The specs of both modalities."""
+        return Pair(image=self.image, text=self.text)
+
+    @property
+    def widths(self) -> Pair[int]:
         """Length of the vectors of each modality, 0 for one that is absent."""
-        return {"image": self.image.dimension if self.image else 0, "text": self.text.dimension if self.text else 0}
+        return self.specs.map(lambda spec: spec.dimension if spec else 0)
 
     def to_dict(self) -> dict[str, Any]:
         """The info as JSON-ready values."""
-        values = {**vars(self), "format": "huse-store", "version": STORE_VERSION}
-        for modality in ("image", "text"):
-            spec: EncoderSpec | None = values[modality]
-            values[modality] = spec and {**spec.to_dict(), "fingerprint": spec.fingerprint}
-        return values
+        specs = {
+            modality: spec and {**spec.to_dict(), "fingerprint": spec.fingerprint}
+            for modality, spec in self.specs.items()
+        }
+        return {**vars(self), **specs, "format": "huse-store", "version": STORE_VERSION}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> StoreInfo:
@@ -81,7 +88,7 @@ class StoreInfo:
         values = dict(values)
         if values.pop("format", None) != "huse-store" or values.pop("version", None) not in (1, STORE_VERSION):
             raise StoreError(f"is not of store version 1 to {STORE_VERSION}")
-        for modality in ("image", "text"):
+        for modality in MODALITIES:
             if values[modality] is not None:
                 written = values[modality].pop("fingerprint")
                 values[modality] = EncoderSpec(**values[modality])

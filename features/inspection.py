@@ -14,6 +14,8 @@ from tqdm import tqdm
 
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE, require_encoder_state
 from huse.features.errors import HuseError, StoreError
+from huse.features.modality import MODALITIES
+from huse.features.shards.columns import PRESENT
 
 if TYPE_CHECKING:
     from huse.features.store import Store
@@ -58,14 +60,13 @@ def inspect_store(store: Store) -> dict[str, Any]:
     """What a store holds, as JSON-ready figures."""
     splits: Counter[str] = Counter()
     labels: Counter[str] = Counter()
-    present = Counter({"image": 0, "text": 0})
+    present = Counter(dict.fromkeys(MODALITIES, 0))
     size = failed = 0
     for index in store.shard_indices():
-        columns = store.columns(index, ("split", "label", "has_image", "has_text", "failure_key"))
+        columns = store.columns(index, ("split", "label", PRESENT.image, PRESENT.text, "failure_key"))
         splits.update(value or "(none)" for value in columns["split"])
         labels.update(value for value in columns["label"] if value)
-        present["image"] += int(columns["has_image"].sum())
-        present["text"] += int(columns["has_text"].sum())
+        present.update({modality: int(columns[name].sum()) for modality, name in PRESENT.items()})
         failed += len(columns["failure_key"])
         size += store.shard_path(index).stat().st_size
     info = store.info.to_dict()
@@ -79,8 +80,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
         "text": info["text"],
         "dtype": store.info.dtype,
         "compression": store.info.compression,
-        "with_image": present["image"],
-        "with_text": present["text"],
+        **{f"with_{modality}": count for modality, count in present.items()},
         "classes": len(labels),
         "splits": dict(sorted(splits.items())),
         "failures": failed,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.shards.columns import DIGESTS
 from huse.features.store import Store
 
 
@@ -34,13 +35,13 @@ def find_leaks(store: Store) -> list[Leak]:
         ShardError: a shard is damaged.
     """
     store.require_whole()
-    names = ("key", "split", "image_digest", "text_digest")
+    names = ("key", "split", DIGESTS.image, DIGESTS.text)
     parts = [store.columns(index, names) for index in store.shard_indices()]
     key, split = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("key", "split"))
     split = np.where(split == "", "train", split)
     leaks = []
-    for modality in ("image", "text"):
-        digests = np.concatenate([part[f"{modality}_digest"] for part in parts])
+    for modality, column in DIGESTS.items():
+        digests = np.concatenate([part[column] for part in parts])
         for members in _equal(digests):
             if len(set(split[members])) > 1:
                 rows = sorted(zip(split[members], key[members], strict=True))

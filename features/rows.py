@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-DIGEST_BYTES = 16
-"""Length of a content digest: enough that two different images never share one."""
+from huse.features.modality import Modality, Pair
+from huse.features.shards.columns import STRINGS, columns_of, modalities_of
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,14 @@ class Failure:
 class Rows:
     """n rows, in the order of their shard.
 
-    A row without an image (or text) has zeros in `image` (`text`) and False in its mask.
-
     Attributes:
         key: n unique names.
         label: n label paths such as ``apparel/topwear/shirts``; empty when unknown.
         split: n of ``train``, ``val``, ``test`` or empty.
         uri: n image locations, for display only.
         caption: n texts, for display only.
-        image: (n, Di) float vectors.
-        text: (n, Dt) float vectors.
-        has_image: (n,) bool.
-        has_text: (n,) bool.
-        image_digest: (n, 16) uint8, the digest of each image's bytes, zeros when they could not be read.
-        text_digest: (n, 16) uint8, the digest of each text, zeros when it is empty.
+        image: what is known of the n images, vectors (n, Di).
+        text: what is known of the n texts, vectors (n, Dt).
         prediction: n predicted label paths; embeddings only, else None.
         probability: (n,) float32 probability of the prediction; embeddings only, else None.
         failures: what went wrong, by key.
@@ -50,12 +44,8 @@ class Rows:
     split: NDArray[np.object_]
     uri: NDArray[np.object_]
     caption: NDArray[np.object_]
-    image: NDArray[np.floating]
-    text: NDArray[np.floating]
-    has_image: NDArray[np.bool_]
-    has_text: NDArray[np.bool_]
-    image_digest: NDArray[np.uint8]
-    text_digest: NDArray[np.uint8]
+    image: Modality
+    text: Modality
     prediction: NDArray[np.object_] | None = None
     probability: NDArray[np.float32] | None = None
     failures: list[Failure] = field(default_factory=list)
@@ -72,24 +62,48 @@ class Rows:
             split=blank_strings(n),
             uri=blank_strings(n),
             caption=blank_strings(n),
-            image=np.zeros((n, image_dim), np.float32),
-            text=np.zeros((n, text_dim), np.float32),
-            has_image=np.zeros(n, bool),
-            has_text=np.zeros(n, bool),
-            image_digest=np.zeros((n, DIGEST_BYTES), np.uint8),
-            text_digest=np.zeros((n, DIGEST_BYTES), np.uint8),
+            image=Modality.empty(n, image_dim),
+            text=Modality.empty(n, text_dim),
         )
 
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, NDArray[Any]], failures: list[Failure]) -> Rows:
+        """The rows that `columns` gave; other columns are passed over."""
+        both = modalities_of(columns)
+        return cls(
+            **{name: columns[name] for name in STRINGS},
+            image=both.image,
+            text=both.text,
+            prediction=columns.get("prediction"),
+            probability=columns.get("probability"),
+            failures=failures,
+        )
+
+    @property
+    def modalities(self) -> Pair[Modality]:
+        """Images and texts as a pair."""
+        return Pair(image=self.image, text=self.text)
+
+    @property
+    def present(self) -> Pair[NDArray[np.bool_]]:
+        """(n,) for each modality, which rows have it."""
+        return self.modalities.map(lambda its: its.present)
+
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The fields that have one entry a row, by name, absent ones left out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "failures"}
-        return {name: value for name, value in values.items() if value is not None}
+        """All that has one entry a row, by the names that stores and exports have for it; absent ones left out."""
+        strings = {"key": self.key, "label": self.label, "split": self.split, "uri": self.uri, "caption": self.caption}
+        values = {**strings, **columns_of(self.modalities)}
+        if self.prediction is not None:
+            values["prediction"] = self.prediction
+        if self.probability is not None:
+            values["probability"] = self.probability
+        return values
 
     def take(self, index: NDArray[np.generic] | Sequence[int]) -> Rows:
         """The rows at the given positions or mask, with the failures of those rows."""
         columns = {name: value[index] for name, value in self.columns().items()}
         kept = set(columns["key"])
-        return Rows(**columns, failures=[f for f in self.failures if f.key in kept])
+        return Rows.of_columns(columns, [f for f in self.failures if f.key in kept])
 
     def holds_the_same_as(self, other: Rows) -> bool:
         """Whether the other rows, and their failures, are these; vectors as they are in the other's type."""
@@ -106,9 +120,9 @@ def blank_strings(n: int) -> NDArray[np.object_]:
 
 def concatenate(parts: Sequence[Rows]) -> Rows:
     """Several parts of one store as one, in order; there must be at least one part."""
-    names = parts[0].columns()
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Rows(**columns, failures=[failure for part in parts for failure in part.failures])
+    columns = [part.columns() for part in parts]
+    joined = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+    return Rows.of_columns(joined, [failure for part in parts for failure in part.failures])
 
 
 def gathered(parts: Iterable[Rows], n: int) -> Rows:
@@ -128,4 +142,4 @@ def gathered(parts: Iterable[Rows], n: int) -> Rows:
             columns[name][done : done + len(part)] = values
         done += len(part)
         failures += part.failures
-    return Rows(**columns, failures=failures)
+    return Rows.of_columns(columns, failures)

@@ -105,10 +105,8 @@ class Store:
     @classmethod
     def _reopen(cls, path: Path, info: StoreInfo) -> Store:
         store = cls.open(path)
-        for modality in ("image", "text"):
-            require_same(
-                getattr(store.info, modality), getattr(info, modality), f"{modality}: store {path} and this run"
-            )
+        for modality, spec in info.specs.items():
+            require_same(store.info.specs.of(modality), spec, f"{modality}: store {path} and this run")
         if store.info != info:
             there, here = store.info.to_dict(), info.to_dict()
             changed = ", ".join(
@@ -229,8 +227,7 @@ class Store:
 
     def _attributes(self, index: int) -> dict[str, str | int]:
         fingerprints = {
-            f"{modality}_fingerprint": spec.fingerprint if spec else ""
-            for modality, spec in (("image", self.info.image), ("text", self.info.text))
+            f"{modality}_fingerprint": spec.fingerprint if spec else "" for modality, spec in self.info.specs.items()
         }
         mine = {"store": self.identity} if self.identity else {}  # stores of version 1 have no id
         return {"kind": self.info.kind, "shard": index, **fingerprints, **mine}

@@ -55,7 +55,7 @@ class WriteBehind:
             OSError: a shard before could not be written.
         """
         self._waiting[index] = rows
-        self._bytes += rows.image.nbytes + rows.text.nbytes
+        self._bytes += rows.image.vectors.nbytes + rows.text.vectors.nbytes
         if self._pending is None or self._pending.done() or self._bytes >= MOST_WAITING:
             self._start()
 

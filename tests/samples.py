@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.modality import Modality
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name
 
@@ -41,10 +43,10 @@ def random_rows(n: int, seed: int = 0, classes: int = 3) -> Rows:
     rows.uri[:] = [f"images/{i}.png" for i in range(n)]
     rows.caption[:] = [f"caption {i} ü" for i in range(n)]
     vectors = centers[number] + rng.normal(size=(n, 10))
-    rows.image, rows.text = vectors[:, :6].astype(np.float32), vectors[:, 6:].astype(np.float32)
-    rows.has_image[:] = rows.has_text[:] = True
-    rows.image_digest[:] = rng.integers(1, 255, rows.image_digest.shape)
-    rows.text_digest[:] = rng.integers(1, 255, rows.text_digest.shape)
+    rows.image.vectors[:], rows.text.vectors[:] = vectors[:, :6], vectors[:, 6:]
+    for _, its in rows.modalities.items():
+        its.present[:] = True
+        its.digest[:] = rng.integers(1, 255, its.digest.shape)
     return rows
 
 
@@ -61,6 +63,11 @@ def random_store(path: Path, n: int = 60, shard_size: int = 25, seed: int = 0, k
     return store
 
 
+def without_images(rows: Rows) -> Rows:
+    """The same rows as a store of texts alone has them."""
+    return replace(rows, image=Modality.empty(len(rows), 0), failures=[])
+
+
 def embedding_spec(modality: str) -> EncoderSpec:
     """The spec of `random_embeddings`."""
     return EncoderSpec("huse", modality, EMBEDDING_DIMENSION, "towers", "0")
@@ -74,11 +81,12 @@ def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int
     for index, start in enumerate(range(0, max(n, 1), 25)):
         size = min(25, n - start)
         rows = Rows.empty(size, EMBEDDING_DIMENSION if has_image else 0, EMBEDDING_DIMENSION)
+        sides = [rows.image, rows.text] if has_image else [rows.text]
         rows.key[:] = [f"row {start + i}" for i in range(size)]
-        for modality in ("image", "text") if has_image else ("text",):
+        for its in sides:
             vectors = rng.normal(size=(size, EMBEDDING_DIMENSION))
-            setattr(rows, modality, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
-            getattr(rows, f"has_{modality}")[:] = True
+            its.vectors[:] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            its.present[:] = True
         rows.prediction, rows.probability = rows.label.copy(), np.ones(size, np.float32)
         store.write(index, rows)
     store.write_plan(len(store.shard_indices()))

@@ -72,18 +72,19 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         require_allowed(self, FitError)
-        for name, value in vars(self).items():
+        values = vars(self)
+        for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise FitError(f"{name} is {value}; it must be a finite number")
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
-            if not 0 <= getattr(self, name) < 1:
-                raise FitError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+            if not 0 <= values[name] < 1:
+                raise FitError(f"{name} is {values[name]}; it must be at least 0 and below 1")
         for name in ("dimension", "hidden_units", "batch_size", "epochs", "learning_rate", "temperature"):
-            if getattr(self, name) <= 0:
-                raise FitError(f"{name} is {getattr(self, name)}; it must be above 0")
+            if values[name] <= 0:
+                raise FitError(f"{name} is {values[name]}; it must be above 0")
         for name in ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay", "seed"):
-            if getattr(self, name) < 0:
-                raise FitError(f"{name} is {getattr(self, name)}; it must not be negative")
+            if values[name] < 0:
+                raise FitError(f"{name} is {values[name]}; it must not be negative")
         if self.seed >= 2**63:
             raise FitError(f"seed is {self.seed}; it must be below 2 to the 63rd")
 

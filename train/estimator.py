@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
-from huse.features.encoder_spec import imported_spec
+from huse.features.encoder_spec import EncoderSpec, imported_spec
+from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows
 from huse.features.strings import clean_label
 from huse.train.artifact.model_folder import TrainedModel
@@ -21,7 +22,7 @@ from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import LabeledData
 from huse.train.fit import fit_towers
-from huse.train.network.forward import Arrays, class_probabilities, features_of
+from huse.train.network.forward import Outputs, class_probabilities, features_of
 
 Features = Any
 """(image features, text features), or one array with the image features in its first `image_dim` columns."""
@@ -111,15 +112,12 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             given_val=np.arange(0),
         ).split(config)
         best = fit_towers(task, config)
-        specs = [
-            imported_spec(modality, a.shape[1]) if a.shape[1] else None
-            for modality, a in (("image", image), ("text", text))
-        ]
+        specs = Pair.by_name(lambda m: _spec(m, rows.modalities.of(m).dimension))
         self.trained_ = TrainedModel(
             network=best.network,
             config=config,
-            image=specs[0],
-            text=specs[1],
+            image=specs.image,
+            text=specs.text,
             classes=_names(self.classes_),
             graph=task.graph,
             fusion_weight=best.fusion_weight,
@@ -131,13 +129,13 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
     def transform(self, X: Features) -> Any:  # noqa: N803
         """Unit embeddings: a pair of (n, D) arrays, or one (n, 2 D) array when X is one array."""
         outputs, _ = self._outputs(X)
-        embeddings = tuple(outputs[f"{m}_embedding"] for m in ("image", "text") if f"{m}_embedding" in outputs)
+        embeddings = tuple(output.embedding for output in outputs.given().values())
         return embeddings if isinstance(X, tuple) else np.concatenate(embeddings, axis=1)
 
     def predict_proba(self, X: Features) -> NDArray[np.float32]:  # noqa: N803
         """(n, K) probabilities, fused over both modalities, in the order of `classes_`."""
         outputs, rows = self._outputs(X)
-        return class_probabilities(outputs, rows.has_image, rows.has_text, self.trained_.fusion_weight)["fused"]
+        return class_probabilities(outputs, rows.present, self.trained_.fusion_weight)["fused"]
 
     def predict(self, X: Features) -> NDArray[Any]:  # noqa: N803
         """(n,) most probable labels."""
@@ -169,7 +167,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         both = check_array(X, dtype=np.float32)
         return both[:, : self.image_dim], both[:, self.image_dim :]
 
-    def _outputs(self, X: Features) -> tuple[Arrays, Rows]:  # noqa: N803
+    def _outputs(self, X: Features) -> tuple[Outputs, Rows]:  # noqa: N803
         check_is_fitted(self)
         image, text = self._arrays(X)
         if image.shape[1] != self._image_columns or image.shape[1] + text.shape[1] != self.n_features_in_:
@@ -200,7 +198,15 @@ def _names(classes: NDArray[Any]) -> list[str]:
 def _rows(image: NDArray[np.float32], text: NDArray[np.float32]) -> Rows:
     rows = Rows.empty(len(image), 0, 0)
     rows.key[:] = [str(i) for i in range(len(image))]
-    rows.image, rows.text = image, text
-    rows.has_image[:] = image.shape[1] > 0
-    rows.has_text[:] = text.shape[1] > 0
-    return rows
+    both = Pair(image=image, text=text).map(_all_present)
+    return replace(rows, image=both.image, text=both.text)
+
+
+def _all_present(vectors: NDArray[np.float32]) -> Modality:
+    """Vectors that all rows have; none has them where they are of length 0."""
+    blank = Modality.empty(len(vectors), 0)
+    return replace(blank, vectors=vectors, present=blank.present | (vectors.shape[1] > 0))
+
+
+def _spec(modality: str, dimension: int) -> EncoderSpec | None:
+    return imported_spec(modality, dimension) if dimension else None

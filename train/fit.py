@@ -24,8 +24,7 @@ from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import Task, prepare
 from huse.train.evaluation.evaluate import best_fusion_weight, figures, validation_score
-from huse.train.loop.checkpoint import Arrays as SavedArrays
-from huse.train.loop.checkpoint import Checkpoint, identity
+from huse.train.loop.checkpoint import Arrays, Checkpoint, identity
 from huse.train.loop.strategy import strategy
 from huse.train.loop.tensorboard import Board
 from huse.train.loop.training import Training, steps_per_epoch
@@ -41,7 +40,7 @@ LEAST_REFIT_EPOCHS = 10
 VALIDATION_ROWS = 2000
 """Epochs are compared on at most this many validation rows; the best is then measured on all of them."""
 
-Saved = tuple[SavedArrays, dict[str, Any]]
+Saved = tuple[Arrays, dict[str, Any]]
 """What a checkpoint holds: arrays and JSON values."""
 
 
@@ -229,7 +228,7 @@ def search_best(
         best.fusion_weight = best_fusion_weight(outputs, task.val)
         best.metrics = figures(outputs, task.val, task.val_labels, best.fusion_weight)
         if board:
-            shown = {name: values[sample] for name, values in outputs.items()}
+            shown = outputs.map(lambda output: None if output is None else output.part(sample))
             board.space(task.val.take(sample), shown, task.val_labels[sample])
     else:
         best.epoch = training.epochs
@@ -288,7 +287,13 @@ def _refit(
 def _keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Training, best: Best) -> None:
     if checkpoint is None or not checkpoint.due():
         return
-    values = {name: getattr(best, name) for name in ("epoch", "metrics", "fusion_weight", "history", "score")}
+    values = {
+        "epoch": best.epoch,
+        "metrics": best.metrics,
+        "fusion_weight": best.fusion_weight,
+        "history": best.history,
+        "score": best.score,
+    }
     weights = {f"best/{i}": w for i, w in enumerate(best.weights)}
     checkpoint.save({**training.state(), **weights}, {"phase": phase, "done": epoch, "best": values})
 

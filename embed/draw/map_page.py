@@ -46,7 +46,7 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, projectio
     """
     data = map_data(rows, lay_out(rows, projection, seed))
     thumbnails = Thumbnails(folder)
-    for i in np.flatnonzero(rows.has_image)[:MOST_THUMBNAILS]:
+    for i in np.flatnonzero(rows.image.present)[:MOST_THUMBNAILS]:
         data["rows"][i]["thumb"] = thumbnails.data_uri(rows.uri[i], SIDE)
     # no text may end the script, or begin a comment in it
     safe = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")

@@ -50,16 +50,17 @@ def lay_out(rows: Rows, projection: str = "auto", seed: int = 0) -> Points:
         QueryError: fewer than three vectors, or no such projection.
         ExtraError: UMAP was asked for and is not installed.
     """
-    images, texts = np.flatnonzero(rows.has_image), np.flatnonzero(rows.has_text)
+    places = rows.present.map(np.flatnonzero)
+    images, texts = places.image, places.text
     if len(images) + len(texts) < 3:
         raise QueryError(
             f"a map needs at least three images or texts, there are {len(images) + len(texts)}; embed more rows"
         )
-    vectors = [getattr(rows, m)[index] for m, index in (("image", images), ("text", texts)) if len(index)]
+    vectors = [rows.modalities.of(modality).vectors[index] for modality, index in places.items() if len(index)]
     flat = project(np.concatenate(vectors), projection, seed)
     extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)
-    places = (flat - flat.min(axis=0)) / extent
-    return Points(places, np.arange(len(places)) < len(images), np.concatenate([images, texts]))
+    scaled = (flat - flat.min(axis=0)) / extent
+    return Points(scaled, np.arange(len(scaled)) < len(images), np.concatenate([images, texts]))
 
 
 def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int = 0) -> NDArray[np.float64]:

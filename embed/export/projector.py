@@ -14,7 +14,6 @@ from huse.features.errors import QueryError
 from huse.features.rows import Rows
 from huse.features.store import EMBEDDINGS, Store
 from huse.train.loop.projector_files import require_projector, write_projector
-from huse.train.network.forward import MODALITIES
 
 SPRITE_SIDE = 8192
 """Largest side of a sprite that the Projector takes, in pixels."""
@@ -40,11 +39,11 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
     require_projector(Path(out), embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load()
-    there = {m: np.flatnonzero(getattr(rows, f"has_{m}")) for m in MODALITIES}
-    order = np.concatenate(list(there.values()))
+    there = rows.present.map(np.flatnonzero)
+    order = np.concatenate([there.image, there.text])
     if not len(order):
         raise QueryError(f"{store.path}: no row has a vector to show")
-    vectors = np.concatenate([getattr(rows, m)[index] for m, index in there.items() if len(index)])
+    vectors = np.concatenate([rows.modalities.of(m).vectors[index] for m, index in there.items() if len(index)])
     side = _tile_side(len(order))
     write_projector(
         Path(out),
@@ -79,7 +78,7 @@ def _sprite(rows: Rows, order: NDArray[np.intp], side: int, folder: Path) -> Ima
     tiles: dict[int, Image.Image | None] = {}
     for place, i in enumerate(order):
         if i not in tiles:
-            small = thumbnails.image(rows.uri[i], side) if rows.has_image[i] else None
+            small = thumbnails.image(rows.uri[i], side) if rows.image.present[i] else None
             tiles[i] = small and ImageOps.pad(small, (side, side), color="white")
         tile = tiles[i]
         if tile is not None:

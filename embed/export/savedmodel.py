@@ -15,8 +15,10 @@ from huse.extract.encoders.protocol import GraphEncoder
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
+from huse.features.modality import MODALITIES
+from huse.features.shards.columns import PRESENT
 from huse.train.artifact.model_folder import TrainedModel
-from huse.train.network.forward import MODALITIES
+from huse.train.network.forward import EMBEDDING, LOGITS
 
 
 def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders: bool = False) -> list[str]:
@@ -64,9 +66,9 @@ def _add_towers(archive: Any, trained: TrainedModel) -> list[str]:
 
     def classify(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         logits = network({m: features[m] for m in network.input}, training=False)
-        share = {m: tf.cast(features[f"has_{m}"], tf.float32) * _weight(trained, m) for m in network.input}
+        share = {m: tf.cast(features[PRESENT.of(m)], tf.float32) * _weight(trained, m) for m in network.input}
         total = tf.maximum(tf.add_n(list(share.values())), 1e-12)
-        parts = [(share[m] / total)[:, None] * tf.nn.softmax(logits[f"{m}_logits"]) for m in network.input]
+        parts = [(share[m] / total)[:, None] * tf.nn.softmax(logits[LOGITS.of(m)]) for m in network.input]
         probability = tf.add_n(parts)
         return {
             "probability": probability,
@@ -75,7 +77,7 @@ def _add_towers(archive: Any, trained: TrainedModel) -> list[str]:
         }
 
     specs = {m: tf.TensorSpec(tensor.shape, tf.float32, name=m) for m, tensor in network.input.items()}
-    specs |= {f"has_{m}": tf.TensorSpec((None,), tf.bool, name=f"has_{m}") for m in network.input}
+    specs |= {name: tf.TensorSpec((None,), tf.bool, name=name) for m, name in PRESENT.items() if m in network.input}
     archive.add_endpoint("classify", classify, [specs])
     return [*names, "classify"]
 
@@ -87,7 +89,7 @@ def _weight(trained: TrainedModel, modality: str) -> float:
 
 
 def _tower(network: keras.Model, modality: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    tower = keras.Model(network.input[modality], network.output[f"{modality}_embedding"])
+    tower = keras.Model(network.input[modality], network.output[EMBEDDING.of(modality)])
     return lambda features: tower(features, training=False)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from huse.embed.files import fused_vectors
 from huse.features.companions import SLASH_IN_NAME
 from huse.features.errors import QueryError
+from huse.features.modality import MODALITIES, Pair
 from huse.features.rows import Rows
 
-GALLERIES = ("image", "text", "fused")
+GALLERIES = (*MODALITIES, "fused")
 """A row's image, its text, or both as one vector."""
 
 BLOCK = 1 << 16
@@ -59,19 +59,17 @@ class Gallery:
     @classmethod
     def of(cls, rows: Rows, gallery: str) -> Gallery:
         """The rows with their vectors of a gallery, of `GALLERIES`."""
-        vectors = fused_vectors(rows) if gallery == "fused" else getattr(rows, gallery)
-        return cls(rows, vectors, those_with(vars(rows), gallery))
+        vectors = fused_vectors(rows) if gallery == "fused" else rows.modalities.of(gallery).vectors
+        return cls(rows, vectors, those_with(rows.present, gallery))
 
     def in_float32(self) -> Gallery:
         """The same, ready to be compared many times: the queries' own type, in twice the memory of float16."""
         return replace(self, vectors=self.vectors.astype(np.float32, copy=False))
 
 
-def those_with(columns: Mapping[str, Any], gallery: str) -> NDArray[np.bool_]:
-    """(n,) which of some rows have a vector of a gallery, by their columns ``has_image`` and ``has_text``."""
-    if gallery == "fused":
-        return np.asarray(columns["has_image"] | columns["has_text"], bool)
-    return np.asarray(columns[f"has_{gallery}"], bool)
+def those_with(present: Pair[NDArray[np.bool_]], gallery: str) -> NDArray[np.bool_]:
+    """(n,) which of some rows have a vector of a gallery, given which have each modality."""
+    return present.image | present.text if gallery == "fused" else present.of(gallery)
 
 
 def require_gallery(gallery: str) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.embed.search.gallery import Hit, hit_of, those_with
+from huse.features.modality import Pair
 from huse.features.rows import Rows
+from huse.features.shards.columns import PRESENT
 from huse.features.store import Store
 
 SHOWN = ("key", "label", "caption", "uri", "prediction")
@@ -39,7 +41,7 @@ class Places:
 
 def places_in_memory(shards: Sequence[Rows], gallery: str) -> Places:
     """The places of rows that are in memory."""
-    return Places([those_with(vars(rows), gallery) for rows in shards], lambda shard, i: (shards[shard], i))
+    return Places([those_with(rows.present, gallery) for rows in shards], lambda shard, i: (shards[shard], i))
 
 
 def places_on_disk(store: Store, gallery: str) -> Places:
@@ -47,9 +49,10 @@ def places_on_disk(store: Store, gallery: str) -> Places:
     indices = store.shard_indices()
 
     def row(shard: int, i: int) -> tuple[Rows, int]:
-        rows = Rows.empty(1, 0, 0)
-        for name, values in store.slice(indices[shard], SHOWN, i, i + 1).items():
-            setattr(rows, name, values)
-        return rows, 0
+        shown = store.slice(indices[shard], SHOWN, i, i + 1)
+        return Rows.of_columns({**Rows.empty(1, 0, 0).columns(), **shown}, []), 0
 
-    return Places([those_with(store.columns(i, ("has_image", "has_text")), gallery) for i in indices], row)
+    def present(index: int) -> Pair[NDArray[np.bool_]]:
+        return PRESENT.map(store.columns(index, (PRESENT.image, PRESENT.text)).__getitem__)
+
+    return Places([those_with(present(index), gallery) for index in indices], row)

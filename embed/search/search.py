@@ -13,10 +13,11 @@ from huse.embed.search.engine import Engine
 from huse.embed.search.gallery import Hit, require_count, require_gallery
 from huse.embed.search.index import AUTO
 from huse.features.errors import FingerprintError, QueryError
+from huse.features.modality import Pair
 from huse.features.store import EMBEDDINGS, Store
 from huse.train.artifact.model_folder import TrainedModel
 
-OTHER = {"image": "text", "text": "image"}
+OTHER = Pair(image="text", text="image")
 """What a query is compared with unless told: texts find images, and images texts."""
 
 
@@ -90,7 +91,8 @@ def search_embeddings(
 
 def default_gallery(store: Store, modality: str) -> str:
     """What a query of a modality is compared with unless told: the other one, where the store has it."""
-    return OTHER[modality] if getattr(store.info, OTHER[modality]) is not None else modality
+    other = OTHER.of(modality)
+    return other if store.info.specs.of(other) is not None else modality
 
 
 def require_model(trained: TrainedModel, store: Store, gallery: str) -> None:
@@ -99,8 +101,7 @@ def require_model(trained: TrainedModel, store: Store, gallery: str) -> None:
     Raises:
         FingerprintError: the message names both ways out.
     """
-    for modality in OTHER:
-        theirs = getattr(store.info, modality)
+    for modality, theirs in store.info.specs.items():
         if gallery in (modality, "fused") and theirs != trained.embedding_spec(modality):
             raise FingerprintError(
                 f"{store.path}: another model made these embeddings, not {trained.fingerprint[:12]}; embed again "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -26,6 +26,7 @@ class Patience:
 
 def timed_protocol(patience: Patience) -> type[asyncio.Protocol]:
     """Uvicorn's protocol with limits on all that it would wait for without end."""
+    limits = asdict(patience)
 
     class TimedProtocol(H11Protocol):
         """A connection, looked at now and then."""
@@ -44,7 +45,7 @@ def timed_protocol(patience: Patience) -> type[asyncio.Protocol]:
             awaited = self._what_is_awaited()
             if awaited != self._awaited:
                 self._awaited, self._since = awaited, self.loop.time()
-            limit = getattr(patience, awaited[1], None)
+            limit = limits.get(awaited[1])
             if limit is not None and self.loop.time() - self._since > limit:
                 self.transport.abort()
                 return

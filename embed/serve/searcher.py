@@ -128,12 +128,12 @@ class Searcher:
     @cached_property
     def galleries(self) -> list[str]:
         """What queries can be compared with: kinds of vectors that a row has."""
-        return [name for name in GALLERIES if any(those_with(vars(rows), name).any() for rows in self.shards)]
+        return [name for name in GALLERIES if any(those_with(rows.present, name).any() for rows in self.shards)]
 
     @cached_property
     def lost_images(self) -> str:
         """What to say when no image file of the rows is there; empty when one is, or none is looked for."""
-        uris = (uri for rows in self.shards for uri in rows.uri[rows.has_image] if uri and "://" not in uri)
+        uris = (uri for rows in self.shards for uri in rows.uri[rows.image.present] if uri and "://" not in uri)
         some = list(islice(uris, LOOKED_FOR))
         if not some or any(location(uri, self.folder) for uri in some):
             return ""
@@ -144,7 +144,7 @@ class Searcher:
         if key not in self._places:
             return False
         shard, i = self._places[key]
-        return bool(self.shards[shard].has_image[i])
+        return bool(self.shards[shard].image.present[i])
 
     def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
         """The rows nearest to words."""
@@ -167,7 +167,7 @@ class Searcher:
         rows = self.shards[shard].take([i])
         own = Gallery.of(rows, modality)
         if not own.there[0]:
-            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER[modality]}")
+            raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.of(modality)}")
         hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
         guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []

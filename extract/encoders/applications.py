@@ -131,7 +131,7 @@ class ApplicationEncoder:
     def _network(self, weights: str | None) -> Any:
         import keras
 
-        make = getattr(keras.applications, self.application.function)
+        make = vars(keras.applications)[self.application.function]
         if self.layer:
             return make(weights=weights)
         return make(weights=weights, include_top=False, pooling="avg", input_shape=(*self.input_size, 3))
@@ -156,7 +156,7 @@ class ApplicationEncoder:
         network.set_weights(self._arrays)
         if self.layer:
             network = keras.Model(network.input, network.get_layer(self.layer).output)
-        prepare = getattr(keras.applications, self.application.module).preprocess_input
+        prepare = vars(keras.applications)[self.application.module].preprocess_input
 
         @tf.function(input_signature=[tf.TensorSpec((None, *self.input_size, 3), tf.uint8)])
         def forward(pixels: tf.Tensor) -> tf.Tensor:

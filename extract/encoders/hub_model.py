@@ -125,7 +125,8 @@ def _shapes(value: Any, name: str) -> dict[str, list[int]]:
         for key in value.dict_value.fields:
             found |= _shapes(value.dict_value.fields[key], f"{name}/{key}" if name else key)
     elif kind in ("list_value", "tuple_value"):
-        for i, part in enumerate(getattr(value, kind).values):
+        several = value.list_value if kind == "list_value" else value.tuple_value
+        for i, part in enumerate(several.values):
             found |= _shapes(part, f"{name}/{i}" if name else str(i))
     return found
 

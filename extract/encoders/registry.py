@@ -7,15 +7,13 @@ something that is called with the argument (empty without one) and returns an en
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from huse.extract.encoders.applications import APPLICATIONS
+from huse.extract.encoders.applications import APPLICATIONS, ApplicationEncoder
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.precision import PRECISIONS
@@ -110,11 +108,15 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
         return ImageConcatenation([image_encoder(*pair, precision) for pair in zip(names, files, strict=True)])
     family, _, argument = name.partition(":")
     if name == "vgg16":
-        return _class("vgg16", "VGG16Encoder")(weights, precision)  # type: ignore[no-any-return]
+        from huse.extract.encoders.vgg16 import VGG16Encoder
+
+        return VGG16Encoder(weights, precision)
     if family in APPLICATIONS and not name.endswith(":"):
-        return _class("applications", "ApplicationEncoder")(family, argument, weights, precision)  # type: ignore[no-any-return]
+        return ApplicationEncoder(family, argument, weights, precision)
     if family == "hub":
-        return _class("hub", "HubImageEncoder")(argument, precision)  # type: ignore[no-any-return]
+        from huse.extract.encoders.hub import HubImageEncoder
+
+        return HubImageEncoder(argument, precision)
     return _plugin(name, "image")  # type: ignore[no-any-return]
 
 
@@ -139,18 +141,28 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
         return TextConcatenation([text_encoder(*pair) for pair in zip(names, states, strict=True)])
     family, _, argument = name.partition(":")
     if name == "use":
-        return _class("use", "USEEncoder")()  # type: ignore[no-any-return]
+        from huse.extract.encoders.use import USEEncoder
+
+        return USEEncoder()
     if family == "salient":
         tokens, _, inner = argument.partition(":")
         if not inner:
             raise EncoderError(f"{name}: names no encoder; write salient:512:NAME")
-        return _class("salient", "SalientEncoder")(tokens, text_encoder(inner, state))  # type: ignore[no-any-return]
+        from huse.extract.encoders.salient import SalientEncoder
+
+        return SalientEncoder(tokens, text_encoder(inner, state))
     if family == "tfidf":
-        return _class("tfidf", "TfidfEncoder")(argument, state)  # type: ignore[no-any-return]
+        from huse.extract.encoders.tfidf import TfidfEncoder
+
+        return TfidfEncoder(argument, state)
     if family == "hub":
-        return _class("hub", "HubTextEncoder")(argument)  # type: ignore[no-any-return]
+        from huse.extract.encoders.hub import HubTextEncoder
+
+        return HubTextEncoder(argument)
     if family == "bert":
-        return _class("bert", "BertEncoder")(argument)  # type: ignore[no-any-return]
+        from huse.extract.encoders.bert import BertEncoder
+
+        return BertEncoder(argument)
     return _plugin(name, "text")  # type: ignore[no-any-return]
 
 
@@ -190,8 +202,8 @@ def listed() -> list[dict[str, str]]:
             module, extra = family.extra
             missing = "" if find_spec(module) else f", not installed: pip install 'huse[{extra}]'"
             needs = f"; extra [{extra}]{missing}"
-        values = {name: getattr(family, name) for name in ("usage", "modality", "dimension", "source")}
-        rows.append(values | {"source": family.source + needs})
+        named = {"usage": family.usage, "modality": family.modality, "dimension": family.dimension}
+        rows.append({**named, "source": family.source + needs})
     own = {"modality": "of its own", "dimension": "of its own"}
     return rows + [{"usage": name, **own, "source": f"entry point {e.value}"} for name, e in sorted(plugins().items())]
 
@@ -203,11 +215,6 @@ def plugins() -> dict[str, EntryPoint]:
 
 def _takes_weights(name: str) -> bool:
     return name.partition(":")[0] not in {*PATHS, *plugins()}
-
-
-def _class(module: str, name: str) -> Callable[..., Any]:
-    made: Callable[..., Any] = getattr(import_module(f"huse.extract.encoders.{module}"), name)
-    return made
 
 
 def _plugin(name: str, modality: str) -> Any:

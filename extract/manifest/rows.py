@@ -33,9 +33,10 @@ from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.errors import ManifestError
+from huse.features.modality import MODALITIES
 from huse.features.store import class_name
 
-COLUMNS = ("image", "text", "label", "split", "key")
+COLUMNS = (*MODALITIES, "label", "split", "key")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Columns:
     split: str = "split"
     key: str = "key"
     label_separator: str = "/"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each of `COLUMNS`."""
+        its = (self.image, self.text, self.label, self.split, self.key)
+        return dict(zip(COLUMNS, its, strict=True))
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ class _Reading:
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.path = path
-        self.names = {column: getattr(columns, column) for column in COLUMNS}
+        self.names = columns.names
         self.folder = path.is_dir()
         self.separator = "/" if self.folder else columns.label_separator
         self.spool = Spool()
@@ -281,8 +288,7 @@ def _problem(cells: Mapping[str, str]) -> str:
 
 def _require_columns(path: Path, names: list[str], columns: Columns) -> None:
     there = ", ".join(names)
-    for column in COLUMNS:
-        wanted = getattr(columns, column)
+    for column, wanted in columns.names.items():
         if wanted != column and wanted not in names:
             raise ManifestError(f"{path}: no column {wanted!r} for {column} (--{column}-column); it has {there}")
     if columns.image not in names and columns.text not in names:

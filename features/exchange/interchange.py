@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from huse.features.files.atomic import replacing, replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
-from huse.features.rows import DIGEST_BYTES, Failure, Rows
-from huse.features.shards.columns import STRINGS
+from huse.features.modality import DIGEST_BYTES, Modality, Pair
+from huse.features.rows import Failure, Rows
+from huse.features.shards.columns import PRESENT, STRINGS
 from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo
 from huse.features.strings import clean_label, clean_text, clean_value
 
@@ -33,6 +35,7 @@ MAT_HEADER = 116
 MOST_STRING_BYTES = 1 << 30
 """Memory that a column of strings may take as an array."""
 Vectors = NDArray[Any]
+Strings = NDArray[np.object_]
 
 
 def import_store(
@@ -71,13 +74,13 @@ def import_store(
     """
     path = Path(out)
     require_new(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
-    vectors = {m: _matrix(file) for m, file in (("image", image), ("text", text)) if file}
-    if not vectors:
+    vectors = Pair(image=image, text=text).map(lambda file: _matrix(file) if file else None)
+    if not vectors.given():
         raise StoreError("nothing to import; give image (--image), text (--text) or both")
     strings = {
         name: _strings(file) for name, file in (("label", labels), ("key", keys), ("split", split)) if file is not None
     }
-    lengths = {name: len(values) for name, values in (*vectors.items(), *strings.items())}
+    lengths = {name: len(values) for name, values in (*vectors.given().items(), *strings.items())}
     if len(set(lengths.values())) > 1:
         raise StoreError(f"files of different lengths: {', '.join(f'{name} {n}' for name, n in lengths.items())} rows")
     n = next(iter(lengths.values()))
@@ -85,9 +88,9 @@ def import_store(
         raise StoreError("the files have no rows; nothing to import")
     strings.setdefault("key", np.array([str(i) for i in range(n)], dtype=object))
     _require_strings(strings)
-    names = {"image": image_encoder, "text": text_encoder}
-    specs = {m: _spec(m, names[m], vectors.get(m)) for m in names}
-    info = StoreInfo(FEATURES, specs["image"], specs["text"], shard_size, dtype)
+    names = Pair(image=image_encoder, text=text_encoder)
+    specs = Pair.by_name(lambda modality: _spec(modality, names.of(modality), vectors.of(modality)))
+    info = StoreInfo(FEATURES, specs.image, specs.text, shard_size, dtype)
     classes = sorted(set(strings.get("label", ())) - {""})
     class_vectors = embed_classes(classes) if embed_classes and classes else None
     with locked(path), replacing_folder(path) as folder:
@@ -170,40 +173,51 @@ def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | No
 
 
 def _rows(
-    vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]], n: int, shard_size: int, dtype: np.dtype[Any]
+    vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: int, shard_size: int, dtype: np.dtype[Any]
 ) -> Iterator[Rows]:
-    dims = (vectors[m].shape[1] if m in vectors else 0 for m in ("image", "text"))
-    image_dim, text_dim = dims
     for start in tqdm(range(0, n, shard_size), desc="import", unit="shard", disable=None):
-        chosen = slice(start, min(start + shard_size, n))
-        rows = Rows.empty(chosen.stop - start, image_dim, text_dim)
-        for name, values in strings.items():
-            getattr(rows, name)[:] = values[chosen]
-        for modality, array in vectors.items():
-            _take_over(rows, modality, np.asarray(array[chosen]), dtype)
-        yield rows
+        yield _shard(vectors, strings, slice(start, min(start + shard_size, n)), dtype)
 
 
-def _take_over(rows: Rows, modality: str, vectors: Vectors, dtype: np.dtype[Any]) -> None:
-    """Puts vectors into rows; one of zeros is missing, and one that is not finite as stored is a failure too."""
+def _shard(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], chosen: slice, dtype: np.dtype[Any]) -> Rows:
+    """Some rows; a vector of zeros is missing, and one that is not finite as stored is a failure too."""
+    n = chosen.stop - chosen.start
+    here = vectors.map(lambda array: np.zeros((n, 0)) if array is None else np.asarray(array[chosen]))
+    finite = here.map(lambda array: _finite(array, dtype))
+    both = Pair.by_name(lambda modality: _modality(here.of(modality), finite.of(modality)))
+    rows = replace(Rows.empty(n, 0, 0), image=both.image, text=both.text)
+    columns = rows.columns()
+    for name, values in strings.items():
+        columns[name][:] = values[chosen]
+    rows.failures += [
+        Failure(str(rows.key[i]), "import", f"{modality} vector is not finite as {dtype}")
+        for modality, good in finite.items()
+        for i in np.flatnonzero(~good)
+    ]
+    return rows
+
+
+def _finite(vectors: Vectors, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+    """(n,) which vectors are finite as they are stored."""
     with np.errstate(over="ignore"):
-        finite = np.isfinite(vectors.astype(dtype)).all(axis=1)
+        return np.asarray(np.isfinite(vectors.astype(dtype)).all(axis=1))
+
+
+def _modality(vectors: Vectors, finite: NDArray[np.bool_]) -> Modality:
+    """Vectors with their digests; those that are of zeros or not finite are missing."""
     there = finite & vectors.any(axis=1)
-    setattr(rows, modality, np.where(there[:, None], vectors, 0).astype(np.float32))
-    setattr(rows, f"has_{modality}", there)
-    digests = getattr(rows, f"{modality}_digest")
+    digests = np.zeros((len(vectors), DIGEST_BYTES), np.uint8)
     for i in np.flatnonzero(there):
         digests[i] = np.frombuffer(hashlib.blake2b(vectors[i].tobytes(), digest_size=DIGEST_BYTES).digest(), np.uint8)
-    reason = f"{modality} vector is not finite as {dtype}"
-    rows.failures += [Failure(str(rows.key[i]), "import", reason) for i in np.flatnonzero(~finite)]
+    return Modality(np.where(there[:, None], vectors, 0).astype(np.float32), there, digests)
 
 
-def _origin(vectors: dict[str, Vectors], strings: dict[str, NDArray[np.object_]], n: int) -> str:
+def _origin(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: int) -> str:
     """A digest of everything that is imported."""
     digest = hashlib.sha256()
     for name, values in strings.items():
         digest.update(f"{name}\n".encode() + "\n".join(values).encode())
-    for name, array in vectors.items():
+    for name, array in vectors.given().items():
         digest.update(f"\n{name}:{array.dtype.str}:{array.shape}\n".encode())
         for start in range(0, n, ROWS_A_GROUP):
             digest.update(np.ascontiguousarray(array[start : start + ROWS_A_GROUP]).data)
@@ -260,7 +274,7 @@ def _schema(arrow: Any, store: Store) -> Any:
     """The columns of a store's Parquet file, by what the store is and not by its first shard."""
     fields = [(name, arrow.string()) for name in STRINGS]
     fields += [(m, arrow.list_(arrow.float32(), width)) for m, width in store.info.widths.items() if width]
-    fields += [(f"has_{name}", arrow.bool_()) for name in store.info.widths]
+    fields += [(name, arrow.bool_()) for _, name in PRESENT.items()]
     if store.info.kind == EMBEDDINGS:
         fields += [("prediction", arrow.string()), ("probability", arrow.float32())]
     return arrow.schema(fields, metadata={"software": MARK})

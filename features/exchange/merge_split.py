@@ -49,8 +49,8 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             there = f"{store.path} holds {store.info.kind} as {store.info.dtype}"
             raise StoreError(f"{there}, {first.path} {first.info.kind} as {first.info.dtype}; they do not mix")
         again = "embed all with one model" if first.info.kind == EMBEDDINGS else "extract again with the first"
-        for modality in ("image", "text"):
-            mine, other = getattr(first.info, modality), getattr(store.info, modality)
+        for modality, mine in first.info.specs.items():
+            other = store.info.specs.of(modality)
             require_same(mine, other, f"{modality}: stores {first.path} and {store.path}", again)
     _require_unique(stores)
     classes = {name: _merged_classes(stores, name) for name in CLASS_FILES}

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.errors import ShardError
-from huse.features.rows import DIGEST_BYTES
+from huse.features.modality import DIGEST_BYTES, MODALITIES, Modality, Pair
 
 STRINGS = ("key", "label", "split", "uri", "caption")
 FAILURE_STRINGS = ("failure_key", "failure_stage", "failure_reason")
-VECTORS = ("image", "text")
+VECTORS = MODALITIES
+PRESENT = Pair(image="has_image", text="has_text")
+DIGESTS = Pair(image="image_digest", text="text_digest")
+"""The three columns of a modality: its vectors have its name."""
+
 PREDICTIONS = ("prediction", "probability")
 """Of embeddings alone."""
 
@@ -26,10 +30,8 @@ REBUILD = "run the command that made it again"
 """What to do about a damaged shard."""
 
 FIXED: Mapping[str, tuple[tuple[int, ...], str]] = {
-    "has_image": ((), "|b1"),
-    "has_text": ((), "|b1"),
-    "image_digest": ((DIGEST_BYTES,), "|u1"),
-    "text_digest": ((DIGEST_BYTES,), "|u1"),
+    **{name: ((), "|b1") for _, name in PRESENT.items()},
+    **{name: ((DIGEST_BYTES,), "|u1") for _, name in DIGESTS.items()},
 }
 """Shape of a row, and type, of the columns that are neither strings nor vectors and that every shard has."""
 
@@ -44,12 +46,26 @@ class Dimensions:
     """What the vectors of a store's shards are; None where anything will do.
 
     Attributes:
-        widths: length of the ``image`` and of the ``text`` vectors, 0 for none.
+        widths: length of the vectors, 0 for none.
         dtype: ``float16`` or ``float32``.
     """
 
-    widths: Mapping[str, int] | None = None
+    widths: Pair[int] | None = None
     dtype: str | None = None
+
+
+def columns_of(both: Pair[Modality]) -> Arrays:
+    """The columns of images and texts, in the order in which files and exports have them."""
+    return {
+        **dict(both.map(lambda its: its.vectors).items()),
+        **{PRESENT.of(modality): its.present for modality, its in both.items()},
+        **{DIGESTS.of(modality): its.digest for modality, its in both.items()},
+    }
+
+
+def modalities_of(columns: Mapping[str, NDArray[Any]]) -> Pair[Modality]:
+    """Images and texts of their columns."""
+    return Pair.by_name(lambda m: Modality(columns[m], columns[PRESENT.of(m)], columns[DIGESTS.of(m)]))
 
 
 def require_column(
@@ -62,8 +78,8 @@ def require_column(
     """
     if name in VECTORS:
         fits = len(shape) == 2 and shape[0] == rows and dtype.str in ("<f2", "<f4")
-        if fits and wanted.widths is not None and shape[1] != wanted.widths[name]:
-            raise ShardError(f"{path}: {name} vectors of length {shape[1]}, not {wanted.widths[name]}; {REBUILD}")
+        if fits and wanted.widths is not None and shape[1] != wanted.widths.of(name):
+            raise ShardError(f"{path}: {name} vectors of length {shape[1]}, not {wanted.widths.of(name)}; {REBUILD}")
         if fits and wanted.dtype is not None and shape[1] and dtype != wanted.dtype:
             raise ShardError(f"{path}: {name} vectors of {dtype}, not {wanted.dtype}; {REBUILD}")
     else:

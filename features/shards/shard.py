@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import ShardError
 from huse.features.files.atomic import write_files
+from huse.features.modality import Pair
 from huse.features.rows import Failure, Rows
 from huse.features.shards import hdf5
 from huse.features.shards.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dimensions
@@ -52,9 +52,7 @@ def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, comp
     """The file that `write_shard` writes; `path` is named in errors alone."""
     columns = rows.columns()
     strings = {name: values for name, values in columns.items() if values.dtype == object}
-    for name in FAILURE_STRINGS:
-        part = name.removeprefix("failure_")
-        strings[name] = np.array([getattr(failure, part) for failure in rows.failures], dtype=object)
+    strings |= dict(zip(FAILURE_STRINGS, _failure_columns(rows.failures), strict=True))
     arrays = {name: values for name, values in columns.items() if name not in strings}
     for name in VECTORS:
         with np.errstate(over="ignore"):
@@ -81,13 +79,13 @@ def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, comp
 
 
 def read_shard(
-    path: Path, widths: Mapping[str, int] | None = None, dtype: str | None = None
+    path: Path, widths: Pair[int] | None = None, dtype: str | None = None
 ) -> tuple[Rows, dict[str, str | int]]:
     """Reads a whole shard and checks it.
 
     Args:
         path: the file.
-        widths: length of the ``image`` and ``text`` vectors that the shard must have.
+        widths: length of the vectors that the shard must have.
         dtype: type of the vectors that it must have.
 
     Returns:
@@ -99,13 +97,8 @@ def read_shard(
     """
     with open_shard(path, Dimensions(widths, dtype)) as shard:
         found = shard.read(shard.names)
-        failures = zip(*(found.pop(name) for name in FAILURE_STRINGS), strict=True)
-        known = {f.name for f in fields(Rows)}
-        rows = Rows(
-            **{name: values for name, values in found.items() if name in known},
-            failures=[Failure(*values) for values in failures],
-        )
-        return rows, shard.described
+        failures = zip(*(found[name] for name in FAILURE_STRINGS), strict=True)
+        return Rows.of_columns(found, [Failure(*values) for values in failures]), shard.described
 
 
 def read_columns(path: Path, names: tuple[str, ...]) -> Arrays:
@@ -168,6 +161,12 @@ def attributes_digest(attributes: Attributes) -> str:
         if key != "content_digest":
             digest.update(f"{key}={attributes[key]}\n".encode())
     return digest.hexdigest()
+
+
+def _failure_columns(failures: Sequence[Failure]) -> Iterator[NDArray[np.object_]]:
+    """What failures say, in the order of `FAILURE_STRINGS`."""
+    for values in ([f.key for f in failures], [f.stage for f in failures], [f.reason for f in failures]):
+        yield np.array(values, dtype=object)
 
 
 def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) -> None:

@@ -30,17 +30,17 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
         assert f"failed: {key}: " in printed
     stored = Store.open(store).load()
     assert list(stored.key) == [row["key"] for row in rows]
-    assert list(stored.key[~stored.has_image]) == ["missing", "words", "zero"]
-    assert list(stored.key[~stored.has_text]) == ["mute"]
+    assert list(stored.key[~stored.image.present]) == ["missing", "words", "zero"]
+    assert list(stored.key[~stored.text.present]) == ["mute"]
     clean = tmp_path / "clean"
     ok("extract", few_emoji, clean, "--batch-size", 8)
     other = Store.open(clean).load()
     at = {key: i for i, key in enumerate(stored.key)}
     for i, key in enumerate(other.key):  # aligned by content, not by count
-        assert abs(stored.image[at[key]].astype(float) - other.image[i].astype(float)).max() < 0.05
-        assert abs(stored.text[at[key]].astype(float) - other.text[i].astype(float)).max() < 1e-3
+        assert abs(stored.image.vectors[at[key]].astype(float) - other.image.vectors[i].astype(float)).max() < 0.05
+        assert abs(stored.text.vectors[at[key]].astype(float) - other.text.vectors[i].astype(float)).max() < 1e-3
     twin = at[read_csv(few_emoji)[20]["key"]]
-    assert abs(stored.image[at["mute"]].astype(float) - stored.image[twin].astype(float)).max() < 0.05
+    assert abs(stored.image.vectors[at["mute"]].astype(float) - stored.image.vectors[twin].astype(float)).max() < 0.05
 
     again = ok_json("extract", manifest, store, "--shard-size", 20)
     assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 43, 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import random_store, read_csv, write_csv
+from samples import random_store, read_csv, without_images, write_csv
 
 import huse
 from huse.embed.embed import embed_source
@@ -30,15 +30,15 @@ def test_batch_and_direct_embedding_agree(few_emoji: Path, few_model: Path, few_
     images = model.embed_images([few_emoji.parent / table[key]["image"] for key in some])
     texts = model.embed_texts([table[key]["text"] for key in some])
     picked = rows.take(np.isin(rows.key, some))
-    assert ((picked.image.astype(np.float32) * images).sum(axis=1) > 0.999).all()
-    assert ((picked.text.astype(np.float32) * texts).sum(axis=1) > 0.999).all()
+    assert ((picked.image.vectors.astype(np.float32) * images).sum(axis=1) > 0.999).all()
+    assert ((picked.text.vectors.astype(np.float32) * texts).sum(axis=1) > 0.999).all()
 
 
 def test_embeddings_carry_prediction_and_rows(few_store: Path, few_model: Path, few_embeddings: Path) -> None:
     source, rows = Store.open(few_store).load(), Store.open(few_embeddings).load()
     assert list(rows.key) == list(source.key)
     assert list(rows.caption) == list(source.caption)
-    np.testing.assert_allclose(np.linalg.norm(rows.image.astype(np.float32), axis=1), 1, atol=2e-3)
+    np.testing.assert_allclose(np.linalg.norm(rows.image.vectors.astype(np.float32), axis=1), 1, atol=2e-3)
     assert rows.prediction is not None
     assert rows.probability is not None
     assert np.mean(rows.prediction == rows.label) > 0.9
@@ -53,7 +53,7 @@ def test_embedding_a_manifest_equals_embedding_its_store(
     assert summary.extract is not None
     assert (summary.rows, summary.embedded, summary.extract.encoded) == (42, 42, 42)
     ours, theirs = Store.open(tmp_path / "out").load(), Store.open(few_embeddings).load()
-    np.testing.assert_allclose(ours.image.astype(float), theirs.image.astype(float), atol=2e-3)
+    np.testing.assert_allclose(ours.image.vectors.astype(float), theirs.image.vectors.astype(float), atol=2e-3)
     again = embed_source(few_model, few_emoji, tmp_path / "out", ExtractConfig(shard_size=10, batch_size=8))
     assert again.extract is not None
     assert (again.rows, again.embedded, again.extract.encoded) == (42, 0, 0)
@@ -69,19 +69,19 @@ def test_changed_rows_and_removed_shards_follow_the_source(few_store: Path, few_
         embed_source(few_model, source, tmp_path / "out")
     store.write_plan(4)
     rows = store.read(1)
-    rows.text_digest[3] += 1
-    rows.text[3] = rows.text[4]
+    rows.text.digest[3] += 1
+    rows.text.vectors[3] = rows.text.vectors[4]
     store.write(1, rows)
     before = Store.open(tmp_path / "out").load()
     summary = embed_source(few_model, source, tmp_path / "out")
     assert (summary.rows, summary.embedded) == (40, 1)
     after = Store.open(tmp_path / "out").load()
     assert list(after.key) == list(store.load().key)
-    changed = np.flatnonzero((after.text != before.text[:40]).any(axis=1))
+    changed = np.flatnonzero((after.text.vectors != before.text.vectors[:40]).any(axis=1))
     assert changed.tolist() == [13]
-    np.testing.assert_allclose(after.text[13].astype(float), after.text[14].astype(float), atol=2e-3)
+    np.testing.assert_allclose(after.text.vectors[13].astype(float), after.text.vectors[14].astype(float), atol=2e-3)
     kept = np.delete(np.arange(40), 13)
-    np.testing.assert_array_equal(after.image[kept], before.image[kept])
+    np.testing.assert_array_equal(after.image.vectors[kept], before.image.vectors[kept])
 
 
 def test_a_damaged_shard_of_embeddings_is_made_again(few_store: Path, few_model: Path, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_
     assert (second.rows, second.embedded, second.extract.encoded) == (1916, 13, 13)
     after = Store.open(tmp_path / "out").load()
     assert sorted(after.key) == sorted(row["key"] for row in rows)
-    old = {key: before.text[i] for i, key in enumerate(before.key)}
-    differ = {key for i, key in enumerate(after.key) if key not in old or (after.text[i] != old[key]).any()}
+    old = {key: before.text.vectors[i] for i, key in enumerate(before.key)}
+    differ = {key for i, key in enumerate(after.key) if key not in old or (after.text.vectors[i] != old[key]).any()}
     assert differ == {row["key"] for row in (*changed, *added)}
     found = search_embeddings(
         huse.load(few_model), tmp_path / "out", texts=[row["text"] for row in added], gallery="text", k=1
@@ -138,7 +138,7 @@ def test_one_file_with_one_vector_a_row(few_store: Path, few_model: Path, tmp_pa
     assert vectors.shape == (42, 64)
     assert keys == list(rows.key)
     assert predictions == list(rows.prediction)  # type: ignore[arg-type]
-    total = rows.image.astype(float) + rows.text.astype(float)
+    total = rows.image.vectors.astype(float) + rows.text.vectors.astype(float)
     np.testing.assert_allclose(vectors, total / np.linalg.norm(total, axis=1, keepdims=True), atol=1e-3)
     assert embed_source(few_model, few_store, tmp_path / name, fuse=True).embedded == 0
 
@@ -149,7 +149,7 @@ def test_one_file_with_both_vectors(few_store: Path, few_model: Path, tmp_path: 
     embed_source(few_model, few_store, tmp_path / "v.parquet")
     columns = pyarrow.parquet.read_table(tmp_path / "v.parquet").to_pydict()
     rows = Store.open(tmp_path / "v.store").load()
-    np.testing.assert_allclose(np.array(columns["text"]), rows.text.astype(float), atol=1e-6)
+    np.testing.assert_allclose(np.array(columns["text"]), rows.text.vectors.astype(float), atol=1e-6)
     for out, fuse, message in (("v.npy", False, "add fuse=True"), ("folder", True, "goes with a file")):
         with pytest.raises(QueryError, match=message):
             embed_source(few_model, few_store, tmp_path / out, fuse=fuse)
@@ -157,8 +157,8 @@ def test_one_file_with_both_vectors(few_store: Path, few_model: Path, tmp_path: 
 
 def test_a_fused_vector_is_what_there_is() -> None:
     rows = Rows.empty(3, 2, 2)
-    rows.image[:] = [[1, 0], [0, 0], [0, 0]]
-    rows.text[:] = [[0, 1], [0, -1], [0, 0]]
+    rows.image.vectors[:] = [[1, 0], [0, 0], [0, 0]]
+    rows.text.vectors[:] = [[0, 1], [0, -1], [0, 0]]
     root = 0.5**0.5
     np.testing.assert_allclose(fused_vectors(rows), [[root, root], [0, -1], [0, 0]], atol=1e-6)
 
@@ -166,13 +166,13 @@ def test_a_fused_vector_is_what_there_is() -> None:
 def test_rows_without_a_modality_stay_without_it(few_store: Path, few_model: Path, tmp_path: Path) -> None:
     source = Store.create(tmp_path / "source", Store.open(few_store).info)
     rows = Store.open(few_store).read(0)
-    rows.has_image[0] = rows.has_text[1] = rows.has_image[2] = rows.has_text[2] = False
+    rows.image.present[0] = rows.text.present[1] = rows.image.present[2] = rows.text.present[2] = False
     source.write(0, rows)
     embed_source(few_model, source.path, tmp_path / "out")
     out = Store.open(tmp_path / "out").load()
     assert out.prediction is not None
-    assert not out.image[0].any()
-    assert not out.text[1].any()
+    assert not out.image.vectors[0].any()
+    assert not out.text.vectors[1].any()
     assert out.prediction[2] == ""
     assert out.prediction[0] != ""
 
@@ -199,7 +199,7 @@ def test_a_source_without_images_is_embedded(few_store: Path, few_model: Path, t
     write_csv(tmp_path / "m.csv", [{"text": "apple: a sweet fruit"}, {"text": "zebra: a wild animal"}])
     embed_source(few_model, tmp_path / "m.csv", tmp_path / "out")
     rows = Store.open(tmp_path / "out").load()
-    assert rows.has_image.tolist() == [False, False]
+    assert rows.image.present.tolist() == [False, False]
     assert [str(label).split("/")[0] for label in rows.prediction] == ["food & drink", "animals & nature"]  # type: ignore[union-attr]
 
 
@@ -210,7 +210,7 @@ def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tm
     info = Store.open(few_store).info
     texts = Store.create(tmp_path / "texts", replace(info, image=None))
     rows = Store.open(few_store).load()
-    texts.write(0, replace(rows, image=np.zeros((len(rows), 0)), has_image=np.zeros(len(rows), bool), failures=[]))
+    texts.write(0, without_images(rows))
     classes = Store.open(few_store).read_classes()
     assert classes is not None
     texts.write_classes(classes)

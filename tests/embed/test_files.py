@@ -19,7 +19,7 @@ from huse.features.store import EMBEDDINGS, Store, StoreInfo
 def embeddings(tmp_path: Path) -> Store:
     rows = random_rows(9)
     plain = Rows.empty(9, 6, 0)
-    plain.key[:], plain.image, plain.has_image[:] = rows.key, rows.image, True
+    plain.key[:], plain.image.vectors[:], plain.image.present[:] = rows.key, rows.image.vectors, True
     plain.prediction, plain.probability = rows.label, np.full(9, 0.5, np.float32)
     plain.prediction[0] = 'a "b", c'
     store = Store.create(tmp_path / "v.store", StoreInfo(EMBEDDINGS, IMAGE_SPEC, None, 4, "float32"))

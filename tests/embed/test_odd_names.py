@@ -41,8 +41,7 @@ ODD = [
 def odd_store(path: Path) -> Store:
     store = random_embeddings(path / "e", 24)
     rows = store.read(0)
-    for name in ("label", "caption"):
-        getattr(rows, name)[: len(ODD)] = ODD
+    rows.label[: len(ODD)] = rows.caption[: len(ODD)] = ODD
     rows.key[: len(ODD)] = [f"{name}!" for name in ODD]
     rows.label[len(ODD)] = "two\nlines/and\ttabs"
     store.write(0, rows)

@@ -90,7 +90,7 @@ def make_manifest(tmp_path: Path, n: int, start: int = 0) -> Path:
 
 def vectors(store: Path) -> dict[str, tuple[list[float], list[float]]]:
     rows = Store.open(store).load()
-    return {key: (rows.image[i].tolist(), rows.text[i].tolist()) for i, key in enumerate(rows.key)}
+    return {key: (rows.image.vectors[i].tolist(), rows.text.vectors[i].tolist()) for i, key in enumerate(rows.key)}
 
 
 def expected(numbers: Sequence[int]) -> dict[str, tuple[list[float], list[float]]]:
@@ -123,8 +123,8 @@ def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEnco
     wanted["k6"] = (wanted["k6"][0], [0, 0])
     assert vectors(tmp_path / "s") == wanted
     stored = Store.open(tmp_path / "s").load()
-    assert [k for k, has in zip(stored.key, stored.has_image, strict=True) if not has] == ["k1", "k4", "k5", "k8"]
-    assert [k for k, has in zip(stored.key, stored.has_text, strict=True) if not has] == ["k6"]
+    assert [k for k, has in zip(stored.key, stored.image.present, strict=True) if not has] == ["k1", "k4", "k5", "k8"]
+    assert [k for k, has in zip(stored.key, stored.text.present, strict=True) if not has] == ["k6"]
     assert [(f.key, f.stage) for f in summary.failures] == [("k1", "read"), ("k4", "decode"), ("k8", "read")]
     assert Store.open(tmp_path / "s").failures() == summary.failures
 
@@ -134,7 +134,7 @@ def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: tupl
     Image.new("RGB", (4, 4), (13, 13, 13)).save(tmp_path / "1.png")
     summary = extract_features(path, tmp_path / "s", CONFIG)
     assert [(f.key, f.stage) for f in summary.failures] == [("k1", "encode")]
-    assert not Store.open(tmp_path / "s").load().has_image[1]
+    assert not Store.open(tmp_path / "s").load().image.present[1]
 
 
 def test_a_second_run_encodes_nothing(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
@@ -312,7 +312,7 @@ def test_images_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncod
         extract_features(alone, tmp_path / name, CONFIG)
     images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
     assert (images.image.shape, images.text.shape) == ((3, 3), (3, 0))
-    assert (texts.image.shape, texts.text.shape) == ((3, 0), (3, 2))
+    assert (texts.image.vectors.shape, texts.text.vectors.shape) == ((3, 0), (3, 2))
 
 
 def test_unknown_encoders_are_named(tmp_path: Path) -> None:
@@ -446,10 +446,10 @@ def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
     extract_features(path, tmp_path / "s", config)
     state = read_encoder_state(tmp_path / "s")
     assert state["words"] == ["common", "word0", "word1", "word2"], "test rows teach nothing"
-    before = Store.open(tmp_path / "s").load().text
+    before = Store.open(tmp_path / "s").load().text.vectors
     grown = write_csv(path, [*rows, {"key": "9", "text": "word9 word1", "split": ""}])
     assert extract_features(grown, tmp_path / "s", config).encoded == 1
-    after = Store.open(tmp_path / "s").load().text
+    after = Store.open(tmp_path / "s").load().text.vectors
     np.testing.assert_array_equal(after[:4], before)
     assert np.flatnonzero(after[4]).tolist() == [2]
     with pytest.raises(FingerprintError):
@@ -613,8 +613,8 @@ def test_a_text_or_image_that_was_taken_away_is_gone(
     rows[0]["text"], rows[1]["image"] = "", ""
     extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
     stored = Store.open(tmp_path / "s").load()
-    assert stored.has_text.tolist() == [False, True, True]
-    assert stored.has_image.tolist() == [True, False, True]
+    assert stored.text.present.tolist() == [False, True, True]
+    assert stored.image.present.tolist() == [True, False, True]
     assert stored.failures == []
 
 
@@ -751,7 +751,7 @@ def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
         summary = extract_features(path, tmp_path / "s", config)
         assert [(f.key, f.stage) for f in summary.failures] == [("b", "encode")]
         assert "no known word" in summary.failures[0].reason
-        assert Store.open(tmp_path / "s").load().has_text.tolist() == [True, False]
+        assert Store.open(tmp_path / "s").load().text.present.tolist() == [True, False]
     assert (summary.encoded, summary.reused, summary.failed) == (0, 1, 1)
 
 
@@ -870,7 +870,7 @@ def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
     found = Store.open(tmp_path / "s").load()
     assert [failure.key for failure in found.failures] == [r"bad \ud800", "bad path"]
     assert all("not valid Unicode" in failure.reason for failure in found.failures)
-    assert found.has_image.tolist() == [True, False, False, True]
+    assert found.image.present.tolist() == [True, False, False, True]
     assert found.caption[3] == "xxx\ufffd"
 
 

@@ -87,8 +87,8 @@ def _prepare_stores() -> None:
 
 def _prepare_arrays() -> None:
     rows = random_rows(400)
-    np.save("image.npy", rows.image)
-    np.save("text.npy", rows.text)
+    np.save("image.npy", rows.image.vectors)
+    np.save("text.npy", rows.text.vectors)
     Path("label.txt").write_text("".join(f"{label}\n" for label in rows.label))
 
 
@@ -110,7 +110,7 @@ def _prepare_embeddings() -> None:
     store = random_store(Path("out"), n=3000, shard_size=500, kind="embeddings")
     for index, rows in enumerate(list(store)):
         rows.prediction, rows.probability = rows.label, np.ones(len(rows), np.float32)
-        rows.image /= np.linalg.norm(rows.image, axis=1, keepdims=True)
+        rows.image.vectors[:] /= np.linalg.norm(rows.image.vectors, axis=1, keepdims=True)
         store.write(index, rows)
 
 
@@ -122,7 +122,7 @@ def _index_content() -> str:
     store = Store.open("out")
     found = open_index(store, "image", "hnsw", say=lambda _: None)
     rows = store.read(0)
-    query = rows.image[:1] / np.linalg.norm(rows.image[:1])
+    query = rows.image.vectors[:1] / np.linalg.norm(rows.image.vectors[:1])
     return digest(bool(found.recall > 0.5), [hit.key for hit in found.nearest(query, 1)[0]])
 
 

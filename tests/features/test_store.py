@@ -21,7 +21,7 @@ from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, Store
 def test_loads_all_rows_in_order_and_by_split(small_store: Store) -> None:
     rows = small_store.load()
     assert list(rows.key) == list(random_rows(60).key)
-    np.testing.assert_allclose(rows.image, random_rows(60).image)
+    np.testing.assert_allclose(rows.image.vectors, random_rows(60).image.vectors)
     test = small_store.load(("test",))
     assert set(test.split) == {"test"}
     assert len(test) == 12
@@ -252,7 +252,7 @@ def test_stores_of_version_1_open_and_grow() -> None:
     assert store.verify() == {}
     rows = store.load()
     assert list(rows.key) == [f"row-{i:05d}" for i in range(7)]
-    np.testing.assert_array_equal(rows.image, random_rows(7).image)
+    np.testing.assert_array_equal(rows.image.vectors, random_rows(7).image.vectors)
     assert rows.failures == store.failures() == [Failure("row-00004", "decode", "cannot be decoded: ü")]
     assert list(store.columns(1, ("caption",))["caption"]) == list(random_rows(7).caption[4:])
     assert read_encoder_state(store.path) == {"words": ["a", "b"], "idf": [1.0, 2.0]}

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import huse
+from huse.features.modality import Pair
 from huse.train.artifact.model_folder import load_model
 from huse.train.estimator import HUSE, HYPERPARAMETERS
 from huse.train.evaluation.metrics import retrieval_metrics
@@ -23,7 +24,7 @@ SMALL = {"dimension": 16, "hidden_units": 32, "learning_rate": 0.01, "epochs": 1
 
 def arrays(n: int = 90) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.object_]]:
     rows = random_rows(n)
-    return (rows.image, rows.text), rows.label
+    return (rows.image.vectors, rows.text.vectors), rows.label
 
 
 def test_fits_transforms_predicts_and_scores() -> None:
@@ -67,7 +68,7 @@ def test_saves_the_model_folder(tmp_path: Path) -> None:
     again = load_model(tmp_path / "m")
     assert again.classes == sorted(set(y))
     np.testing.assert_array_equal(
-        again.forward({"image": x[0], "text": x[1]})["image_embedding"], model.transform(x)[0]
+        again.forward(Pair(image=x[0], text=x[1])).given()["image"].embedding, model.transform(x)[0]
     )
 
 

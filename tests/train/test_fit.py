@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import random_rows
+from samples import random_rows, without_images
 
 from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
@@ -77,10 +77,10 @@ def test_val_rows_are_never_trained_on(tmp_path: Path, small_store: Store) -> No
 
 def test_rows_of_one_modality_train_and_are_measured(tmp_path: Path, small_store: Store) -> None:
     rows = random_rows(60)
-    rows.has_image[::3] = False
-    rows.image[::3] = 0
-    rows.has_text[1::3] = False
-    rows.text[1::3] = 0
+    rows.image.present[::3] = False
+    rows.image.vectors[::3] = 0
+    rows.text.present[1::3] = False
+    rows.text.vectors[1::3] = 0
     small_store.write(0, rows)
     for index in (1, 2):
         small_store.shard_path(index).unlink()
@@ -93,7 +93,7 @@ def test_rows_of_one_modality_train_and_are_measured(tmp_path: Path, small_store
 def test_a_store_of_texts_alone_trains(tmp_path: Path, small_store: Store) -> None:
     store = Store.create(tmp_path / "t", replace(small_store.info, image=None))
     rows = random_rows(60)
-    store.write(0, replace(rows, image=np.zeros((60, 0), np.float32), has_image=np.zeros(60, bool)))
+    store.write(0, without_images(rows))
     fit_model(store.path, tmp_path / "m", FAST, semantic_graph="taxonomy")
     result = evaluate_model(tmp_path / "m", store.path)
     assert result["accuracy"]["image"] is None

@@ -17,6 +17,7 @@ from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.folders import require_folder_name, require_place
+from huse.features.modality import Pair
 from huse.features.store import Store, StoreInfo
 from huse.train.artifact.model_card import model_card
 from huse.train.artifact.model_files import (
@@ -33,7 +34,7 @@ from huse.train.artifact.model_files import (
     write_json,
 )
 from huse.train.config import FitConfig
-from huse.train.network.forward import Forward, make_forward
+from huse.train.network.forward import LOGITS, Forward, make_forward
 
 ITS_OWN = "huse embed MODEL MANIFEST OUT makes OUT/features by the model's own"
 """How to come by features that a model takes; extracting again would let an encoder that learns do so anew."""
@@ -70,6 +71,11 @@ class TrainedModel:
     folder: Path | None = None
 
     @property
+    def specs(self) -> Pair[EncoderSpec | None]:
+        """The specs of both encoders."""
+        return Pair(image=self.image, text=self.text)
+
+    @property
     def sources(self) -> list[Path]:
         """What an output of this model must not lie in: its folder, if it has one."""
         return [self.folder] if self.folder else []
@@ -86,7 +92,7 @@ class TrainedModel:
 
     def embedding_spec(self, modality: str) -> EncoderSpec | None:
         """The spec of the embeddings that this model makes of a modality."""
-        source: EncoderSpec | None = getattr(self, modality)
+        source = self.specs.of(modality)
         if source is None:
             return None
         made_of = f"towers over {source.name} {source.fingerprint}"
@@ -100,10 +106,8 @@ class TrainedModel:
         Raises:
             FingerprintError: an encoder differs; the message names both.
         """
-        for modality in ("image", "text"):
-            found: EncoderSpec | None = getattr(info, modality)
-            if found is not None:
-                require_same(getattr(self, modality), found, f"{modality}: the model and {where}", ITS_OWN)
+        for modality, found in info.specs.given().items():
+            require_same(self.specs.of(modality), found, f"{modality}: the model and {where}", ITS_OWN)
 
     def save(self, folder: Path, overwrite: bool = False) -> None:
         """Writes the folder so that it is there whole or not at all; one that is replaced stays until then.
@@ -128,14 +132,13 @@ class TrainedModel:
         return model_card(self._config(), self.metrics, self.classes, name, license_id)
 
     def _config(self) -> dict[str, Any]:
-        specs = {m: getattr(self, m) for m in ("image", "text")}
         return {
             "format": FORMAT,
             "version": MODEL_VERSION,
             "fit": self.config.to_dict(),
             "fusion_weight": self.fusion_weight,
             "fingerprint": self.fingerprint,
-            **{m: spec and {**spec.to_dict(), "fingerprint": spec.fingerprint} for m, spec in specs.items()},
+            **{m: spec and {**spec.to_dict(), "fingerprint": spec.fingerprint} for m, spec in self.specs.items()},
         }
 
 
@@ -194,9 +197,10 @@ def load_model(folder: str | Path) -> TrainedModel:
 
 
 def _require_logits(model: TrainedModel, folder: Path) -> None:
-    for modality in ("image", "text"):
-        logits = model.network.output.get(f"{modality}_logits") if isinstance(model.network.output, dict) else None
-        if (logits is None) != (getattr(model, modality) is None):
+    outputs = model.network.output if isinstance(model.network.output, dict) else {}
+    for modality, spec in model.specs.items():
+        logits = outputs.get(LOGITS.of(modality))
+        if (logits is None) != (spec is None):
             raise ModelError(f"{folder}: model.keras and config.json differ in what modalities there are; fit it again")
         if logits is not None and logits.shape[-1] != len(model.classes):
             raise ModelError(

@@ -24,7 +24,7 @@ from huse.train.data.batches import TrainingRows
 from huse.train.data.task import LabeledData, Task, read_labeled
 from huse.train.evaluation.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
 from huse.train.fit import fit_towers, search_best
-from huse.train.network.forward import Arrays, features_of, make_forward
+from huse.train.network.forward import Outputs, features_of, make_forward
 from huse.train.objectives.registry import OBJECTIVES, Traits
 
 POSTERIOR = "posterior"
@@ -165,7 +165,7 @@ class _Towers:
         metrics = search_best(self.data.split(config), config).metrics
         return validation_score(metrics, config.objective)
 
-    def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
+    def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
         """The outputs for the test rows of a configuration trained on everything else."""
         task = self.data.split(config)
         best = fit_towers(task, config)
@@ -195,7 +195,7 @@ class _Posterior(_Towers):
         outputs = self._fitted(task, task.train, config)(task.val)
         return validation_score(figures(outputs, task.val, task.val_labels, 0.5))
 
-    def test(self, config: Any, test: Rows) -> tuple[Arrays, TrainingRows, float]:
+    def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
         """The outputs for the test rows of classifiers trained on everything else."""
         task = self._task(config)
         weight = 0.5
@@ -215,7 +215,7 @@ class _Posterior(_Towers):
     def _task(self, config: Any) -> Task:
         return self.data.split(replace(self.base, seed=config[1], class_names=False))
 
-    def _fitted(self, task: Task, rows: NDArray[np.integer], config: Any) -> Callable[[Rows | TrainingRows], Arrays]:
+    def _fitted(self, task: Task, rows: NDArray[np.integer], config: Any) -> Callable[[Rows | TrainingRows], Outputs]:
         return fit_posterior(task.data.take(rows), len(task.classes), config[0])
 
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from huse.features.modality import Pair, Side
 from huse.features.rows import Rows
 from huse.train.data.batches import Moments, TrainingRows
-from huse.train.network.forward import MODALITIES, Arrays
+from huse.train.network.forward import Output, Outputs
 
 
-def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows | TrainingRows], Arrays]:
+def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows | TrainingRows], Outputs]:
     """Trains the classifiers on features scaled as for the towers, images after a signed square root.
 
     Args:
@@ -28,25 +29,23 @@ def fit_posterior(data: TrainingRows, classes: int, c: float) -> Callable[[Rows 
         c: inverse strength of the regularization.
 
     Returns:
-        A function from rows to outputs like a network's: `*_logits` are log posteriors (n, K), `*_embedding` the unit
-        vectors (n, K) along posterior minus mean training posterior, whose cosine is the centered cosine.
+        A function from rows to outputs like a network's: logits are log posteriors (n, K), embeddings the unit vectors
+        (n, K) along posterior minus mean training posterior, whose cosine is the centered cosine.
     """
-    models = {}
-    for modality in MODALITIES:
-        has = getattr(data, f"has_{modality}")
-        if has.any():
-            moments = data.moments(modality, np.arange(len(data)), modality == "image")
-            models[modality] = _Classifier(_transformed(data, modality)[has], data.labels[has], classes, c, moments)
 
-    def forward(rows: Rows | TrainingRows) -> Arrays:
-        outputs: Arrays = {}
-        for modality, model in models.items():
-            posterior = model.posterior(_transformed(rows, modality))
-            centered = posterior - model.mean
-            norm = np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
-            outputs[f"{modality}_logits"] = np.log(np.maximum(posterior, 1e-30)).astype(np.float32)
-            outputs[f"{modality}_embedding"] = (centered / norm).astype(np.float32)
-        return outputs
+    def fitted(modality: str) -> _Classifier | None:
+        has = data.present.of(modality)
+        if not has.any():
+            return None
+        moments = data.moments(modality, np.arange(len(data)), modality == "image")
+        features = _transformed(data.modalities, modality)
+        return _Classifier(features[has], data.labels[has], classes, c, moments)
+
+    models = Pair.by_name(fitted)
+
+    def forward(rows: Rows | TrainingRows) -> Outputs:
+        made = {m: model.output(_transformed(rows.modalities, m)) for m, model in models.given().items()}
+        return Pair.by_name(made.get)
 
     return forward
 
@@ -70,12 +69,19 @@ class _Classifier:
         result[:, self.known] = self.model.predict_proba(self._scaled(features)) if len(self.known) > 1 else 1.0
         return result
 
+    def output(self, features: NDArray[np.float32]) -> Output:
+        posterior = self.posterior(features)
+        centered = posterior - self.mean
+        norm = np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
+        logits = np.log(np.maximum(posterior, 1e-30))
+        return Output((centered / norm).astype(np.float32), logits.astype(np.float32))
+
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray((features - self.moments.mean) / self.moments.deviation(), np.float32)
 
 
-def _transformed(data: Rows | TrainingRows, modality: str) -> NDArray[np.float32]:
-    features: NDArray[np.float32] = getattr(data, modality).astype(np.float32)
+def _transformed(sides: Pair[Side], modality: str) -> NDArray[np.float32]:
+    features = sides.of(modality).vectors.astype(np.float32)
     if modality == "image":
         features = np.sign(features) * np.sqrt(np.abs(features))
     return np.asarray(features)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.modality import Index, Pair, Side
 from huse.features.rows import Rows
 
 Numbers = NDArray[np.integer]
@@ -48,22 +49,18 @@ PART = 1 << 16
 """Rows that are widened to float64 at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRows:
     """Rows ready to train on, all in memory.
 
     Attributes:
-        image: (n, Di) features, in the type that the store has them.
-        text: (n, Dt) features.
-        has_image: (n,) mask.
-        has_text: (n,) mask.
+        image: features (n, Di) of the images, in the type that the store has them.
+        text: features (n, Dt) of the texts.
         labels: (n,) class numbers; -1 for a class that is not among the trained ones.
     """
 
-    image: NDArray[np.floating]
-    text: NDArray[np.floating]
-    has_image: NDArray[np.bool_]
-    has_text: NDArray[np.bool_]
+    image: Side
+    text: Side
     labels: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -74,28 +71,52 @@ class TrainingRows:
         """The rows with their labels as numbers into `classes`."""
         number = {label: i for i, label in enumerate(classes)}
         labels = np.array([number.get(label, -1) for label in rows.label], np.int32)
-        return cls(rows.image, rows.text, rows.has_image, rows.has_text, labels)
+        return cls(image=rows.image, text=rows.text, labels=labels)
 
     @classmethod
-    def empty(cls, n: int, image_dim: int, text_dim: int, dtype: np.dtype[np.floating]) -> TrainingRows:
+    def empty(cls, n: int, widths: Pair[int], dtype: np.dtype[np.floating]) -> TrainingRows:
         """N rows of zeros, to be filled."""
-        image, text = np.zeros((n, image_dim), dtype), np.zeros((n, text_dim), dtype)
-        return cls(image, text, np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, np.int32))
+        sides = widths.map(lambda width: Side.zeros(n, width, dtype))
+        return cls(image=sides.image, text=sides.text, labels=np.zeros(n, np.int32))
+
+    @classmethod
+    def joined(cls, parts: Sequence[TrainingRows]) -> TrainingRows:
+        """Several parts as one, in order."""
+        return cls(
+            image=Side.joined([part.image for part in parts]),
+            text=Side.joined([part.text for part in parts]),
+            labels=np.concatenate([part.labels for part in parts]),
+        )
+
+    @property
+    def modalities(self) -> Pair[Side]:
+        """Images and texts as a pair."""
+        return Pair(image=self.image, text=self.text)
+
+    @property
+    def present(self) -> Pair[NDArray[np.bool_]]:
+        """(n,) for each modality, which rows have it."""
+        return self.modalities.map(lambda side: side.present)
 
     def dimension(self, modality: str) -> int:
         """Length of the feature vectors of a modality; 0 when there are none."""
-        return int(getattr(self, modality).shape[1])
+        return self.modalities.of(modality).dimension
 
-    def take(self, rows: Numbers) -> TrainingRows:
-        """The rows of some numbers."""
-        return TrainingRows(
-            *(getattr(self, name)[rows] for name in ("image", "text", "has_image", "has_text", "labels"))
-        )
+    def take(self, rows: Index) -> TrainingRows:
+        """The rows of some numbers, a mask or a slice; a slice copies nothing."""
+        return TrainingRows(image=self.image.part(rows), text=self.text.part(rows), labels=self.labels[rows])
+
+    def put(self, index: Index, rows: TrainingRows) -> None:
+        """Writes rows over those of some numbers, a mask or a slice."""
+        self.image.put(index, rows.image)
+        self.text.put(index, rows.text)
+        self.labels[index] = rows.labels
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
         """What each column is like over those of the rows that have the modality; see `feature_moments`."""
-        there = rows[getattr(self, f"has_{modality}")[rows]]
-        parts = (getattr(self, modality)[there[i : i + PART]] for i in range(0, max(len(there), 1), PART))
+        side = self.modalities.of(modality)
+        there = rows[side.present[rows]]
+        parts = (side.vectors[there[i : i + PART]] for i in range(0, max(len(there), 1), PART))
         return feature_moments(parts, square_root)
 
     def windows(
@@ -140,14 +161,9 @@ class TrainingData(Protocol):
 
 def with_texts(data: TrainingRows, vectors: NDArray[np.floating], labels: NDArray[np.int32]) -> TrainingRows:
     """Rows and, after them, rows that have a text (m, Dt) and a label (m,) but no image."""
-    m = len(vectors)
-    return TrainingRows(
-        np.concatenate([data.image, np.zeros((m, data.image.shape[1]), data.image.dtype)]),
-        np.concatenate([data.text, vectors.astype(data.text.dtype)]),
-        np.concatenate([data.has_image, np.zeros(m, bool)]),
-        np.concatenate([data.has_text, np.ones(m, bool)]),
-        np.concatenate([data.labels, labels]),
-    )
+    image = Side.zeros(len(vectors), data.image.dimension, data.image.vectors.dtype)
+    text = Side(vectors.astype(data.text.vectors.dtype), np.ones(len(vectors), bool))
+    return TrainingRows.joined([data, TrainingRows(image=image, text=text, labels=labels)])
 
 
 def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) -> Moments:

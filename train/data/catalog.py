@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.modality import Pair
+from huse.features.shards.columns import DIGESTS, PRESENT
 from huse.features.store import Store
 from huse.train.data.groups import content_groups
 
 SPLITS = ("", "train", "val", "test")
-DIGESTS = ("image_digest", "text_digest")
-COLUMNS = ("key", "label", "split", "has_image", "has_text", *DIGESTS)
+OF_BOTH = (PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
+COLUMNS = ("key", "label", "split", *OF_BOTH)
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Catalog:
         split: (n,) number of each row's split in `SPLITS`; other splits are left out.
         shard: (n,) number of the shard.
         place: (n,) row number in that shard.
-        has_image: (n,) mask.
-        has_text: (n,) mask.
+        present: (n,) for each modality, which rows have it.
         group: (n,) number of the rows of equal content that each row belongs to, see `content_groups`.
     """
 
@@ -36,8 +37,7 @@ class Catalog:
     split: NDArray[np.int8]
     shard: NDArray[np.int32]
     place: NDArray[np.int32]
-    has_image: NDArray[np.bool_]
-    has_text: NDArray[np.bool_]
+    present: Pair[NDArray[np.bool_]]
     group: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Catalog:
         for index in store.shard_indices():
             columns = store.columns(index, COLUMNS)
             label, split = columns["label"], columns["split"]
-            usable = (columns["has_image"] | columns["has_text"]) & np.isin(split.astype(str), SPLITS)
+            usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), SPLITS)
             unlabeled.count(columns["key"][usable & (label == "") & (split != "test")])
             place = np.flatnonzero(usable & (label != ""))
             parts.append(
@@ -64,9 +64,7 @@ class Catalog:
                     "split": np.array([SPLITS.index(name) for name in split[place]], np.int8),
                     "shard": np.full(len(place), index, np.int32),
                     "place": place.astype(np.int32),
-                    "has_image": columns["has_image"][place],
-                    "has_text": columns["has_text"][place],
-                    **{name: columns[name][place] for name in DIGESTS},
+                    **{name: columns[name][place] for name in OF_BOTH},
                 }
             )
         unlabeled.warn()
@@ -74,9 +72,15 @@ class Catalog:
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         sorted_number = np.zeros(len(labels), np.int32)
         sorted_number[[number[name] for name in labels]] = np.arange(len(labels))
-        joined["label"] = sorted_number[joined["label"]]
-        joined["group"] = content_groups([joined.pop(name) for name in DIGESTS])
-        return cls(labels, **joined)
+        return cls(
+            labels=labels,
+            label=sorted_number[joined["label"]],
+            split=joined["split"],
+            shard=joined["shard"],
+            place=joined["place"],
+            present=PRESENT.map(joined.__getitem__),
+            group=content_groups(DIGESTS.map(joined.__getitem__)),
+        )
 
     def of_split(self, *names: str) -> NDArray[np.bool_]:
         """(n,) mask of the rows of some splits."""
@@ -85,8 +89,15 @@ class Catalog:
     def take(self, mask: NDArray[np.bool_]) -> Catalog:
         """The rows of a mask, with the labels that still occur."""
         used, label = np.unique(self.label[mask], return_inverse=True)
-        names = {f.name: getattr(self, f.name)[mask] for f in fields(self) if f.name not in ("labels", "label")}
-        return Catalog([self.labels[i] for i in used], label.astype(np.int32), **names)
+        return Catalog(
+            labels=[self.labels[i] for i in used],
+            label=label.astype(np.int32),
+            split=self.split[mask],
+            shard=self.shard[mask],
+            place=self.place[mask],
+            present=self.present.map(lambda has: has[mask]),
+            group=self.group[mask],
+        )
 
 
 class _Unlabeled:

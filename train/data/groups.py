@@ -7,20 +7,22 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from huse.features.modality import Pair
+from huse.features.shards.columns import DIGESTS
 from huse.features.store import Store
 
 Digests = NDArray[np.uint8]
 
 
-def content_groups(digests: list[Digests]) -> NDArray[np.int32]:
+def content_groups(digests: Pair[Digests]) -> NDArray[np.int32]:
     """(n,) number of the group of each row: rows that share an image or a text, also by way of others, are one.
 
     Args:
         digests: of each modality (n, 16); zeros where a row has none, or nothing is known about it.
     """
-    n = len(digests[0])
+    n = len(digests.image)
     row, content, offset = [], [], n
-    for column in digests:
+    for _, column in digests.items():
         known = np.flatnonzero(column.any(axis=1))
         number = np.unique(_names(column[known]), return_inverse=True)[1].ravel()
         row.append(known)
@@ -41,13 +43,13 @@ def rows_shared_with_training(store: Store, split: str) -> int | None:
     Returns:
         The number, or None when the store does not know what its vectors were made of.
     """
-    names = ("label", "split", "image_digest", "text_digest")
+    names = ("label", "split", DIGESTS.image, DIGESTS.text)
     parts = [store.columns(index, names) for index in store.shard_indices()]
     splits, labels = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("split", "label"))
     trained, asked = np.isin(splits, ("", "train")), (splits == split) & (labels != "")
     shared, known = np.zeros(len(splits), bool), False
-    for modality in ("image", "text"):
-        digests = np.concatenate([part[f"{modality}_digest"] for part in parts])
+    for _, name in DIGESTS.items():
+        digests = np.concatenate([part[name] for part in parts])
         there = digests.any(axis=1)
         known |= bool(there.any())
         shared |= there & np.isin(_names(digests), _names(digests[trained & there]))

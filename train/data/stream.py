@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.modality import MODALITIES, Pair, Side
 from huse.features.store import Store
 from huse.train.data.batches import Moments, Numbers, TrainingRows, feature_moments
 from huse.train.data.catalog import Catalog
 
-COLUMNS = ("image", "text", "has_image", "has_text", "labels")
 BLOCK = 1024
 """Rows read at a time, which lie next to each other; blocks are what a window is mixed from."""
 
@@ -51,8 +51,7 @@ class StreamedRows:
         catalog: the rows, in the order of their shards.
         texts: texts that come after them, such as class names; in memory.
         labels: (n,) class numbers of both together.
-        has_image: (n,) mask of both together.
-        has_text: (n,) mask of both together.
+        present: (n,) for each modality, which of both together have it.
         window: most rows a window.
     """
 
@@ -60,8 +59,7 @@ class StreamedRows:
     catalog: Catalog
     texts: TrainingRows
     labels: NDArray[np.int32]
-    has_image: NDArray[np.bool_]
-    has_text: NDArray[np.bool_]
+    present: Pair[NDArray[np.bool_]]
     window: int
 
     def __len__(self) -> int:
@@ -77,17 +75,16 @@ class StreamedRows:
         ascending = rows[order]
         shard = self._shard(ascending)
         parts = np.split(ascending, np.flatnonzero(np.diff(shard)) + 1)
-        read = concatenate_rows([self.texts.take(np.arange(0)), *(self._read_block(p) for p in parts if len(p))])
+        read = TrainingRows.joined([self.texts.take(np.arange(0)), *(self._read_block(p) for p in parts if len(p))])
         return read.take(np.argsort(order))
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
         """What each column is like; reads the column of every shard, one at a time, and verifies it."""
-        has = self.has_image if modality == "image" else self.has_text
-        there = np.sort(rows[has[rows]])
+        there = np.sort(rows[self.present.of(modality)[rows]])
         stored, extra = there[there < len(self.catalog)], there[there >= len(self.catalog)]
 
         def parts() -> Iterator[NDArray[np.floating]]:
-            yield getattr(self.texts, modality)[extra - len(self.catalog)]
+            yield self.texts.modalities.of(modality).vectors[extra - len(self.catalog)]
             shard = self.catalog.shard[stored]
             for mine in np.split(stored, np.flatnonzero(shard[1:] != shard[:-1]) + 1):
                 if len(mine):
@@ -128,11 +125,11 @@ class StreamedRows:
 
     def _read(self, blocks: list[Numbers], room: int) -> TrainingRows:
         """The rows of some blocks, behind room for others; nothing is in memory twice."""
-        dims = (self.dimension("image"), self.dimension("text"))
-        window = TrainingRows.empty(room + sum(map(len, blocks)), *dims, self.texts.image.dtype)
+        widths = self.texts.modalities.map(lambda side: side.dimension)
+        window = TrainingRows.empty(room + sum(map(len, blocks)), widths, self.texts.image.vectors.dtype)
         done = room
         for block in blocks:
-            _fill(window, done, self._read_block(block))
+            window.put(slice(done, done + len(block)), self._read_block(block))
             done += len(block)
         return window
 
@@ -142,26 +139,16 @@ class StreamedRows:
             return self.texts.take(rows - len(self.catalog))
         index, place = int(self.catalog.shard[rows[0]]), self.catalog.place[rows]
         first, end = int(place[0]), int(place[-1]) + 1
-        columns = self.store.slice(index, ("image", "text"), first, end)
-        image, text = (columns[name][place - first] for name in ("image", "text"))
-        return TrainingRows(image, text, self.has_image[rows], self.has_text[rows], self.labels[rows])
-
-
-def concatenate_rows(parts: list[TrainingRows]) -> TrainingRows:
-    """Several parts as one, in order."""
-    return TrainingRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
-
-
-def _fill(window: TrainingRows, start: int, rows: TrainingRows) -> None:
-    for name in COLUMNS:
-        getattr(window, name)[start : start + len(rows)] = getattr(rows, name)
+        columns = self.store.slice(index, MODALITIES, first, end)
+        sides = Pair.by_name(lambda m: Side(columns[m][place - first], self.present.of(m)[rows]))
+        return TrainingRows(image=sides.image, text=sides.text, labels=self.labels[rows])
 
 
 def _joined(left: TrainingRows, read: TrainingRows, room: int) -> TrainingRows:
     """Fewer than `room` rows, and those read behind that room, in the memory of the latter."""
     start = room - len(left)
-    _fill(read, start, left)
-    return TrainingRows(*(getattr(read, name)[start:] for name in COLUMNS))
+    read.put(slice(start, room), left)
+    return read.take(slice(start, None))
 
 
 def _repeated(left: int, n: int, times: Numbers | None) -> Numbers:

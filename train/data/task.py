@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError
+from huse.features.modality import MODALITIES, Pair
 from huse.features.shards.shard import read_attributes
 from huse.features.store import ClassVectors, Store
 from huse.train.classes.semantic_graph import load_graph
@@ -201,27 +202,24 @@ def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.flo
 
 def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, config: FitConfig) -> TrainingData:
     """The rows of a catalog and, after them, a text for each class whose name says anything: in memory, or where."""
-    image_dim, text_dim = (spec.dimension if spec else 0 for spec in (store.info.image, store.info.text))
-    dtype = np.dtype(store.info.dtype)
-    window = streaming_window(config, len(catalog), (image_dim + text_dim) * dtype.itemsize)
-    n = 0 if window else len(catalog)
-    here = TrainingRows.empty(n, image_dim, text_dim, dtype)
-    texts = np.zeros((0, text_dim), np.float32) if texts is None else texts
+    widths, dtype = store.info.widths, np.dtype(store.info.dtype)
+    window = streaming_window(config, len(catalog), (widths.image + widths.text) * dtype.itemsize)
+    here = TrainingRows.empty(0 if window else len(catalog), widths, dtype)
+    texts = np.zeros((0, widths.text), np.float32) if texts is None else texts
     numbers = np.flatnonzero(texts.any(axis=1)).astype(np.int32)
     texts = texts[numbers]
     if window:
         extra = with_texts(here, texts, numbers)
-        masks = {
-            name: np.concatenate([getattr(catalog, name), getattr(extra, name)]) for name in ("has_image", "has_text")
-        }
-        return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), **masks, window=window)
+        present = Pair.by_name(lambda m: np.concatenate([catalog.present.of(m), extra.present.of(m)]))
+        return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), present, window)
     order = np.argsort(catalog.shard, kind="stable")
     indices, starts = np.unique(catalog.shard[order], return_index=True)
     for index, mine in zip(indices, np.split(order, starts[1:]), strict=True):
-        columns = store.columns(int(index), ("image", "text"))
-        here.image[mine] = columns["image"][catalog.place[mine]]
-        here.text[mine] = columns["text"][catalog.place[mine]]
-    here.has_image[:], here.has_text[:], here.labels[:] = catalog.has_image, catalog.has_text, catalog.label
+        columns = store.columns(int(index), MODALITIES)
+        for modality, side in here.modalities.items():
+            side.vectors[mine] = columns[modality][catalog.place[mine]]
+            side.present[mine] = catalog.present.of(modality)[mine]
+    here.labels[:] = catalog.label
     return with_texts(here, texts, numbers)
 
 

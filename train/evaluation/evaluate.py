@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError, StoreError
+from huse.features.modality import MODALITIES, Pair, Side
 from huse.features.store import FEATURES, Store
 from huse.train.artifact.model_folder import TrainedModel, check_store, load_model
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
@@ -19,10 +21,19 @@ from huse.train.classes.unknown_classes import UnknownClass, unknown_classes, un
 from huse.train.data.batches import TrainingRows
 from huse.train.data.groups import rows_shared_with_training
 from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
-from huse.train.network.forward import Arrays, class_probabilities, features_of, softmax
+from huse.train.network.forward import (
+    EMBEDDING,
+    LOGITS,
+    Mask,
+    Output,
+    Outputs,
+    class_probabilities,
+    features_of,
+    softmax,
+)
 from huse.train.objectives.registry import OBJECTIVES
 
-DIRECTIONS = (("image", "image"), ("image", "text"), ("text", "image"), ("text", "text"))
+DIRECTIONS = tuple(product(MODALITIES, repeat=2))
 HP_KS = (2, 5, 10)
 
 
@@ -87,15 +98,14 @@ def evaluate_model(
     return result
 
 
-def predictions(outputs: Arrays, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:
+def predictions(outputs: Outputs, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:
     """Predicted label paths (n,) by ``image``, ``text`` and ``fused``; empty where a row lacks the modality."""
-    kinds = class_probabilities(outputs, data.has_image, data.has_text, trained.fusion_weight)
+    kinds, known = class_probabilities(outputs, data.present, trained.fusion_weight), _known_by(data.present)
     classes = np.array(trained.classes, dtype=object)
-    known = {"image": data.has_image, "text": data.has_text, "fused": data.has_image | data.has_text}
     return {kind: np.where(known[kind], classes[scores.argmax(axis=1)], "") for kind, scores in kinds.items()}
 
 
-def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float) -> dict[str, Any]:
+def figures(outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float) -> dict[str, Any]:
     """Accuracy and retrieval figures of the outputs of a network on some rows; what cannot be said is None.
 
     Args:
@@ -107,7 +117,7 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
     Raises:
         FitError: an output is not finite.
     """
-    broken = [name for name, values in outputs.items() if not np.isfinite(values).all()]
+    broken = _not_finite(outputs)
     if broken:
         raise FitError(
             f"the towers give values that are not finite ({', '.join(broken)}); "
@@ -121,7 +131,7 @@ def figures(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], fu
 
 
 def hierarchical_figures(
-    outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
 ) -> dict[str, dict[str, float | None]]:
     """HP@2, HP@5 and HP@10 (paper 4.4) in four directions; None where every class would be right.
 
@@ -167,15 +177,15 @@ def _remarks(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def best_fusion_weight(outputs: Arrays, data: TrainingRows) -> float:
+def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
     """The weight of the image that gives the most accurate fused class on these rows; 0.5 when nothing tells.
 
     Among equally accurate weights the one nearest to 0.5 is taken.
     """
-    both = data.has_image & data.has_text
-    if "image_logits" not in outputs or "text_logits" not in outputs or not both.any():
+    both = data.present.image & data.present.text
+    if outputs.image is None or outputs.text is None or not both.any():
         return 0.5
-    image, text = (softmax(outputs[f"{m}_logits"][both]) for m in ("image", "text"))
+    image, text = softmax(outputs.image.logits[both]), softmax(outputs.text.logits[both])
     weights = np.linspace(0, 1, 21)
     scores = [accuracy(w * image + (1 - w) * text, data.labels[both]) for w in weights]
     order = sorted(range(len(weights)), key=lambda i: (-scores[i], abs(weights[i] - 0.5)))
@@ -198,16 +208,28 @@ def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
 
 
-def _accuracies(outputs: Arrays, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
-    probabilities = class_probabilities(outputs, data.has_image, data.has_text, fusion_weight)
-    known = {"image": data.has_image, "text": data.has_text, "fused": data.has_image | data.has_text}
+def _accuracies(outputs: Outputs, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
+    probabilities = class_probabilities(outputs, data.present, fusion_weight)
     return {
         kind: accuracy(probabilities[kind][has], data.labels[has]) if kind in probabilities else math.nan
-        for kind, has in known.items()
+        for kind, has in _known_by(data.present).items()
     }
 
 
-def _retrieval(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
+def _known_by(present: Pair[Mask]) -> dict[str, Mask]:
+    """By kind of prediction, (n,) which rows have what it takes."""
+    return {**dict(present.items()), "fused": present.image | present.text}
+
+
+def _not_finite(outputs: Outputs) -> list[str]:
+    """The names of the outputs with values that are not finite."""
+    values: dict[str, NDArray[np.float32]] = {}
+    for modality, output in outputs.given().items():
+        values |= {EMBEDDING.of(modality): output.embedding, LOGITS.of(modality): output.logits}
+    return [name for name, array in values.items() if not np.isfinite(array).all()]
+
+
+def _retrieval(outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
     classes = np.unique(labels.astype(str), return_inverse=True)[1]
     return {
         way: retrieval_metrics(a, b, classes[q], classes[g], *own)
@@ -215,19 +237,21 @@ def _retrieval(outputs: Arrays, data: TrainingRows, labels: NDArray[np.object_])
     }
 
 
-def _directions(outputs: Arrays, data: TrainingRows) -> Iterator[tuple[str, Any, Any, Any, Any, Any]]:
+def _directions(outputs: Outputs, data: TrainingRows) -> Iterator[tuple[str, Any, Any, Any, Any, Any]]:
     """For each direction its name, query and gallery vectors, their row masks, and their keys if of one modality."""
     keys = np.arange(len(data))
-    none = np.zeros((len(data), 1), np.float32)
-    masks = {
-        m: has if f"{m}_embedding" in outputs else np.zeros_like(has)
-        for m, has in (("image", data.has_image), ("text", data.has_text))
-    }
+    sides = Pair.by_name(lambda modality: _side(outputs.of(modality), data.present.of(modality)))
     for query, gallery in DIRECTIONS:
-        q, g = masks[query], masks[gallery]
-        own = (keys[q], keys[g]) if query == gallery else (None, None)
-        a, b = (outputs.get(f"{m}_embedding", none) for m in (query, gallery))
-        yield f"{query}_to_{gallery}", a[q], b[g], q, g, own
+        a, b = sides.of(query), sides.of(gallery)
+        own = (keys[a.present], keys[b.present]) if query == gallery else (None, None)
+        yield f"{query}_to_{gallery}", a.vectors[a.present], b.vectors[b.present], a.present, b.present, own
+
+
+def _side(output: Output | None, present: Mask) -> Side:
+    """The embeddings of a modality; of no row where the network does not know it."""
+    if output is None:
+        return Side.zeros(len(present), 1, np.dtype(np.float32))
+    return Side(output.embedding, present)
 
 
 def _known(value: float) -> float | None:

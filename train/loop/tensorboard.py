@@ -15,7 +15,7 @@ from huse.features.extras import require
 from huse.features.files.folders import require_place
 from huse.train.data.batches import TrainingRows
 from huse.train.loop.projector_files import require_projector, write_projector
-from huse.train.network.forward import MODALITIES, Arrays
+from huse.train.network.forward import Outputs
 
 SPACE = "search"
 """Run that the space is shown with."""
@@ -51,7 +51,7 @@ class Board:
                     tf.summary.scalar(name, value)
         self._writers[phase].flush()
 
-    def space(self, rows: TrainingRows, outputs: Arrays, labels: NDArray[np.object_]) -> None:
+    def space(self, rows: TrainingRows, outputs: Outputs, labels: NDArray[np.object_]) -> None:
         """Puts the embeddings of some rows into the Projector.
 
         Args:
@@ -59,11 +59,10 @@ class Board:
             outputs: of the network for them.
             labels: (n,) their label paths.
         """
-        names = [m for m in MODALITIES if f"{m}_embedding" in outputs]
-        there = {m: getattr(rows, f"has_{m}") for m in names}
-        vectors = np.concatenate([outputs[f"{m}_embedding"][there[m]] for m in names])
+        there = {modality: rows.present.of(modality) for modality in outputs.given()}
+        vectors = np.concatenate([output.embedding[there[m]] for m, output in outputs.given().items()])
         shown = {
-            "class": [str(label) for m in names for label in labels[there[m]]],
-            "modality": [m for m in names for _ in range(there[m].sum())],
+            "class": [str(label) for has in there.values() for label in labels[has]],
+            "modality": [modality for modality, has in there.items() for _ in range(has.sum())],
         }
         write_projector(self.folder / SPACE, vectors, shown)

@@ -13,14 +13,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError
+from huse.features.modality import MODALITIES, Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.loop.strategy import over_replicas, own_share
-from huse.train.network.forward import MODALITIES
-from huse.train.objectives.batch import Batch
+from huse.train.network.forward import EMBEDDING, LOGITS
+from huse.train.objectives.batch import Batch, Items
 from huse.train.objectives.registry import objective_of
 
-Tensors = dict[str, tf.Tensor]
+Tensors = dict[str, Any]
+"""Tensors by name; those of a modality in a dictionary of their own."""
 
 
 def epochs_of(config: FitConfig, rows: int) -> int:
@@ -115,15 +117,24 @@ class Training:
         """Copies rows onto every device; the same rows are copied once."""
         if self._placed is None or self._placed[0] is not window:
             self._placed = None  # frees the last window before the next is copied
-            values = {m: getattr(window, m) for m in MODALITIES if m in self.network.input}
-            values |= {f"has_{m}": getattr(window, f"has_{m}").astype(np.float32) for m in values}
-            values["labels"] = window.labels
-            copies = {
-                name: self._strategy.experimental_distribute_values_from_function(lambda _, v=value: tf.constant(v))
-                for name, value in values.items()
-            }
-            self._placed = window, copies
+            self._placed = (
+                window,
+                {
+                    "labels": self._copied(window.labels),
+                    **{
+                        modality: {
+                            "vectors": self._copied(its.vectors),
+                            "present": self._copied(its.present.astype(np.float32)),
+                        }
+                        for modality, its in window.modalities.items()
+                        if modality in self.network.input
+                    },
+                },
+            )
         return self._placed[1]
+
+    def _copied(self, values: NDArray[Any]) -> tf.Tensor:
+        return self._strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
 
     @tf.function(reduce_retracing=True)
     def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
@@ -134,13 +145,16 @@ class Training:
     def _replica_step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
         names = [m for m in MODALITIES if m in window]
         own = own_share(rows)
-        present = {m: tf.gather(window[f"has_{m}"], rows) for m in names}
         with tf.GradientTape() as tape:
-            inputs = {m: tf.cast(tf.gather(window[m], own), tf.float32) for m in names}
+            inputs = {m: tf.cast(tf.gather(window[m]["vectors"], own), tf.float32) for m in names}
             outputs = {name: over_replicas(value) for name, value in self.network(inputs, training=True).items()}
             # the number of the step is part of a checkpoint, so a resumed fit draws what it would have drawn
             seed = tf.stack([tf.constant(self.config.seed, tf.int64), tf.cast(self._optimizer.iterations, tf.int64)])
-            batch = Batch(outputs, tf.gather(window["labels"], rows), present, **self._classes, seed=seed)
+            items = {
+                m: Items(outputs[EMBEDDING.of(m)], outputs[LOGITS.of(m)], tf.gather(window[m]["present"], rows))
+                for m in names
+            }
+            batch = Batch(Pair.by_name(items.get), tf.gather(window["labels"], rows), **self._classes, seed=seed)
             losses = objective_of(self.config.objective)(batch, self.config)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables

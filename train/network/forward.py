@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,46 +11,80 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from huse.features.modality import Index, Pair, Side
 from huse.features.rows import Rows
 from huse.train.data.batches import TrainingRows
 
-MODALITIES = ("image", "text")
 BATCH = 4096
 
-Arrays = dict[str, NDArray[np.float32]]
-Forward = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+EMBEDDING = Pair(image="image_embedding", text="text_embedding")
+LOGITS = Pair(image="image_logits", text="text_logits")
+"""Names of a network's outputs; its inputs have those of the modalities."""
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What a network makes of n rows of one modality.
+
+    Attributes:
+        embedding: (n, D) unit vectors.
+        logits: (n, K).
+    """
+
+    embedding: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+    def part(self, index: Index) -> Output:
+        """Those of some rows."""
+        return Output(self.embedding[index], self.logits[index])
+
+
+Mask = NDArray[np.bool_]
+Inputs = Pair[NDArray[Any] | None]
+Outputs = Pair[Output | None]
+"""Of both modalities; None of one that the network does not know."""
+
+Forward = Callable[[Inputs], Outputs]
 
 
 def make_forward(network: keras.Model) -> Forward:
-    """A function from input arrays (n, dim) by name to output arrays (n, ...) by name, in batches, without dropout."""
+    """A function from features (n, dim) to embeddings and logits, in batches, without dropout."""
 
     @tf.function(reduce_retracing=True)
     def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs: dict[str, tf.Tensor] = network(batch, training=False)
         return outputs
 
-    def forward(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        n = len(next(iter(inputs.values())))
+    def forward(inputs: Inputs) -> Outputs:
+        given = inputs.given()
+        n = len(next(iter(given.values())))
         if not n:  # Keras cannot add tensors without rows
-            return {
-                name: a[:0] for name, a in forward({m: np.zeros((1, a.shape[1])) for m, a in inputs.items()}).items()
-            }
+            one = forward(inputs.map(lambda a: None if a is None else np.zeros((1, a.shape[1]))))
+            return one.map(lambda output: None if output is None else output.part(slice(0)))
         parts = []
         for start in range(0, n, BATCH):
-            batch = {name: tf.constant(a[start : start + BATCH], tf.float32) for name, a in inputs.items()}
+            batch = {name: tf.constant(a[start : start + BATCH], tf.float32) for name, a in given.items()}
             parts.append({name: value.numpy() for name, value in step(batch).items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     return forward
 
 
-def features_of(rows: Rows | TrainingRows, network: keras.Model) -> dict[str, NDArray[Any]]:
+def _outputs(arrays: Mapping[str, NDArray[np.float32]]) -> Outputs:
+    return Pair.by_name(
+        lambda m: Output(arrays[EMBEDDING.of(m)], arrays[LOGITS.of(m)]) if EMBEDDING.of(m) in arrays else None
+    )
+
+
+def features_of(rows: Rows | TrainingRows, network: keras.Model) -> Inputs:
     """The vectors of some rows as the inputs of a network; zeros for a modality that the rows' store lacks."""
-    inputs = {}
-    for name, tensor in network.input.items():
-        vectors, dimension = getattr(rows, name), tensor.shape[-1]
-        inputs[name] = vectors if vectors.shape[1] else np.zeros((len(rows), dimension), np.float32)
-    return inputs
+
+    def of_side(side: Side, wanted: Any) -> NDArray[Any] | None:
+        if wanted is None:
+            return None
+        return side.vectors if side.dimension else np.zeros((len(side), wanted.shape[-1]), np.float32)
+
+    return Pair.by_name(lambda modality: of_side(rows.modalities.of(modality), network.input.get(modality)))
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -58,37 +93,27 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def class_probabilities(
-    outputs: Arrays, has_image: NDArray[np.bool_], has_text: NDArray[np.bool_], weight: float
-) -> dict[str, NDArray[np.float32]]:
+def class_probabilities(outputs: Outputs, present: Pair[Mask], weight: float) -> dict[str, NDArray[np.float32]]:
     """(n, K) class probabilities of each modality in `outputs`, and of both as ``fused``; arguments as `fuse`."""
-    alone = {m: softmax(outputs[f"{m}_logits"]) for m in MODALITIES if f"{m}_logits" in outputs}
-    return {**alone, "fused": fuse(alone.get("image"), alone.get("text"), has_image, has_text, weight)}
+    alone = outputs.map(lambda output: None if output is None else softmax(output.logits))
+    return {**alone.given(), "fused": fuse(alone, present, weight)}
 
 
-def fuse(
-    image: NDArray[np.floating] | None,
-    text: NDArray[np.floating] | None,
-    has_image: NDArray[np.bool_],
-    has_text: NDArray[np.bool_],
-    weight: float,
-) -> NDArray[np.float32]:
+def fuse(probabilities: Pair[NDArray[np.float32] | None], present: Pair[Mask], weight: float) -> NDArray[np.float32]:
     """Fused class probabilities: weight x image + (1 - weight) x text (paper 4.5).
 
     A row with one modality takes that one alone; a row with none has zeros everywhere.
 
     Args:
-        image: (n, K) class probabilities of the images, None when the model has no image tower.
-        text: (n, K) likewise, of the texts.
-        has_image: (n,) mask.
-        has_text: (n,) mask.
+        probabilities: (n, K) of each modality, None of one that the model has no tower for.
+        present: (n,) for each modality, which rows have it.
         weight: share of the image, 0 to 1.
     """
+    image, text = probabilities.image, probabilities.text
     if image is None or text is None:
-        alone, mask = (text, has_text) if image is None else (image, has_image)
-        if alone is None:
-            raise ValueError("fuse needs the probabilities of at least one modality")
-        return np.asarray(alone * mask[:, None], dtype=np.float32)
-    share = np.where(has_text, weight, 1.0) * has_image
-    rest = np.where(has_image, 1.0 - weight, 1.0) * has_text
+        for modality, alone in probabilities.given().items():
+            return np.asarray(alone * present.of(modality)[:, None], dtype=np.float32)
+        raise ValueError("fuse needs the probabilities of at least one modality")
+    share = np.where(present.text, weight, 1.0) * present.image
+    rest = np.where(present.image, 1.0 - weight, 1.0) * present.text
     return np.asarray(share[:, None] * image + rest[:, None] * text, dtype=np.float32)

@@ -9,8 +9,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from huse.features.modality import Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import Moments, TrainingData
+from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.registry import OBJECTIVES
 
 START_SCALE = 16.0
@@ -108,20 +110,21 @@ def build_towers(data: TrainingData, rows: NDArray[np.integer], classes: int, co
     """
     first = config.seed * 1000 % 2**31  # Keras takes 32 bits
     seeds = iter(range(first, first + 1000))
-    heads = {"image": SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")}
-    heads["text"] = heads["image"]
+    head = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="head")
+    heads = Pair(image=head, text=head)
     if OBJECTIVES[config.objective].separate_heads:
-        heads["text"] = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="text_head")
+        own = SharedHead(classes, config.logits, config.blend, seed=next(seeds), name="text_head")
+        heads = Pair(image=head, text=own)
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    for name, depth in (("image", config.image_layers), ("text", config.text_layers)):
+    for name, depth in Pair(image=config.image_layers, text=config.text_layers).items():
         if not data.dimension(name):
             continue
         root = config.square_root and name == "image"
         moments = data.moments(name, rows, root) if config.standardize else None
         tower = _tower(name, data.dimension(name), depth, root, moments, config, seeds)
         inputs[name] = keras.Input((data.dimension(name),), name=name)
-        outputs[f"{name}_embedding"], outputs[f"{name}_logits"] = heads[name](tower(inputs[name]))
+        outputs[EMBEDDING.of(name)], outputs[LOGITS.of(name)] = heads.of(name)(tower(inputs[name]))
     return keras.Model(inputs, outputs, name="huse")
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from huse.features.modality import Pair
 from huse.train.objectives.losses import classification_loss, gap_loss
 
 
@@ -31,40 +32,63 @@ class Settings(Protocol):
     def hinge(self) -> float: ...  # noqa: D102
 
 
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What a network made of the B instances of a batch in one modality.
+
+    Attributes:
+        embedding: (B, D) unit vectors.
+        logits: (B, K).
+        present: (B,) float mask of the instances that have the modality.
+    """
+
+    embedding: tf.Tensor
+    logits: tf.Tensor
+    present: tf.Tensor
+
+
 @dataclass
 class Batch:
     """What a network made of B instances of up to two modalities.
 
     Attributes:
-        outputs: ``image_embedding``, ``image_logits`` and the same of texts, each (B, ...).
+        modalities: the items of each; None of one that the network does not know.
         labels: (B,) class numbers.
-        present: by modality, (B,) float mask.
         graph: (K, K) semantic distances.
         class_vectors: (K, D) unit vectors of the class names; D is 0 when there are none.
         class_weights: (K,) factor of each class's items in the classification loss, 1 on average over items.
         seed: (2,) integers, others in every step; all that an objective draws follows from them.
     """
 
-    outputs: dict[str, tf.Tensor]
+    modalities: Pair[Items | None]
     labels: tf.Tensor
-    present: dict[str, tf.Tensor]
     graph: tf.Tensor
     class_vectors: tf.Tensor
     class_weights: tf.Tensor
     seed: tf.Tensor
 
+    @property
+    def items(self) -> list[Items]:
+        """Those of the one modality or of both, images first."""
+        return list(self.modalities.given().values())
+
     def embeddings(self) -> list[tf.Tensor]:
         """(B, D) unit vectors of each modality."""
-        return [self.outputs[f"{m}_embedding"] for m in self.present]
+        return [its.embedding for its in self.items]
+
+    def present(self) -> list[tf.Tensor]:
+        """(B,) float mask of each modality."""
+        return [its.present for its in self.items]
 
     def pooled(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Embeddings, labels and mask of all modalities, one after the other."""
-        labels = tf.tile(self.labels, [len(self.present)])
-        return tf.concat(self.embeddings(), 0), labels, tf.concat(list(self.present.values()), 0)
+        labels = tf.tile(self.labels, [len(self.items)])
+        return tf.concat(self.embeddings(), 0), labels, tf.concat(self.present(), 0)
 
     def both(self) -> tf.Tensor:
         """(B,) 1 where an instance has both modalities."""
-        return self.present["image"] * self.present["text"]
+        image, text = self.present()
+        return image * text
 
     def cross_cosine(self) -> tf.Tensor:
         """(B, B) cosine of every image with every text."""
@@ -73,14 +97,14 @@ class Batch:
 
     def classification(self) -> tf.Tensor:
         """The classification loss of the items of all modalities (eq. 8), weighted by class."""
-        logits = tf.concat([self.outputs[f"{m}_logits"] for m in self.present], 0)
-        labels = tf.tile(self.labels, [len(self.present)])
-        there = tf.concat(list(self.present.values()), 0)
+        logits = tf.concat([its.logits for its in self.items], 0)
+        labels = tf.tile(self.labels, [len(self.items)])
+        there = tf.concat(self.present(), 0)
         return classification_loss(logits, labels, there * tf.gather(self.class_weights, labels))
 
     def gap(self) -> tf.Tensor:
         """The cross-modal gap (eq. 12); 0 where there is one modality alone."""
-        if len(self.present) < 2:
+        if len(self.items) < 2:
             return tf.constant(0.0)
         image, text = self.embeddings()
         return gap_loss(image, text, self.both())

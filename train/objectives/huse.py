@@ -15,13 +15,13 @@ def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
         graph, contrastive = pairwise_losses(
             batch.embeddings(),
             batch.labels,
-            list(batch.present.values()),
+            batch.present(),
             batch.graph,
             config.zeta,
             config.margin,
             config.temperature if config.delta else None,
         )
         losses |= {"graph": config.beta * graph, "contrastive": config.delta * contrastive}
-    if config.gamma and len(batch.present) == 2:
+    if config.gamma and len(batch.items) == 2:
         losses["gap"] = config.gamma * batch.gap()
     return losses

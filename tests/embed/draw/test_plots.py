@@ -39,7 +39,7 @@ def test_unknown_projections_are_named() -> None:
 
 def test_points_follow_their_rows(few_embeddings: Path) -> None:
     rows = Store.open(few_embeddings).load()
-    rows.has_image[4] = False
+    rows.image.present[4] = False
     points = lay_out(rows, "pca")
     assert len(points.row) == 83
     assert 4 not in points.row[points.is_image]

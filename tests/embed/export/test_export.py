@@ -24,6 +24,7 @@ from huse.embed.export.projector import export_projector
 from huse.embed.export.savedmodel import export_savedmodel
 from huse.extract.images.decoding import decode_image
 from huse.features.errors import ModelError
+from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.network.forward import class_probabilities
@@ -53,8 +54,8 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
     assert names == ["embed_image_features", "embed_text_features", "classify", "embed_images"]
     rows = Store.open(few_store).load()
     has_image, has_text = np.arange(42) % 7 != 0, np.arange(42) % 5 != 0
-    features = {"image": rows.image.astype(np.float32), "text": rows.text.astype(np.float32)}
-    np.savez(tmp_path / "in.npz", **features, has_image=has_image, has_text=has_text)
+    features = rows.modalities.map(lambda its: its.vectors.astype(np.float32))
+    np.savez(tmp_path / "in.npz", **dict(features.items()), has_image=has_image, has_text=has_text)
     names = [str(few_emoji.parent / row["image"]) for row in read_csv(few_emoji)[::9]]
     command = [
         sys.executable,
@@ -67,9 +68,9 @@ def test_a_savedmodel_needs_no_huse_and_gives_the_same(
     done = subprocess.run([*command, *names], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     out, outputs = np.load(tmp_path / "out.npz"), model.trained.forward(features)
-    for modality in ("image", "text"):
-        np.testing.assert_allclose(out[f"{modality}_embedding"], outputs[f"{modality}_embedding"], atol=1e-5)
-    fused = class_probabilities(outputs, has_image, has_text, model.trained.fusion_weight)["fused"]
+    for modality, output in outputs.given().items():
+        np.testing.assert_allclose(out[f"{modality}_embedding"], output.embedding, atol=1e-5)
+    fused = class_probabilities(outputs, Pair(image=has_image, text=has_text), model.trained.fusion_weight)["fused"]
     known = has_image | has_text
     np.testing.assert_allclose(out["probability"][known], fused[known], atol=1e-5)
     assert out["labels"].tolist() == model.classes
@@ -87,10 +88,12 @@ def test_an_onnx_file_gives_the_same(few_store: Path, few_model: Path, tmp_path:
     assert set(names) == set(trained.network.output)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     rows = Store.open(few_store).load()
-    features = {m: getattr(rows, m).astype(np.float32) for m in ("image", "text")}
-    expected = trained.forward(features)
-    for name, values in zip(names, session.run(names, features), strict=True):
-        np.testing.assert_allclose(values, expected[name], atol=1e-5, rtol=1e-4)
+    features = rows.modalities.map(lambda its: its.vectors.astype(np.float32))
+    found = dict(zip(names, session.run(names, dict(features.items())), strict=True))
+    for modality, output in trained.forward(features).given().items():
+        np.testing.assert_allclose(found.pop(f"{modality}_embedding"), output.embedding, atol=1e-5, rtol=1e-4)
+        np.testing.assert_allclose(found.pop(f"{modality}_logits"), output.logits, atol=1e-5, rtol=1e-4)
+    assert not found
     assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == trained.classes
     with pytest.raises(ModelError, match="is there already"):
         export_onnx(trained, tmp_path / "m.onnx")

@@ -31,7 +31,7 @@ def one_thread() -> None:
 def found(store: Store, gallery: str = "text") -> list[str]:
     """What an index finds for the first row's own text, and then the nearest others."""
     rows = store.read(0)
-    return [hit.key for hit in open_index(store, gallery, "hnsw", lambda _: None).nearest(rows.text[:1], 5)[0]]
+    return [hit.key for hit in open_index(store, gallery, "hnsw", lambda _: None).nearest(rows.text.vectors[:1], 5)[0]]
 
 
 def damage_faiss(data: bytes, where: float) -> bytes:
@@ -51,7 +51,7 @@ def test_a_flipped_bit_is_noticed_and_the_index_made_anew(where: float, tmp_path
     file = tmp_path / "e" / "index" / "text-hnsw.faiss"
     file.write_bytes(damage_faiss(file.read_bytes(), where))
     healed = open_index(store, "text", "hnsw", said.append)
-    assert [hit.key for hit in healed.nearest(store.read(0).text[:1], 5)[0]] == expected
+    assert [hit.key for hit in healed.nearest(store.read(0).text.vectors[:1], 5)[0]] == expected
     assert len(said) == 2
     assert said[0] == f"{file}: differs from what was written; making it anew"
     assert open_index(store, "text", "hnsw", said.append).recall == 1
@@ -167,7 +167,7 @@ def test_two_builders_make_one_index(tmp_path: Path) -> None:
 def test_indexes_of_few_rows(kind: str, n: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store = embeddings(tmp_path / "e", n)
     for k in (1, n, 10**9):
-        (hits,) = open_index(store, "fused", kind, lambda _: None).nearest(store.read(0).text[:1], k)
+        (hits,) = open_index(store, "fused", kind, lambda _: None).nearest(store.read(0).text.vectors[:1], k)
         assert len(hits) == min(k, n)
     assert "WARNING" not in capfd.readouterr().err
 
@@ -178,7 +178,7 @@ def test_the_engine_at_its_edges(index: str, in_memory: bool, tmp_path: Path) ->
     store = embeddings(tmp_path / "e", has_image=False)
     engine = Engine(store, index, list(store) if in_memory else None)
     engine.prepare()
-    query = store.read(0).text[:2]
+    query = store.read(0).text.vectors[:2]
     assert [next(hit.key for hit in hits) for hits in engine.nearest(query, "fused", 3)] == ["row 0", "row 1"]
     assert engine.nearest(query, "image", 3) == [[], []]
     assert engine.nearest(query, "text", 3, ["no such class"]) == [[], []]

@@ -50,7 +50,7 @@ def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path)
     store = Store.open(few_embeddings)
     rows = store.load()
     for gallery in ("image", "text", "fused"):
-        vectors = fused_vectors(rows) if gallery == "fused" else getattr(rows, gallery).astype(np.float32)
+        vectors = fused_vectors(rows) if gallery == "fused" else rows.modalities.of(gallery).vectors.astype(np.float32)
         expected = [list(rows.key[np.argsort(-(vectors @ query))][:12]) for query in queries.astype(np.float32)]
         assert [[hit.key for hit in hits] for hits in found(store, gallery, queries, 12)] == expected
     assert [len(hits) for hits in found(store, "text", queries, 1000)] == [42] * 3
@@ -68,11 +68,11 @@ def test_blocks_and_ties_lose_nothing(sizes: list[int], k: int, block: int, valu
     for shard, size in enumerate(sizes):
         rows = Rows.empty(size, 0, 2)
         rows.key[:] = [f"{shard}-{i}" for i in range(size)]
-        rows.text = rng.integers(-1, 2, (size, 2)).astype(np.float32)  # many equal scores
-        rows.has_text = rng.random(size) < 0.7
+        rows.text.vectors[:] = rng.integers(-1, 2, (size, 2))  # many equal scores
+        rows.text.present[:] = rng.random(size) < 0.7
         parts.append(rows)
     query = np.array([1.0, 0.5])
-    entries = [(r.key[i], float(r.text[i] @ query)) for r in parts for i in range(len(r)) if r.has_text[i]]
+    entries = [(r.key[i], float(r.text.vectors[i] @ query)) for r in parts for i in range(len(r)) if r.text.present[i]]
     expected = sorted(entries, key=lambda entry: -entry[1])[:k]
     with patch.object(huse.embed.search.gallery, "BLOCK", block):
         (hits,) = found(parts, "text", query[None], k)
@@ -122,8 +122,8 @@ def test_an_index_is_kept_measured_and_made_anew(
     assert open_index(store, "text", kind, said.append).recall == index.recall
     assert len(said) == 1, "the kept index was taken"
     rows = store.read(0)
-    rows.has_text[3] = False
-    rows.text[3] = 0
+    rows.text.present[3] = False
+    rows.text.vectors[3] = 0
     store.write(0, rows)
     assert open_index(store, "text", kind, said.append).faiss.ntotal == 41
     assert len(said) == 2, "the embeddings had changed"
@@ -159,7 +159,7 @@ def test_bad_queries_are_named(few_model: Path, few_embeddings: Path, tmp_path: 
 
 def test_a_gallery_without_the_modality_is_named(few_model: Path, few_store: Path, tmp_path: Path) -> None:
     rows = Store.open(few_store).read(0)
-    rows.has_image[:] = False
+    rows.image.present[:] = False
     source = Store.create(tmp_path / "source", Store.open(few_store).info)
     source.write(0, rows)
     source.write_plan(1)

@@ -89,8 +89,8 @@ def test_only_images_of_rows_with_an_image_are_sent(tmp_path: Path) -> None:
 
     def change(rows: Rows) -> None:
         rows.uri[: len(names)] = names
-        rows.has_image[4] = False
-        rows.image[4] = 0
+        rows.image.present[4] = False
+        rows.image.vectors[4] = 0
 
     client = client_of(store_of(tmp_path, change))
     sent = client.get("/images/row%200")

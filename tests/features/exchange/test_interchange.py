@@ -58,12 +58,12 @@ def test_every_format_comes_in_whole(kind: str, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     rows = store.load()
     assert store.shard_indices() == [0, 1, 2]
-    np.testing.assert_array_equal(rows.image, arrays()["image"])
-    np.testing.assert_array_equal(rows.text, arrays()["text"])
+    np.testing.assert_array_equal(rows.image.vectors, arrays()["image"])
+    np.testing.assert_array_equal(rows.text.vectors, arrays()["text"])
     assert rows.label.tolist() == [f"class {i % 2}" for i in range(N)]
     assert rows.key.tolist() == [str(i) for i in range(N)]
-    assert rows.has_image.all()
-    assert rows.has_text.all()
+    assert rows.image.present.all()
+    assert rows.text.present.all()
 
 
 def test_matlab_7_3_and_numeric_labels(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_vector_that_is_not_finite_costs_its_own_row(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", vectors)
     import_store(tmp_path / "s", image=str(tmp_path / "x.npy"), dtype="float16")
     rows = Store.open(tmp_path / "s").load()
-    assert np.flatnonzero(~rows.has_image).tolist() == [2, 4]
+    assert np.flatnonzero(~rows.image.present).tolist() == [2, 4]
     reason = "image vector is not finite as float16"
     assert rows.failures == [Failure("2", "import", reason), Failure("4", "import", reason)]
-    assert not rows.image[[2, 4]].any()
+    assert not rows.image.vectors[[2, 4]].any()
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_export_to_arrays(small_store: Store, tmp_path: Path) -> None:
     rows = small_store.load()
     export_store(small_store.path, tmp_path / "all.npz")
     with np.load(tmp_path / "all.npz", allow_pickle=False) as file:
-        np.testing.assert_array_equal(file["image"], rows.image)
+        np.testing.assert_array_equal(file["image"], rows.image.vectors)
         assert file["label"].tolist() == rows.label.tolist()
     export_store(small_store.path, tmp_path / "all.mat")
-    np.testing.assert_array_equal(read_array(f"{tmp_path / 'all.mat'}:text"), rows.text)
+    np.testing.assert_array_equal(read_array(f"{tmp_path / 'all.mat'}:text"), rows.text.vectors)
     assert read_array(f"{tmp_path / 'all.mat'}:key").tolist() == rows.key.tolist()
     export_store(small_store.path, tmp_path / "all.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pydict()
-    np.testing.assert_allclose(table["image"], rows.image)
+    np.testing.assert_allclose(table["image"], rows.image.vectors)
     assert table["caption"] == rows.caption.tolist()
     with pytest.raises(StoreError, match=r"unknown suffix \.csv; name a folder without one, or a file \.npz"):
         export_store(small_store.path, tmp_path / "all.csv")
@@ -166,21 +166,21 @@ def test_what_goes_out_comes_in_again(small_store: Store, tmp_path: Path) -> Non
     files = {"labels": "label", "keys": "key", "split": "split"}
     strings = {name: str(folder / f"{file}.txt") for name, file in files.items()}
     import_store(tmp_path / "s", str(folder / "image.npy"), str(folder / "text.npy"), **strings)
-    before, after = small_store.load(), Store.open(tmp_path / "s").load()
+    before, after = (store.load().columns() for store in (small_store, Store.open(tmp_path / "s")))
     for name in ("key", "label", "split", "image", "text", "has_image", "has_text"):
-        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+        np.testing.assert_array_equal(before[name], after[name])
     with pytest.raises(StoreError, match="is there already"):
         export_store(small_store.path, folder)
 
 
 def test_a_row_without_a_modality_goes_out_and_comes_in_without_it(small_store: Store, tmp_path: Path) -> None:
     rows = small_store.read(0)
-    rows.image[3], rows.has_image[3] = 0, False
+    rows.image.vectors[3], rows.image.present[3] = 0, False
     small_store.write(0, rows)
     export_store(small_store.path, tmp_path / "out")
     import_store(tmp_path / "s", str(tmp_path / "out" / "image.npy"), str(tmp_path / "out" / "text.npy"))
     after = Store.open(tmp_path / "s").load()
-    assert np.flatnonzero(~after.has_image).tolist() == [3]
+    assert np.flatnonzero(~after.image.present).tolist() == [3]
     assert after.failures == []
 
 
@@ -326,8 +326,8 @@ def test_lists_in_parquet_with_and_without_a_fixed_size_and_nulls(width: int | N
     pyarrow.parquet.write_table(table, tmp_path / "v.parquet", row_group_size=2)
     import_store(tmp_path / "s", image=f"{tmp_path / 'v.parquet'}:v")
     rows = Store.open(tmp_path / "s").load()
-    np.testing.assert_array_equal(rows.image, np.array([value or [0, 0, 0] for value in values], np.float32))
-    assert rows.has_image.tolist() == [value is not None for value in values]
+    np.testing.assert_array_equal(rows.image.vectors, np.array([value or [0, 0, 0] for value in values], np.float32))
+    assert rows.image.present.tolist() == [value is not None for value in values]
     with pytest.raises(StoreError, match="column s holds struct"):
         read_array(f"{tmp_path / 'v.parquet'}:s")
 
@@ -342,7 +342,7 @@ def test_one_row_and_sparse_matrices(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "one.mat", {"x": scipy.sparse.csc_matrix([[0.0, 2.0, 0.0]]), "y": [[7.0]]})
     import_store(tmp_path / "s", image=f"{tmp_path / 'one.mat'}:x", labels=f"{tmp_path / 'one.mat'}:y")
     rows = Store.open(tmp_path / "s").load()
-    assert (rows.label.tolist(), rows.image.tolist()) == (["7"], [[0.0, 2.0, 0.0]])
+    assert (rows.label.tolist(), rows.image.vectors.tolist()) == (["7"], [[0.0, 2.0, 0.0]])
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "mat", "parquet"])

@@ -108,10 +108,10 @@ def test_classes_are_joined(tmp_path: Path) -> None:
 def test_leaks_are_images_or_texts_in_two_splits(tmp_path: Path) -> None:
     rows = random_rows(8)
     rows.split[:] = ["train", "test", "", "val", "train", "train", "test", "test"]
-    rows.image_digest[1] = rows.image_digest[0]
-    rows.image_digest[5] = rows.image_digest[4]  # within one split: no leak
-    rows.text_digest[2] = rows.text_digest[6] = rows.text_digest[3]
-    rows.image_digest[6] = rows.image_digest[7] = rows.image_digest[2] = 0  # images that were not there
+    rows.image.digest[1] = rows.image.digest[0]
+    rows.image.digest[5] = rows.image.digest[4]  # within one split: no leak
+    rows.text.digest[2] = rows.text.digest[6] = rows.text.digest[3]
+    rows.image.digest[6] = rows.image.digest[7] = rows.image.digest[2] = 0  # images that were not there
     assert find_leaks(store_of(tmp_path / "s", rows)) == [
         Leak("image", [("row-00001", "test"), ("row-00000", "train")]),
         Leak("text", [("row-00006", "test"), ("row-00002", "train"), ("row-00003", "val")]),

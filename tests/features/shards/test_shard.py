@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from huse.features.errors import ShardError
+from huse.features.modality import Pair
 from huse.features.rows import Failure, Rows
 from huse.features.shards.shard import (
     attributes_digest,
@@ -34,9 +35,9 @@ def rows_of(n: int, seed: int = 0) -> Rows:
     rng = np.random.default_rng(seed)
     rows = Rows.empty(n, 3, 5)
     rows.key[:] = [f"k{i}" for i in range(n)]
-    rows.image = rng.normal(size=(n, 3)).astype(np.float32)
-    rows.text = rng.normal(size=(n, 5)).astype(np.float32)
-    rows.has_image[:] = rng.random(n) < 0.5
+    rows.image.vectors[:] = rng.normal(size=(n, 3))
+    rows.text.vectors[:] = rng.normal(size=(n, 5))
+    rows.image.present[:] = rng.random(n) < 0.5
     return rows
 
 
@@ -155,7 +156,7 @@ def test_data_outside_the_file_is_never_read(tmp_path: Path, kind: str) -> None:
 
 def test_vectors_that_do_not_fit_the_type_are_refused(tmp_path: Path) -> None:
     rows = rows_of(3)
-    rows.image[1, 2] = 1e6
+    rows.image.vectors[1, 2] = 1e6
     with pytest.raises(ShardError, match=r"'k1'.*dtype='float32'"):
         write_shard(tmp_path / "s.h5", rows, ATTRIBUTES, "float16")
     assert not list(tmp_path.iterdir())
@@ -212,7 +213,7 @@ def test_slices_are_rows_of_columns(tmp_path: Path, compression: str) -> None:
     for start, stop in [(0, 0), (0, 3), (7, 8), (49, 50), (40, 99), (60, 70), (0, None)]:
         found = read_slice(tmp_path / "s.h5", names, start, stop)
         for name in names:
-            np.testing.assert_array_equal(found[name], getattr(rows, name)[start:stop])
+            np.testing.assert_array_equal(found[name], rows.columns()[name][start:stop])
 
 
 @pytest.mark.parametrize("name", ["key", "label", "image", "text", "has_text", "text_digest"])
@@ -299,7 +300,7 @@ def test_what_a_shard_declares_is_not_believed(tmp_path: Path, case: str) -> Non
     change, message = HOSTILE[case]
     damaged(path, change)
     for read in (
-        lambda: read_shard(path, {"image": 3, "text": 5}),
+        lambda: read_shard(path, Pair(image=3, text=5)),
         lambda: read_columns(path, ("image", "has_image", "key", "text")),
         lambda: read_slice(path, ("image", "has_image", "key", "text"), 1, 2),
     ):
@@ -310,11 +311,11 @@ def test_what_a_shard_declares_is_not_believed(tmp_path: Path, case: str) -> Non
 
 def test_other_widths_and_types_than_the_stores_are_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "s.h5", rows_of(4), ATTRIBUTES, "float32")
-    read_shard(tmp_path / "s.h5", {"image": 3, "text": 5}, "float32")
+    read_shard(tmp_path / "s.h5", Pair(image=3, text=5), "float32")
     with pytest.raises(ShardError, match="image vectors of length 3, not 4"):
-        read_shard(tmp_path / "s.h5", {"image": 4, "text": 5}, "float32")
+        read_shard(tmp_path / "s.h5", Pair(image=4, text=5), "float32")
     with pytest.raises(ShardError, match="image vectors of float32, not float16"):
-        read_shard(tmp_path / "s.h5", {"image": 3, "text": 5}, "float16")
+        read_shard(tmp_path / "s.h5", Pair(image=3, text=5), "float16")
 
 
 @pytest.mark.parametrize("ends", [[9, 1, 2, 3], [2, 4, 6, 99], [2**64 - 1, 2, 4, 8]])

@@ -29,7 +29,7 @@ def test_rows_strings_and_failures_are_read() -> None:
     assert attributes["shard"] == 1
     columns = read_slice(OLD / "shard-00001.h5", ("caption", "text"), 1, 3)
     assert list(columns["caption"]) == ["caption 5 ü", "caption 6 ü"]
-    np.testing.assert_array_equal(columns["text"], random_rows(7).text[5:7])
+    np.testing.assert_array_equal(columns["text"], random_rows(7).text.vectors[5:7])
 
 
 def test_a_flipped_bit_is_found_by_every_read(old: Path) -> None:

@@ -190,9 +190,12 @@ def test_a_failed_save_keeps_the_model_that_was_there(tmp_path: Path, monkeypatc
 
 def test_an_estimators_model_fits_a_store_of_the_same_arrays(tmp_path: Path) -> None:
     rows = random_rows(60)
-    model = HUSE(epochs=1, refit=False, dimension=8, hidden_units=8).fit((rows.image, rows.text), rows.label)
+    model = HUSE(epochs=1, refit=False, dimension=8, hidden_units=8).fit(
+        (rows.image.vectors, rows.text.vectors), rows.label
+    )
     model.save(tmp_path / "m")
-    columns = {"image": rows.image, "text": rows.text, "labels": rows.label.astype(str), "split": np.full(60, "test")}
+    vectors = {"image": rows.image.vectors, "text": rows.text.vectors}
+    columns = {**vectors, "labels": rows.label.astype(str), "split": np.full(60, "test")}
     for name, array in columns.items():
         np.save(tmp_path / f"{name}.npy", array)
     files = {name: str(tmp_path / f"{name}.npy") for name in columns}

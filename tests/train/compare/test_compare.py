@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from huse.features.errors import FitError, StoreError
+from huse.features.modality import Modality
 from huse.features.store import Store
 from huse.train.compare.compare import METHODS, base_config, compare, summarize
 from huse.train.compare.posterior import fit_posterior
@@ -53,7 +54,7 @@ def test_test_rows_play_no_part_in_tuning(small_store: Store, tmp_path: Path) ->
         results.append((run["huse"]["config"], run["huse"]["val_score"]))
         for index in small_store.shard_indices():
             rows = small_store.read(index)
-            rows.image[rows.split == "test"] *= -3
+            rows.image.vectors[rows.split == "test"] *= -3
             small_store.write(index, rows)
     assert results[0] == results[1]
 
@@ -61,8 +62,8 @@ def test_test_rows_play_no_part_in_tuning(small_store: Store, tmp_path: Path) ->
 def test_posterior_learns(small_store: Store) -> None:
     task = prepare(small_store, FitConfig(class_names=False))
     outputs = fit_posterior(task.data.take(task.train), 3, 0.1)(task.val)
-    assert (outputs["image_logits"].argmax(axis=1) == task.val.labels).mean() > 0.6
-    assert outputs["text_embedding"].shape == (len(task.val), 3)
+    assert (outputs.given()["image"].logits.argmax(axis=1) == task.val.labels).mean() > 0.6
+    assert outputs.given()["text"].embedding.shape == (len(task.val), 3)
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])
@@ -71,8 +72,7 @@ def test_stores_of_one_modality_without_class_vectors_are_compared(
 ) -> None:
     store = Store.create(tmp_path / "one", replace(small_store.info, **{modality: None}))
     rows = small_store.load()
-    empty = {modality: np.zeros((60, 0), np.float32), f"has_{modality}": np.zeros(60, bool)}
-    store.write_all([replace(rows, **empty)])
+    store.write_all([replace(rows, **{modality: Modality.empty(60, 0)})])
     results = compare(store.path, tmp_path / "out", None, seeds=1, trials=1, changes={**FAST, "epochs": 1})
     assert list(results) == ["posterior", "separate", "triplet", "huse-paper", "huse"]
     said = capsys.readouterr().err

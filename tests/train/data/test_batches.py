@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import random_rows
 
+from huse.features.modality import Pair
 from huse.train.data.batches import TrainingRows, class_balance, feature_moments, hold_out, in_batches, with_texts
 
 
@@ -52,7 +53,7 @@ def test_labels_become_numbers() -> None:
     data = TrainingRows.of(rows, ["things/class 0", "things/class 2"])
     assert data.labels.tolist() == [0, -1, 1, 0]
     more = with_texts(data, np.ones((2, 4), np.float32), np.array([1, 0], np.int32))
-    assert more.has_image.tolist() == [True] * 4 + [False] * 2
+    assert more.image.present.tolist() == [True] * 4 + [False] * 2
     assert more.labels.tolist() == [0, -1, 1, 0, 1, 0]
 
 
@@ -60,7 +61,8 @@ def test_balanced_batches_draw_every_class_equally() -> None:
     labels = np.repeat([0, 1, 2], [80, 15, 5])
     probabilities = class_balance(labels)
     assert probabilities.sum() == pytest.approx(1)
-    data = with_texts(TrainingRows.empty(0, 2, 3, np.dtype("float32")), np.zeros((100, 3)), labels.astype(np.int32))
+    none = TrainingRows.empty(0, Pair(image=2, text=3), np.dtype("float32"))
+    data = with_texts(none, np.zeros((100, 3)), labels.astype(np.int32))
     orders = [
         order
         for seed in range(40)

@@ -13,6 +13,7 @@ import pytest
 from samples import random_store
 
 from huse.features.errors import ShardError
+from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.data.batches import TrainingRows
 from huse.train.data.catalog import Catalog
@@ -21,8 +22,8 @@ from huse.train.data.stream import StreamedRows
 
 def streamed(store: Store) -> None:
     catalog = Catalog.of(store)
-    texts = TrainingRows.empty(0, 6, 4, np.dtype("float32"))
-    data = StreamedRows(store, catalog, texts, catalog.label, catalog.has_image, catalog.has_text, window=100)
+    texts = TrainingRows.empty(0, Pair(image=6, text=4), np.dtype("float32"))
+    data = StreamedRows(store, catalog, texts, catalog.label, catalog.present, window=100)
     data.take(np.arange(len(catalog)))
 
 

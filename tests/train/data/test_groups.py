@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from huse.features.modality import Pair
 from huse.train.data.groups import content_groups
 
 
@@ -14,7 +15,7 @@ def digests(numbers: list[int]) -> np.ndarray:  # type: ignore[type-arg]
 
 def test_rows_are_grouped_by_way_of_others() -> None:
     image, text = digests([1, 2, 2, 0, 0, 3]), digests([5, 5, 0, 6, 0, 6])
-    group = content_groups([image, text])
+    group = content_groups(Pair(image=image, text=text))
     assert group[0] == group[1] == group[2] != group[3]
     assert group[3] == group[5]
     assert len(set(group)) == 3, "rows that nothing is known about are alone"
@@ -22,7 +23,7 @@ def test_rows_are_grouped_by_way_of_others() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25))
 def test_groups_are_those_of_a_plain_search(rows: list[tuple[int, int]]) -> None:
-    group = content_groups([digests([image for image, _ in rows]), digests([text for _, text in rows])])
+    group = content_groups(Pair(image=digests([image for image, _ in rows]), text=digests([text for _, text in rows])))
     for start in range(len(rows)):
         reached, waiting = {start}, [start]
         while waiting:

@@ -66,9 +66,10 @@ def test_rows_on_disk_are_those_in_memory(streamed: tuple[StreamedRows, Training
     assert len(data) == len(resident) == 240 + 3
     rows = np.random.default_rng(0).permutation(len(data))[:150]
     ours, theirs = data.take(rows), resident.take(rows)
-    for name in ("image", "text", "has_image", "has_text", "labels"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
-    for modality in ("image", "text"):
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    for modality, side in ours.modalities.items():
+        np.testing.assert_array_equal(side.vectors, theirs.modalities.of(modality).vectors)
+        np.testing.assert_array_equal(side.present, theirs.present.of(modality))
         assert data.dimension(modality) == resident.dimension(modality)
         streamed, whole = (vars(kind.moments(modality, rows, True)) for kind in (data, resident))
         for a, b in zip(streamed.values(), whole.values(), strict=True):
@@ -83,8 +84,10 @@ def test_an_epoch_has_every_row_once(streamed: tuple[StreamedRows, TrainingRows]
     assert len(windows) > 4
     assert all(len(order) % size == 0 for _, order in windows[:-1])
     assert all(len(window) <= 40 + 7 + size for window, _ in windows)
-    seen = np.concatenate([np.hstack([w.image, w.text, w.labels[:, None]])[order] for w, order in windows])
-    there = np.hstack([resident.image, resident.text, resident.labels[:, None]])[rows]
+    seen = np.concatenate(
+        [np.hstack([w.image.vectors, w.text.vectors, w.labels[:, None]])[order] for w, order in windows]
+    )
+    there = np.hstack([resident.image.vectors, resident.text.vectors, resident.labels[:, None]])[rows]
     np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(there, axis=0))
     assert len(np.unique(seen, axis=0)) == len(rows)
 
@@ -128,7 +131,7 @@ def test_memory_is_resident_only_when_it_fits() -> None:
 def test_damage_is_found_before_training(tmp_path: Path, small_store: Store) -> None:
     path = small_store.shard_path(1)
     content = bytearray(path.read_bytes())
-    vector = small_store.read(1).image[3].tobytes()
+    vector = small_store.read(1).image.vectors[3].tobytes()
     content[content.index(vector)] ^= 1
     path.write_bytes(content)
     with pytest.raises(ShardError, match="shard-00001"):

@@ -22,7 +22,7 @@ def rewrite(store: Store, rows: Rows) -> None:
 def test_rows_of_one_product_are_held_out_together(small_store: Store) -> None:
     rows = small_store.load()
     rows.split[:] = "train"
-    rows.text_digest[:] = np.arange(60)[:, None] // 6 + 1
+    rows.text.digest[:] = np.arange(60)[:, None] // 6 + 1
     rewrite(small_store, rows)
     data = read_labeled(small_store, CONFIG)
     assert data.group is not None
@@ -31,13 +31,13 @@ def test_rows_of_one_product_are_held_out_together(small_store: Store) -> None:
         assert task.everything is not None
         val = np.setdiff1d(task.everything, task.train)
         assert len(val)
-        assert not set(rows.text_digest[val, 0]) & set(rows.text_digest[task.train[task.train < 60], 0])
+        assert not set(rows.text.digest[val, 0]) & set(rows.text.digest[task.train[task.train < 60], 0])
 
 
 def test_val_rows_that_share_content_with_training_rows_are_said(small_store: Store) -> None:
     rows = small_store.load()
     rows.split[:2] = "val"
-    rows.image_digest[0] = rows.image_digest[10]
+    rows.image.digest[0] = rows.image.digest[10]
     rewrite(small_store, rows)
     with pytest.warns(UserWarning, match="1 of 2 rows of split val share their image or text"):
         read_labeled(small_store, CONFIG)

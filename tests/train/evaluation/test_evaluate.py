@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from huse.features.modality import Pair, Side
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluation.evaluate import evaluate_model, figures_table, hierarchical_figures, validation_score
 from huse.train.fit import fit_model
+from huse.train.network.forward import Output
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=1, batch_size=32, patience=0, refit=False)
 
@@ -19,7 +21,7 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
     rows = small_store.read(0)
     test = np.flatnonzero(rows.split == "test")
     rows.label[test[:3]] = ["Things/ CLASS 1", "new", "new"]
-    rows.text_digest[test[0]] = rows.text_digest[0]
+    rows.text.digest[test[0]] = rows.text.digest[0]
     small_store.write(0, rows)
     result = evaluate_model(tmp_path / "m", small_store.path)
     assert result["unknown_classes"] == [
@@ -32,7 +34,7 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
     assert "1 of 12 rows share their image or text with a training row" in table
     for index in small_store.shard_indices():
         rows = small_store.read(index)
-        rows.image_digest[:] = rows.text_digest[:] = 0
+        rows.image.digest[:] = rows.text.digest[:] = 0
         small_store.write(index, rows)
     assert evaluate_model(tmp_path / "m", small_store.path)["shared_with_training"] is None
 
@@ -40,10 +42,9 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
 @pytest.mark.parametrize("labels", [["a", "b"], ["x/a", "x/b"]])
 def test_hierarchical_figures_are_none_where_all_classes_are_right(labels: list[str]) -> None:
     vectors = np.eye(4, dtype=np.float32)
-    there = np.ones(4, bool)
-    data = TrainingRows(vectors, vectors, there, there, np.zeros(4, np.int32))
-    outputs = {"image_embedding": vectors, "text_embedding": vectors}
-    figures = hierarchical_figures(outputs, data, np.array([*labels, *labels], object))
+    side, output = Side(vectors, np.ones(4, bool)), Output(vectors, vectors)
+    data = TrainingRows(image=side, text=side, labels=np.zeros(4, np.int32))
+    figures = hierarchical_figures(Pair(image=output, text=output), data, np.array([*labels, *labels], object))
     assert set(figures["image_to_text"].values()) == {None}
 
 

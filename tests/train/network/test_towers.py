@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from huse.features.modality import Pair, Side
 from huse.train.config import PRESETS, FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.network.forward import fuse, make_forward, softmax
@@ -16,11 +17,12 @@ from huse.train.network.towers import SharedHead, build_towers
 SMALL = FitConfig(dimension=8, hidden_units=16)
 IMAGE = np.random.default_rng(0).gamma(1.0, size=(20, 6))
 TEXT = np.random.default_rng(1).normal(size=(20, 4))
+BOTH = Pair(image=IMAGE, text=TEXT)
 
 
 def data(image: NDArray[np.float64], text: NDArray[np.float64]) -> TrainingRows:
-    here = np.ones(20, bool)
-    return TrainingRows(image.astype(np.float32), text.astype(np.float32), here, here, np.zeros(20, np.int32))
+    sides = Pair(image=image, text=text).map(lambda vectors: Side(vectors.astype(np.float32), np.ones(20, bool)))
+    return TrainingRows(image=sides.image, text=sides.text, labels=np.zeros(20, np.int32))
 
 
 def towers(rows: TrainingRows, config: FitConfig) -> keras.Model:
@@ -48,17 +50,18 @@ def test_a_shortcut_adds_a_linear_map_to_the_hidden_layers() -> None:
     tower = towers(rows, replace(SMALL, square_root=False)).get_layer("image_tower")
     hidden, out, linear = (layer for layer in tower.layers if isinstance(layer, keras.layers.Dense))
     hidden.set_weights([np.zeros_like(w) for w in hidden.get_weights()])
-    standardized = (rows.image - rows.image.mean(axis=0)) / rows.image.std(axis=0)
+    standardized = (rows.image.vectors - rows.image.vectors.mean(axis=0)) / rows.image.vectors.std(axis=0)
     expected = standardized @ linear.get_weights()[0] + out.get_weights()[1]
-    np.testing.assert_allclose(tower(rows.image).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(tower(rows.image.vectors).numpy(), expected, atol=1e-5)
     assert dense_layers(towers(rows, replace(SMALL, shortcut=False)), "image") == [16, 8]
 
 
 def test_outputs_are_unit_vectors_and_shared_logits() -> None:
-    out = make_forward(towers(data(IMAGE, TEXT), SMALL))({"image": IMAGE, "text": TEXT})
-    for modality in ("image", "text"):
-        np.testing.assert_allclose(np.linalg.norm(out[f"{modality}_embedding"], axis=1), 1, atol=1e-5)
-        assert out[f"{modality}_logits"].shape == (20, 3)
+    out = make_forward(towers(data(IMAGE, TEXT), SMALL))(BOTH).given()
+    assert list(out) == ["image", "text"]
+    for output in out.values():
+        np.testing.assert_allclose(np.linalg.norm(output.embedding, axis=1), 1, atol=1e-5)
+        assert output.logits.shape == (20, 3)
 
 
 @pytest.mark.parametrize("blend", [0.0, 0.4])
@@ -85,19 +88,20 @@ def test_head_equals_its_formula(logits: str, blend: float) -> None:
 
 def test_standardizing_makes_scale_and_offset_of_inputs_irrelevant() -> None:
     config = replace(SMALL, square_root=False)
-    out = make_forward(towers(data(IMAGE, TEXT), config))({"image": IMAGE, "text": TEXT})
+    out = make_forward(towers(data(IMAGE, TEXT), config))(BOTH).given()["image"]
     moved = IMAGE * 40 + 7
-    again = make_forward(towers(data(moved, TEXT), config))({"image": moved, "text": TEXT})
-    np.testing.assert_allclose(out["image_embedding"], again["image_embedding"], atol=1e-3)
+    again = make_forward(towers(data(moved, TEXT), config))(Pair(image=moved, text=TEXT)).given()["image"]
+    np.testing.assert_allclose(out.embedding, again.embedding, atol=1e-3)
 
 
 def test_saves_and_loads_in_safe_mode(tmp_path: Path) -> None:
     network = towers(data(IMAGE, TEXT), SMALL)
     network.save(tmp_path / "n.keras")
     again = keras.saving.load_model(tmp_path / "n.keras", compile=False, safe_mode=True)
-    inputs = {"image": IMAGE, "text": TEXT}
-    for name, value in make_forward(network)(inputs).items():
-        np.testing.assert_array_equal(make_forward(again)(inputs)[name], value)
+    before, after = (make_forward(each)(BOTH).given() for each in (network, again))
+    for modality, output in before.items():
+        np.testing.assert_array_equal(after[modality].embedding, output.embedding)
+        np.testing.assert_array_equal(after[modality].logits, output.logits)
 
 
 def test_one_seed_one_network_and_one_modality_one_tower() -> None:
@@ -105,15 +109,16 @@ def test_one_seed_one_network_and_one_modality_one_tower() -> None:
     for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
     alone = towers(data(IMAGE, np.zeros((20, 0))), SMALL)
-    assert set(make_forward(alone)({"image": IMAGE})) == {"image_embedding", "image_logits"}
+    assert list(make_forward(alone)(Pair(image=IMAGE, text=None)).given()) == ["image"]
 
 
 def test_fuse_by_hand() -> None:
     image, text = np.array([[0.8, 0.2]] * 4), np.array([[0.2, 0.8]] * 4)
-    has_image, has_text = np.array([True, True, False, False]), np.array([True, False, True, False])
-    fused = fuse(image, text, has_image, has_text, 0.25)
+    present = Pair(image=np.array([True, True, False, False]), text=np.array([True, False, True, False]))
+    fused = fuse(Pair(image=image, text=text), present, 0.25)
     np.testing.assert_allclose(fused, [[0.35, 0.65], [0.8, 0.2], [0.2, 0.8], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(fuse(image, None, has_image, has_text, 0.25)[:, 0], [0.8, 0.8, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(fuse(Pair(image=image, text=None), present, 0.25)[:, 0], [0.8, 0.8, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(fuse(Pair(image=None, text=text), present, 0.25)[:, 0], [0.2, 0, 0.2, 0], atol=1e-6)
 
 
 def test_softmax_is_stable() -> None:

@@ -10,12 +10,13 @@ import pytest
 import tensorflow as tf
 
 from huse.features.errors import FitError
+from huse.features.modality import Pair
 from huse.features.store import ClassVectors, Store
 from huse.train.config import FitConfig
 from huse.train.evaluation.evaluate import evaluate_model
 from huse.train.fit import fit_model
 from huse.train.objectives.baselines.positives import has_any, random_positive
-from huse.train.objectives.batch import Batch
+from huse.train.objectives.batch import Batch, Items
 from huse.train.objectives.registry import OBJECTIVES, objective_of
 
 B, D, K = 8, 5, 3
@@ -29,20 +30,17 @@ def unit(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
 @pytest.fixture(params=range(3))
 def batch(request: pytest.FixtureRequest) -> Batch:
     rng = np.random.default_rng(request.param)
-    image, text = (unit(rng.normal(size=(B, D)) + 0.5) for _ in range(2))
-    outputs = {"image_embedding": image, "text_embedding": text}
-    outputs |= {f"{m}_logits": rng.normal(size=(B, K)).astype(np.float32) for m in ("image", "text")}
-    masks = {m: (rng.random(B) < 0.8).astype(np.float32) for m in ("image", "text")}
-    if request.param == 0:
-        masks = {m: np.ones(B, np.float32) for m in masks}
+    vectors = Pair.by_name(lambda _: unit(rng.normal(size=(B, D)) + 0.5))
+    logits = Pair.by_name(lambda _: rng.normal(size=(B, K)).astype(np.float32))
+    masks = Pair.by_name(lambda _: ((rng.random(B) < 0.8) | (request.param == 0)).astype(np.float32))
+    items = Pair.by_name(lambda m: Items(*(tf.constant(each.of(m)) for each in (vectors, logits, masks))))
     labels = np.arange(B) % K
-    vectors = unit(rng.normal(size=(K, D)))
+    class_vectors = unit(rng.normal(size=(K, D)))
     return Batch(
-        {k: tf.constant(v) for k, v in outputs.items()},
+        items,
         tf.constant(labels, tf.int32),
-        {k: tf.constant(v) for k, v in masks.items()},
         tf.constant(1 - np.eye(K), tf.float32),
-        tf.constant(vectors),
+        tf.constant(class_vectors),
         tf.ones(K),
         tf.constant([0, 0], tf.int64),
     )
@@ -72,17 +70,17 @@ def loss(name: str, batch: Batch) -> dict[str, float]:
 
 def pooled(batch: Batch) -> tuple[list[np.ndarray], list[int]]:  # type: ignore[type-arg]
     vectors, labels = [], []
-    for m in ("image", "text"):
+    for its in batch.items:
         for i in range(B):
-            if batch.present[m][i] > 0:
-                vectors.append(batch.outputs[f"{m}_embedding"].numpy()[i].astype(float))
+            if its.present[i] > 0:
+                vectors.append(its.embedding.numpy()[i].astype(float))
                 labels.append(int(batch.labels[i]))
     return vectors, labels
 
 
 def test_triplet(batch: Batch) -> None:
     vectors = np.concatenate([v.numpy().astype(float) for v in batch.embeddings()])
-    labels, there = np.tile(batch.labels.numpy(), 2), np.concatenate([m.numpy() for m in batch.present.values()]) > 0
+    labels, there = np.tile(batch.labels.numpy(), 2), np.concatenate([m.numpy() for m in batch.present()]) > 0
     same = (labels[:, None] == labels) & there & there[:, None] & ~np.eye(2 * B, dtype=bool)
     positives = drawn(same, batch.seed)
     terms = []
@@ -96,17 +94,17 @@ def test_triplet(batch: Batch) -> None:
 
 
 def test_cme(batch: Batch) -> None:
-    image, text = (batch.outputs[f"{m}_embedding"].numpy().astype(float) for m in ("image", "text"))
-    both = [i for i in range(B) if batch.present["image"][i] * batch.present["text"][i] > 0]
+    image, text = (its.embedding.numpy().astype(float) for its in batch.items)
+    both = [i for i in range(B) if batch.both()[i] > 0]
     together = np.mean([1 - image[i] @ text[i] for i in both])
     apart = np.mean([max(0.0, image[i] @ text[j]) for i in both for j in both if i != j])
     assert loss("cme", batch)["pairs"] == pytest.approx(together + apart, abs=1e-5)
 
 
 def test_adamine(batch: Batch) -> None:
-    image, text = (batch.outputs[f"{m}_embedding"].numpy().astype(float) for m in ("image", "text"))
+    image, text = (its.embedding.numpy().astype(float) for its in batch.items)
     labels = batch.labels.numpy()
-    both = (batch.present["image"] * batch.present["text"]).numpy() > 0
+    both = batch.both().numpy() > 0
     pairs = both[:, None] & both
     same = {"instance": np.eye(B, dtype=bool) & pairs, "semantic": (labels[:, None] == labels) & pairs}
     expected = {"instance": 0.0, "semantic": 0.0}
@@ -144,19 +142,24 @@ def test_gradient_equals_finite_differences(name: str, batch: Batch) -> None:
     config = replace(CONFIG, alpha=1.0, delta=1.0)
     rng = np.random.default_rng(0)
 
-    def total(outputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.add_n(list(objective_of(name)(replace(batch, outputs=outputs), config).values()))
+    given = batch.modalities.given()
+    outputs = {f"{m}_embedding": its.embedding for m, its in given.items()}
+    outputs |= {f"{m}_logits": its.logits for m, its in given.items()}
+
+    def total(values: dict[str, tf.Tensor]) -> tf.Tensor:
+        items = Pair.by_name(lambda m: Items(values[f"{m}_embedding"], values[f"{m}_logits"], given[m].present))
+        return tf.add_n(list(objective_of(name)(replace(batch, modalities=items), config).values()))
 
     with tf.GradientTape() as tape:
-        tape.watch(batch.outputs)
-        value = total(batch.outputs)
-    gradient = tape.gradient(value, batch.outputs, unconnected_gradients="zero")
+        tape.watch(outputs)
+        value = total(outputs)
+    gradient = tape.gradient(value, outputs, unconnected_gradients="zero")
     smooth, step = 0, 1e-3
-    for key in rng.choice(sorted(batch.outputs), 40):
-        place = tuple(rng.integers(0, batch.outputs[key].shape))
-        nudge = np.zeros(batch.outputs[key].shape, np.float32)
+    for key in rng.choice(sorted(outputs), 40):
+        place = tuple(rng.integers(0, outputs[key].shape))
+        nudge = np.zeros(outputs[key].shape, np.float32)
         nudge[place] = step
-        ahead, behind = (float(total({**batch.outputs, key: batch.outputs[key] + s * nudge})) for s in (1, -1))
+        ahead, behind = (float(total({**outputs, key: outputs[key] + s * nudge})) for s in (1, -1))
         if abs(ahead - 2 * float(value) + behind) < 2e-3 * step:
             smooth += 1
             assert (ahead - behind) / (2 * step) == pytest.approx(float(gradient[key][place]), abs=2e-3)
