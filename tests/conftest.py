@@ -15,9 +15,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs
 from samples import random_store, read_csv, write_csv
 
 from huse.demo.emoji import unpack_emoji
+from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
 from huse.features.store import Store
+from huse.train.config import FitConfig
+from huse.train.fit import fit_model
 
 FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")
 ROWS_A_CLASS = 14
@@ -57,6 +60,22 @@ def few_store(few_emoji: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     store = tmp_path_factory.mktemp("few") / "store"
     extract_features(few_emoji, store, ExtractConfig(shard_size=10, batch_size=8))
     return store
+
+
+@pytest.fixture(scope="session")
+def few_model(few_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the 42 emoji. Read only."""
+    model = tmp_path_factory.mktemp("few") / "model"
+    fit_model(few_store, model, FitConfig(dimension=64, hidden_units=128, epochs=20, patience=0))
+    return model
+
+
+@pytest.fixture(scope="session")
+def few_embeddings(few_store: Path, few_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embeddings of the 42 emoji. Read only."""
+    out = tmp_path_factory.mktemp("few") / "embeddings"
+    embed_source(few_model, few_store, out)
+    return out
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Brings embeddings to today's catalog, every night:
+#
+#     nightly.sh MODEL MANIFEST FOLDER
+#
+# FOLDER/features and FOLDER/embeddings are made on the first night and updated on the others. New and changed rows are
+# encoded, the rest is kept. It ends with
+#
+#     0   done, all verified
+#     1   a step failed; embeddings that are there are whole, and those of the night before until `embed` has run
+#     2   wrong usage
+#     3   a store did not verify; call `huse doctor` on it
+#
+# A line for cron, every night at 2:
+#
+#     0 2 * * *  /srv/huse/nightly.sh /srv/huse/model /srv/catalog/products.csv /srv/huse >> /var/log/huse.log 2>&1
+set -u
+if [ $# -ne 3 ]; then
+  echo "usage: nightly.sh MODEL MANIFEST FOLDER" >&2
+  exit 2
+fi
+model=$1 manifest=$2 features=$3/features embeddings=$3/embeddings
+
+say() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $*"; }
+
+# Ends with 1 when more than 2 % of the rows failed or could not be read again: the catalog's disk may be away.
+huse extract "$manifest" "$features" --max-failure-rate 0.02 || { say "extract failed"; exit 1; }
+huse store verify "$features" || { say "$features is damaged"; exit 3; }
+huse store failures "$features" # rows without image or text, for whoever mends the catalog
+
+huse embed "$model" "$features" "$embeddings" || { say "embed failed"; exit 1; }
+huse store verify "$embeddings" || { say "$embeddings is damaged"; exit 3; }
+say "done"
