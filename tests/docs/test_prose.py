@@ -43,7 +43,8 @@ def options(command: click.Command) -> set[str]:
 def named_commands(words: list[str]) -> Iterator[tuple[click.Command, list[str]]]:
     """The commands of a span such as `huse store merge | split --parts N`, each with the words behind it."""
     group: click.Command = main
-    words = [word for word in words if word != "--debug"]
+    while words and words[0].startswith("--"):  # of the group itself
+        words = words[1:]
     while words and isinstance(group, click.Group) and (words[0].islower() or words[0] == "|"):
         name, *words = words
         if name == "|":
@@ -87,4 +88,5 @@ def test_files_of_the_repository_are_there(page: Path) -> None:
         if module:
             assert (ROOT / f"{name}.py").exists() or (ROOT / name).is_dir(), span
         elif FILE.fullmatch(name) and name not in OF_OTHERS:
-            assert (ROOT / name).exists() or list(ROOT.glob(f"tests/**/{name}")), f"{span} is not there"
+            found = (ROOT / name).exists() or (ROOT / "examples" / name).exists() or list(ROOT.glob(f"tests/**/{name}"))
+            assert found, f"{span} is not there"
