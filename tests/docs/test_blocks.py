@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shlex
 import shutil
@@ -29,7 +30,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(
     r"(?:<!-- not run: (?P<why>[^\n]+) -->\s*)?^ *```(?P<language>\w*)\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
-LANGUAGES = {"bash", "python", "csv", "toml"}
+LANGUAGES = {"bash", "python", "csv", "json", "toml"}
 PANDA = "1f43c"
 """Key of the row that docs/how-it-works.md follows."""
 
@@ -142,6 +143,8 @@ def test_other_blocks_are_what_they_say() -> None:
     for block in ALL:
         if block.language == "toml":
             assert tomllib.loads(block.code)
+        elif block.language == "json":
+            assert json.loads(block.code)
         elif block.language == "csv":
             header, *rows = csv.reader(io.StringIO(block.code))
             assert all(len(row) == len(header) for row in rows)
