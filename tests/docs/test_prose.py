@@ -15,8 +15,12 @@ from huse.cli import main
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|sh|ipynb)|(?:docs|examples)/[\w.-]+")
-OF_OTHERS = {"my_encoders.py", "--dtype"}
+OF_OTHERS = {"my_encoders.py"}
 """Names that are the reader's."""
+
+FOLDERS = [folder for folder in ROOT.glob("[a-z]*/") if folder.name not in ("build", "dist")]
+FILES = {path.name for folder in FOLDERS for path in folder.rglob("*.*")}
+"""Names of files, which prose may give without their folders."""
 
 
 def spans(page: Path) -> list[str]:
@@ -88,5 +92,4 @@ def test_files_of_the_repository_are_there(page: Path) -> None:
         if module:
             assert (ROOT / f"{name}.py").exists() or (ROOT / name).is_dir(), span
         elif FILE.fullmatch(name) and name not in OF_OTHERS:
-            found = (ROOT / name).exists() or (ROOT / "examples" / name).exists() or list(ROOT.glob(f"tests/**/{name}"))
-            assert found, f"{span} is not there"
+            assert name in FILES or (ROOT / name).exists(), f"{span} is not there"
