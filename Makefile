@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-min coverage lint docs dist clean
+.PHONY: demo test test-min coverage mutants lint docs dist clean
 
 demo: .venv/ready
 	$(BIN)/huse demo
@@ -26,6 +26,13 @@ build/min/ready: setup.cfg scripts/lower_bounds.py
 	build/min/bin/python scripts/lower_bounds.py >build/min/lowest.txt
 	build/min/bin/python -m pip install --quiet --editable '.[dev]' --constraint build/min/lowest.txt
 	touch $@
+
+# mutmut wants the package as a folder of its name; the results are in docs/mutants.md
+mutants: .venv/ready
+	rm -rf build/mutants && mkdir -p build/mutants/huse
+	git ls-files | xargs -d '\n' cp --parents --target-directory build/mutants/huse
+	mv build/mutants/huse/tests build/mutants/huse/pyproject.toml build/mutants
+	cd build/mutants && $(CURDIR)/$(BIN)/mutmut run $(MUTANTS) && $(CURDIR)/$(BIN)/mutmut results
 
 lint: .venv/ready
 	$(BIN)/ruff check .

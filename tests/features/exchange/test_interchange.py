@@ -318,7 +318,11 @@ def test_a_kill_leaves_nothing_that_passes_for_whole_and_a_rerun_works(what: str
         assert Store.open(tmp_path / "out").verify() == {}
 
 
-@pytest.mark.parametrize("width", [None, 3])
+ARROW = int(pyarrow.__version__.partition(".")[0])
+OLD = pytest.mark.skipif(ARROW < 26, reason="Arrow before 26 reads no empty cell among lists of a fixed size")
+
+
+@pytest.mark.parametrize("width", [None, pytest.param(3, marks=OLD)])
 def test_lists_in_parquet_with_and_without_a_fixed_size_and_nulls(width: int | None, tmp_path: Path) -> None:
     values = [None, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0], None, [7.0, 8.0, 9.0]]
     kind = pyarrow.list_(pyarrow.float32(), width) if width else pyarrow.list_(pyarrow.float64())
