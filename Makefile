@@ -27,12 +27,16 @@ build/min/ready: setup.cfg scripts/lower_bounds.py
 	build/min/bin/python -m pip install --quiet --editable '.[dev]' --constraint build/min/lowest.txt
 	touch $@
 
-# mutmut wants the package as a folder of its name; the results are in docs/mutants.md
-mutants: .venv/ready
+# mutmut wants the package as a folder of its name
+mutants: .venv/mutants
 	rm -rf build/mutants && mkdir -p build/mutants/huse
 	git ls-files | xargs -d '\n' cp --parents --target-directory build/mutants/huse
 	mv build/mutants/huse/tests build/mutants/huse/pyproject.toml build/mutants
 	cd build/mutants && $(CURDIR)/$(BIN)/mutmut run $(MUTANTS) && $(CURDIR)/$(BIN)/mutmut results
+
+.venv/mutants: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[mutants]' --config-settings editable_mode=strict
+	touch $@
 
 lint: .venv/ready
 	$(BIN)/ruff check .
