@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import warnings
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huse.embed.draw.hits_page import PAGE_FILE
@@ -13,9 +14,9 @@ from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
 from huse.embed.refresh import embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
-from huse.extract.extract import Extraction, prepare_extraction
-from huse.extract.job import Encoders
+from huse.extract.extract import Extraction, prepare_extraction, tell_unused_options
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
+from huse.extract.run_encoders import NONE, Choice
 from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
@@ -88,16 +89,18 @@ def embed_source(
         ManifestError: `source` is neither a store nor a manifest.
         ModelError: the model knows nothing of what the source has.
     """
+    if not isinstance(model, Model):
+        with closing(load(model, config.image_weights, config.precision)) as loaded:
+            return embed_source(loaded, source, out, config, columns, fuse, overwrite)
     start = time.perf_counter()
-    loaded = model if isinstance(model, Model) else load(model, config.image_weights, config.precision)
     file = Path(out)
-    require_writable(file, fuse, len(loaded.trained.network.input), source, *loaded.trained.sources)
+    require_writable(file, fuse, len(model.trained.network.input), source, *model.trained.sources)
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if real_path(folder) == real_path(source):
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
     stores = [source] if (Path(source) / STORE_FILE).exists() else []
-    require_apart(folder, QueryError, *stores, *loaded.trained.sources)
-    stage = _Embedding(loaded, Path(source), folder, config, columns, overwrite)
+    require_apart(folder, QueryError, *stores, *model.trained.sources)
+    stage = _Embedding(model, Path(source), folder, config, columns, overwrite)
     with locked(folder):
         rows, embedded = stage.run()
         if file.suffix in SUFFIXES:
@@ -123,9 +126,7 @@ class _Embedding:
             self._origin = features.identity
         else:
             rows = read_manifest(source, columns)
-            encoders = _encoders(model, rows)
-            _require_features(self.trained, out / FEATURES_FOLDER)
-            self._extraction = prepare_extraction(rows, out / FEATURES_FOLDER, config, encoders=encoders)
+            self._extraction = _extraction(model, rows, out / FEATURES_FOLDER, config)
             self._info = _info(self.trained, config.shard_size, config.dtype)
             self._origin = self._extraction.origin
         self._anew = overwrite and (out / STORE_FILE).exists()
@@ -156,11 +157,34 @@ def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:
     return StoreInfo(EMBEDDINGS, trained.embedding_spec("image"), trained.embedding_spec("text"), shard_size, dtype)
 
 
-def _encoders(model: Model, manifest: Manifest) -> Encoders:
-    """The model's own encoders of what both it and the manifest have."""
-    there = Pair(image=manifest.has_images, text=manifest.has_texts)
-    known = model.trained.specs.given()
-    used = [modality for modality, has in there.items() if has and modality in known]
+def _extraction(model: Model, manifest: Manifest, store: Path, config: ExtractConfig) -> Extraction:
+    """Stage 1 by the model's own encoders, of what both it and the manifest have."""
+    tell_unused_options(manifest, config)
+    for modality, has in _has(manifest).items():
+        if not has and model.named(modality):
+            option = f"{modality}_encoder (--{modality}-encoder)"
+            tell_unused(f"{manifest.path}: has no {CONTENT.of(modality)}", [option])
+    rows = _known(model.trained, manifest)
+    image, text = (model.encoder(modality) if has else None for modality, has in _has(rows).items())
+    _require_features(model.trained, store)
+    # what else the config says of encoders, those of the model have in them
+    config = replace(config, image_weights=None, precision="auto", salient_tokens=0)
+    return prepare_extraction(rows, store, config, choice=Choice(image, text, NONE))
+
+
+def _has(manifest: Manifest) -> Pair[bool]:
+    return Pair(image=manifest.has_images, text=manifest.has_texts)
+
+
+def _known(trained: TrainedModel, manifest: Manifest) -> Manifest:
+    """A manifest without the columns that a model has no tower for, which is said.
+
+    Raises:
+        ModelError: none is left, or the features of one were made elsewhere.
+    """
+    known = trained.specs.given()
+    there = {modality for modality, has in _has(manifest).items() if has}
+    used = sorted(there & set(known))
     if not used:
         raise ModelError(f"{manifest.path}: has no {' or '.join(sorted(known))}, and the model knows nothing else")
     for modality in used:
@@ -169,16 +193,11 @@ def _encoders(model: Model, manifest: Manifest) -> Encoders:
                 f"{manifest.path}: the model was trained on imported {modality} features; make those of these rows "
                 "likewise, bring them in with huse store import, and embed that store"
             )
-    for modality, has in there.items():
-        if not has and model.named(modality):
-            tell_unused(
-                f"{manifest.path}: has no {CONTENT.of(modality)}", [f"{modality}_encoder (--{modality}-encoder)"]
-            )
-        if has and modality not in known:
-            warnings.warn(
-                f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
-            )
-    return Encoders(**{modality: model.encoder(modality) for modality in used})
+    for modality in sorted(there - set(known)):
+        warnings.warn(
+            f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
+        )
+    return replace(manifest, has_images="image" in used, has_texts="text" in used)
 
 
 def _require_features(trained: TrainedModel, folder: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from huse.embed.search.gallery import Hit
 from huse.embed.search.search import search_embeddings
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from huse.extract.encoders.protocol import without_words
+from huse.extract.encoders.protocol import OfFiles, close_all, require_encoder, without_words
 from huse.extract.encoders.registry import is_outside
 from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from huse.extract.texts import clean_text
@@ -40,9 +40,9 @@ class Model:
         trained: the towers.
         image_weights: weights file of the image encoder, when it is not the bundled one.
         precision: arithmetic of the image encoder.
-        image_encoder: name of the image encoder, when it has moved since the features were extracted, or runs code from
-            outside huse, such as ``hub:FOLDER``: naming it is the consent to run it.
-        text_encoder: name of the text encoder, in the same cases.
+        image_encoder: the image encoder, or its name, when it has moved since the features were extracted, or runs code
+            from outside huse, such as ``hub:FOLDER``: giving it is the consent to run it.
+        text_encoder: the text encoder, or its name, in the same cases.
         max_pixels: most pixels of an image that is searched for or embedded; larger ones are refused undecoded.
     """
 
@@ -51,13 +51,13 @@ class Model:
         trained: TrainedModel,
         image_weights: Path | None = None,
         precision: str = "auto",
-        image_encoder: str | None = None,
-        text_encoder: str | None = None,
+        image_encoder: str | ImageEncoder | None = None,
+        text_encoder: str | TextEncoder | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.trained = trained
         self.max_pixels = max_pixels
-        self._named = Pair(image=image_encoder, text=text_encoder)
+        self._given = Pair[str | ImageEncoder | TextEncoder | None](image=image_encoder, text=text_encoder)
         self._image_weights = image_weights
         self._precision = precision
         self._once = RLock()
@@ -153,7 +153,8 @@ class Model:
 
     def named(self, modality: str) -> str | None:
         """The encoder that the caller has named in place of the model's own, if any."""
-        return self._named.of(modality)
+        given = self._given.of(modality)
+        return given if isinstance(given, str) else None
 
     def warm(self) -> list[HuseError]:
         """Builds all that the first query would wait for: the encoders' networks and the towers.
@@ -170,8 +171,28 @@ class Model:
                 errors.append(error)
         return errors
 
+    def close(self) -> None:
+        """Closes the encoders that were made by name; those that were handed in belong to whoever made them."""
+        with self._once:
+            close_all(made for modality, made in self._made.items() if isinstance(self._given.of(modality), str | None))
+            self._made, self._warm = {}, set()
+
     def _make(self, modality: str, spec: EncoderSpec) -> Any:
-        name = self._named.of(modality)
+        given = self._given.of(modality)
+        encoder = self._by_name(modality, given, spec) if isinstance(given, str | None) else given
+        require_encoder(encoder, modality)
+        if spec.preprocessing == ELSEWHERE and encoder.spec.dimension == spec.dimension:
+            return encoder  # nothing else is known of them: whoever names the encoder vouches for it
+        if encoder.spec != spec:
+            weights = " or image_weights (--image-weights)" if modality == "image" else ""
+            raise FingerprintError(
+                f"{modality}: the model was trained on vectors of {spec}, this installation makes those of "
+                f"{encoder.spec}; name the right ones by {modality}_encoder (--{modality}-encoder){weights}"
+            )
+        return encoder
+
+    def _by_name(self, modality: str, name: str | None, spec: EncoderSpec) -> ImageEncoder | TextEncoder:
+        """The encoder of a name, by default of the one that the model knows it by."""
         if name is None and spec.preprocessing == ELSEWHERE:
             raise ModelError(
                 f"the model was trained on imported {modality} features, {spec}, which huse cannot make; name the "
@@ -183,22 +204,13 @@ class Model:
                 f"trust it, name it too: {modality}_encoder={spec.known_as!r} (--{modality}-encoder)"
             )
         name = name or spec.known_as
-        encoder: Any
+        encoder: ImageEncoder | TextEncoder
         if modality == "image":
             encoder = image_encoder(name, self._image_weights, self._precision)
         else:
             encoder = text_encoder(name, self.trained.text_state)
-        files = getattr(encoder, "files_digest", None)  # of code from outside: compared before any of it runs
-        if files is not None and files != spec.weights:
+        if isinstance(encoder, OfFiles) and encoder.files_digest != spec.weights:  # before any of the code runs
             raise FingerprintError(f"{modality}: the files of {name} are not those of {spec}; name the right ones")
-        if spec.preprocessing == ELSEWHERE and encoder.spec.dimension == spec.dimension:
-            return encoder  # nothing else is known of them: whoever names the encoder vouches for it
-        if encoder.spec != spec:
-            weights = " or image_weights (--image-weights)" if modality == "image" else ""
-            raise FingerprintError(
-                f"{modality}: the model was trained on vectors of {spec}, this installation makes those of "
-                f"{encoder.spec}; name the right ones by {modality}_encoder (--{modality}-encoder){weights}"
-            )
         return encoder
 
     def _ready(self, modality: str) -> Any:
@@ -254,8 +266,8 @@ def load(
     folder: str | Path,
     image_weights: str | Path | None = None,
     precision: str = "auto",
-    image_encoder: str | None = None,
-    text_encoder: str | None = None,
+    image_encoder: str | ImageEncoder | None = None,
+    text_encoder: str | TextEncoder | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Model:
     """Loads a model folder that `huse fit` wrote.
@@ -264,8 +276,8 @@ def load(
         folder: the model.
         image_weights: the weights file given to `huse extract`, if one was.
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
-        image_encoder: name of the image encoder, such as ``hub:FOLDER``; see `Model`.
-        text_encoder: name of the text encoder; see `Model`.
+        image_encoder: the image encoder, or its name, such as ``hub:FOLDER``; see `Model`.
+        text_encoder: the text encoder, or its name; see `Model`.
         max_pixels: most pixels of an image; larger ones are refused.
 
     Raises:

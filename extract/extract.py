@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,16 +17,15 @@ from tqdm import tqdm
 
 from huse.extract.class_names import write_class_names
 from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
-from huse.extract.encoders import FittedEncoder, State, image_encoder, text_encoder
-from huse.extract.encoders.registry import with_salient_tokens
-from huse.extract.encoders.replicas import CPU_BATCH, batch_size_here
+from huse.extract.encoders import FittedEncoder, ImageEncoder, TextEncoder
 from huse.extract.images.decoding import allow_pixels
-from huse.extract.job import Encoders, ShardJob
+from huse.extract.job import ShardJob
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.plan import part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_manifest
 from huse.extract.readers import Readers
-from huse.features.errors import EncoderError, ExtractionError, ShardError, StoreError, UnreadableError
+from huse.extract.run_encoders import Choice, Encoders, choose_encoders
+from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
 from huse.features.files.folders import real_path, require_folder_name, require_place
 from huse.features.files.lock import locked
@@ -41,7 +41,10 @@ def extract_features(
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
     overwrite: bool = False,
-    encoders: Encoders | None = None,
+    *,
+    image_encoder: str | ImageEncoder | None = None,
+    text_encoder: str | TextEncoder | None = None,
+    class_encoder: str | TextEncoder | None = None,
 ) -> ExtractSummary:
     """Runs the frozen encoders over a manifest and caches their vectors: `huse extract`.
 
@@ -56,7 +59,9 @@ def extract_features(
         columns: names of the manifest's columns.
         overwrite: remove a store that is there, and begin anew; not for one part of several. It goes when all that can
             be refused has been checked, and the encoders work.
-        encoders: the encoders, in place of those that `config` names.
+        image_encoder: a name or an encoder, in place of the one that `config` names; see docs/encoders.md.
+        text_encoder: likewise; one that learns and has not yet does so from the texts that are not test rows.
+        class_encoder: likewise, of the class names.
 
     Returns:
         What was done and what failed.
@@ -64,7 +69,7 @@ def extract_features(
     Raises:
         ManifestError: the manifest cannot be right as a whole.
         FingerprintError: the store there was made by other encoders.
-        EncoderError: there is no such encoder, or its weights cannot be read.
+        EncoderError: there is no such encoder, its weights cannot be read, or what was handed in is none.
         ExtractionError: every row failed, or more than the allowed share failed or could not be re-read; the store is
             complete all the same. Or one row failed, where that stops the run.
         StoreError: the folder is not a store, cannot be written, holds the manifest, or has other values than
@@ -72,8 +77,12 @@ def extract_features(
     """
     config.require_valid(overwrite)
     _require_folder(Path(store))
+    choice = Choice(image_encoder, text_encoder, class_encoder)
     rows = read_manifest(manifest, columns)
-    return prepare_extraction(rows, store, config, overwrite, encoders).run()
+    tell_unused_options(rows, config)
+    extraction = prepare_extraction(rows, store, config, overwrite, choice)
+    with closing(extraction.encoders):
+        return extraction.run()
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class Extraction:
 
     def _open(self) -> Store:
         if self.overwrite and self.store.exists():
-            _prove(self.encoders, self.config)
+            self.encoders.prove(self.config.batch_size)
             remove_store(self.store)
         return Store.create(self.store, self.info, self.origin)
 
@@ -136,7 +145,7 @@ def prepare_extraction(
     store: str | Path,
     config: ExtractConfig = ExtractConfig(),
     overwrite: bool = False,
-    encoders: Encoders | None = None,
+    choice: Choice = Choice(),
 ) -> Extraction:
     """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
     store = Path(store)
@@ -144,17 +153,13 @@ def prepare_extraction(
     _require_folder(store)
     _require_apart(manifest.path, store, overwrite)
     texts = class_texts(manifest.labels, config.class_text, manifest.separator)
-    _tell_unused(manifest, config)
     allow_pixels(config.max_pixels)
     known = None if overwrite else read_encoder_state(store)
-    made = encoders_of(manifest, config, known) if encoders is None else encoders
-    used = Encoders(
-        made.image if manifest.has_images else None, made.text if manifest.has_texts else None, made.classes
-    )
+    encoders = choose_encoders(manifest, config, choice, known)
     info = StoreInfo(
         kind=FEATURES,
-        image=used.image.spec if used.image else None,
-        text=used.text.spec if used.text else None,
+        image=encoders.image.spec if encoders.image is not None else None,
+        text=encoders.text.spec if encoders.text is not None else None,
         shard_size=config.shard_size,
         dtype=config.dtype,
         compression=config.compression,
@@ -163,10 +168,10 @@ def prepare_extraction(
         removable_files(store)
     elif store.exists() and not all(is_own_trace(entry.name) for entry in store.iterdir()):
         Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
-    return Extraction(manifest, store, info, used, texts, config, overwrite)
+    return Extraction(manifest, store, info, encoders, texts, choice.named(config), overwrite)
 
 
-def _tell_unused(manifest: Manifest, config: ExtractConfig) -> None:
+def tell_unused_options(manifest: Manifest, config: ExtractConfig) -> None:
     """Warns of options that have nothing to act on."""
     there = {"images": manifest.has_images, "texts": manifest.has_texts, "labels": bool(manifest.labels)}
     for kind in (kind for kind, has in there.items() if not has):
@@ -184,43 +189,6 @@ def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
         raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
 
 
-def encoders_of(manifest: Manifest, config: ExtractConfig, state: State = None) -> Encoders:
-    """The encoders that a manifest's columns and labels need, by the names in `config`.
-
-    One that learns does so from the texts that are not test rows.
-
-    Args:
-        manifest: the rows.
-        config: the names.
-        state: what the text encoder has learned; None to let it learn.
-    """
-    name = with_salient_tokens(config.text_encoder, config.salient_tokens)
-    image = image_encoder(config.image_encoder, config.image_weights, config.precision) if manifest.has_images else None
-    text = text_encoder(name, state) if manifest.has_texts else None
-    if isinstance(text, FittedEncoder) and state is None:
-        text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
-    if not manifest.labels or config.class_encoder == "none":
-        return Encoders(image, text)
-    classes = text if text and config.class_encoder == config.text_encoder else text_encoder(config.class_encoder)
-    try:
-        _ = classes.spec  # of one that learns and has not, there is none
-    except EncoderError as error:
-        raise EncoderError(
-            f"class_encoder={config.class_encoder!r} (--class-encoder) cannot embed class names: {error}"
-        ) from error
-    return Encoders(image, text, classes)
-
-
-def _prove(encoders: Encoders, config: ExtractConfig) -> None:
-    """Lets every encoder encode something, so that one that cannot is known before a store is deleted."""
-    if encoders.image is not None:  # a batch of the run's shape, for which the network is compiled anyway
-        size = _batch_size(encoders, config.batch_size)
-        encoders.image.encode(np.zeros((size, *encoders.image.input_size, 3), np.uint8))
-    for encoder in (encoders.text, encoders.classes):
-        if encoder is not None:
-            encoder.encode(["a"])
-
-
 def _run_shards(
     manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
 ) -> None:
@@ -228,7 +196,7 @@ def _run_shards(
     store.write_plan(len(whole))
     plan = part_of(whole, *config.part)
     summary.rows = sum(map(len, plan.values()))
-    config = replace(config, batch_size=_batch_size(encoders, config.batch_size))
+    config = replace(config, batch_size=encoders.batch_size(config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
     with (
         interruptible() as check,
@@ -245,14 +213,6 @@ def _run_shards(
             behind.write(index, rows)
             summary.shards_written += 1
     summary.seconds_write = behind.seconds
-
-
-def _batch_size(encoders: Encoders, wanted: int) -> int:
-    """Images a batch: as wanted, or as the devices like, and a multiple of what the encoder takes at a time."""
-    if encoders.image is None:
-        return wanted or CPU_BATCH  # texts alone load no TensorFlow
-    block: int = getattr(encoders.image, "block", 1)
-    return -(-(wanted or batch_size_here()) // block) * block
 
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:

@@ -18,27 +18,13 @@ from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.readers import Readers
 from huse.extract.reuse import Stored, content_digest
+from huse.extract.run_encoders import Encoders
 from huse.features.errors import ExtractionError
 from huse.features.modality import DIGEST_BYTES
 from huse.features.rows import Failure, Rows
 
 TEXTS_A_STEP = 1000
 """Texts that are encoded at a time, so that memory is bounded by them and Ctrl-C waits for no more."""
-
-
-@dataclass
-class Encoders:
-    """The encoders of a run; None for what is not to be encoded.
-
-    Attributes:
-        image: of the images.
-        text: of the texts.
-        classes: of the class names.
-    """
-
-    image: ImageEncoder | None = None
-    text: TextEncoder | None = None
-    classes: TextEncoder | None = None
 
 
 @dataclass

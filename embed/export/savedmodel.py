@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from huse.embed.export.graph_decoder import decode
 from huse.embed.model import Model, load
-from huse.extract.encoders.protocol import GraphEncoder
+from huse.extract.encoders.protocol import ImageEncoder, Traceable
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
@@ -96,13 +96,13 @@ def _tower(network: keras.Model, modality: str) -> Callable[[tf.Tensor], tf.Tens
 def _add_encoders(archive: Any, model: Model) -> list[str]:
     names = []
     for modality, encoder in model.encoders().items():
-        if not isinstance(encoder, GraphEncoder):
+        if not isinstance(encoder, Traceable):
             continue
         encode, resources = encoder.graph()
         for resource in resources:
             archive.track(resource)
         tower = _tower(model.trained.network, modality)
-        size = getattr(encoder, "input_size", None)
+        size = encoder.input_size if isinstance(encoder, ImageEncoder) else None
         endpoint = _of_bytes(encode, tower, size) if size else _chain(encode, tower)
         names.append(f"embed_{modality}s")
         archive.add_endpoint(names[-1], endpoint, [tf.TensorSpec((None,), tf.string)])

@@ -141,7 +141,7 @@ class ApplicationEncoder:
         return Replicas(self._build)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
-        """See `GraphEncoder`."""
+        """See `Traceable`."""
         return self._forward("float32")
 
     def _build(self) -> Callable[[NDArray[np.uint8]], Any]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocol import FittedEncoder, ImageEncoder, State, TextEncoder, without_words
+from huse.extract.encoders.protocol import (
+    FittedEncoder,
+    ImageEncoder,
+    State,
+    TextEncoder,
+    block_of,
+    close_all,
+    without_words,
+)
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
@@ -34,6 +43,11 @@ class ImageConcatenation:
         return self.encoders[0].input_size
 
     @property
+    def block(self) -> int:
+        """Images that fill the blocks of all of them."""
+        return math.lcm(*map(block_of, self.encoders))
+
+    @property
     def spec(self) -> EncoderSpec:
         """Made of the specs of the parts."""
         return _joined(self.encoders)
@@ -41,6 +55,10 @@ class ImageConcatenation:
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) RGB pixels to (n, sum of dimensions) vectors."""
         return np.concatenate([encoder.encode(pixels) for encoder in self.encoders], axis=1)
+
+    def close(self) -> None:
+        """Closes the parts."""
+        close_all(self.encoders)
 
 
 class TextConcatenation:
@@ -74,6 +92,10 @@ class TextConcatenation:
         """The state of each part."""
         states = [encoder.state() if isinstance(encoder, FittedEncoder) else None for encoder in self.encoders]
         return None if all(state is None for state in states) else states
+
+    def close(self) -> None:
+        """Closes the parts."""
+        close_all(self.encoders)
 
 
 def _joined(encoders: Sequence[Any]) -> EncoderSpec:

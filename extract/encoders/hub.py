@@ -99,7 +99,7 @@ class HubImageEncoder(_SavedModel):
         return Replicas(self._build)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
-        """See `GraphEncoder`."""
+        """See `Traceable`."""
         return self._forward(self._model), [self._model]
 
     def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
@@ -135,7 +135,7 @@ class HubTextEncoder(_SavedModel):
         return EncoderSpec("hub", "text", dimension, texts.PREPROCESSING, self.files_digest, source=self._source)
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
-        """See `GraphEncoder`."""
+        """See `Traceable`."""
         call = hub_model.caller(self._model, self.folder)
         return lambda texts: _matrix(hub_model.only_output(call(texts), self.folder), self.folder), [self._model]
 

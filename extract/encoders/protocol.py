@@ -1,7 +1,11 @@
-"""What an encoder is.
+"""What an encoder is, and what it may be besides.
 
-It has a `spec` and turns a batch into float32 vectors. Constructing one reads what its fingerprint needs; the network
-itself is built at the first `encode` where that can be, so that a run with nothing left to do loads no TensorFlow.
+It has a `spec` and turns a batch into float32 vectors: an `ImageEncoder`, which has an `input_size` too, or a
+`TextEncoder`. All else is a protocol of its own, which an encoder has or has not: `Blocked`, `Closing`, `Explaining`,
+`FittedEncoder`, `OfFiles`, `Traceable`.
+
+Constructing one reads what its fingerprint needs; the network itself is built at the first `encode` where that can be,
+so that a run with nothing left to do loads no TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,16 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import EncoderError
 
 State = Any
 """JSON values by which a fitted encoder is made again; None for one that has learned nothing."""
 
 
+@runtime_checkable
 class ImageEncoder(Protocol):
-    """Images to vectors.
-
-    One that takes blocks of images may have an integer `block`; the batches of a run are multiples of it.
-    """
+    """Images to vectors."""
 
     @property
     def spec(self) -> EncoderSpec:
@@ -39,11 +42,12 @@ class ImageEncoder(Protocol):
         ...
 
 
+@runtime_checkable
 class TextEncoder(Protocol):
     """Texts to vectors.
 
     A vector of zeros means that the encoder knows none of a text's words: the text is then that row's failure, and no
-    query. One that can tell more has a string `without_words`.
+    query.
     """
 
     @property
@@ -70,7 +74,46 @@ class FittedEncoder(Protocol):
 
 
 @runtime_checkable
-class GraphEncoder(Protocol):
+class Blocked(Protocol):
+    """An image encoder that takes blocks of images."""
+
+    @property
+    def block(self) -> int:
+        """Images a block; the batches of a run are multiples of it."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An encoder that holds threads, processes or a device."""
+
+    def close(self) -> None:
+        """Gives them back; whoever made the encoder calls it when nothing is left to encode."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A text encoder that can tell why a text got zeros."""
+
+    @property
+    def without_words(self) -> str:
+        """The reason, and what to do."""
+        ...
+
+
+@runtime_checkable
+class OfFiles(Protocol):
+    """An encoder whose weights are files of code from outside, which can be compared before any of it runs."""
+
+    @property
+    def files_digest(self) -> str:
+        """SHA-256 of the files, the `weights` of the spec; taking it runs nothing."""
+        ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
     """An encoder that TensorFlow runs, so that it can become part of an exported model."""
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
@@ -78,8 +121,33 @@ class GraphEncoder(Protocol):
         ...
 
 
+def require_encoder(given: object, modality: str) -> None:
+    """Refuses what is handed in as an encoder and is none, or one of the other modality.
+
+    Raises:
+        EncoderError: the message says what it has to have; or the encoder has to learn first.
+    """
+    kind, has = (ImageEncoder, "spec, input_size and") if modality == "image" else (TextEncoder, "spec and")
+    if isinstance(given, type) or not isinstance(given, kind):  # a class has what its instances have
+        raise EncoderError(f"{given!r} is no {modality} encoder, which has {has} encode, nor the name of one")
+    if given.spec.modality != modality:
+        raise EncoderError(f"encoder {given.spec.name!r} is for {given.spec.modality}, not {modality}")
+
+
+def block_of(encoder: ImageEncoder) -> int:
+    """Images that an encoder takes at a time, see `Blocked`."""
+    return encoder.block if isinstance(encoder, Blocked) else 1
+
+
 def without_words(encoder: TextEncoder) -> str:
     """Why an encoder gave zeros for a text, and what to do."""
-    default = f"no known word: {encoder.spec.name} knows none of the text's; write it in other words"
-    told: str = getattr(encoder, "without_words", default)
-    return told
+    if isinstance(encoder, Explaining):
+        return encoder.without_words
+    return f"no known word: {encoder.spec.name} knows none of the text's; write it in other words"
+
+
+def close_all(encoders: Iterable[object]) -> None:
+    """Closes those that can be, see `Closing`."""
+    for encoder in encoders:
+        if isinstance(encoder, Closing):
+            encoder.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.protocol import FittedEncoder, State, TextEncoder, without_words
+from huse.extract.encoders.protocol import FittedEncoder, State, TextEncoder, close_all, without_words
 from huse.extract.texts import salient_text
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
@@ -55,3 +55,7 @@ class SalientEncoder:
     def state(self) -> State:
         """The other encoder's."""
         return self.encoder.state() if isinstance(self.encoder, FittedEncoder) else None
+
+    def close(self) -> None:
+        """Closes the other encoder."""
+        close_all([self.encoder])

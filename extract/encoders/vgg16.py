@@ -111,7 +111,7 @@ class VGG16Encoder:
         return network  # type: ignore[no-any-return]
 
     def graph(self) -> tuple[Callable[[Any], Any], list[Any]]:
-        """See `GraphEncoder`; the weights are constants of the function."""
+        """See `Traceable`; the weights are constants of the function."""
         import tensorflow as tf
 
         return self._network(tf.float32, convolution.direct, None), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -75,6 +75,8 @@ class Manifest:
         has_texts: whether it has a column of texts.
         separator: of the levels of its labels.
         content: digest of the rows as they stand, images' bytes left out.
+        spool: where the rows lie.
+        read: gives the bytes of an image that lies elsewhere, see `read_image`.
     """
 
     path: Path
@@ -86,6 +88,7 @@ class Manifest:
     separator: str
     content: str
     spool: Spool
+    read: Callable[[str], bytes] = read_image
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -112,7 +115,7 @@ class Manifest:
         if row.held:
             return self.spool.image_bytes(row)
         try:
-            return read_image(self.location(row))
+            return self.read(self.location(row))
         except ImageError as error:
             if hint := nearest_image(row.image, self.folder):
                 raise ImageError(f"{error}; {hint}") from error

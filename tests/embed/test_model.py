@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import IMAGE_SPEC, TEXT_SPEC, random_store, without_images, write_csv
 
-from huse.embed import model as model_module
 from huse.embed import refresh
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import text_encoder
+from huse.extract.encoders.replicas import CPU_BATCH
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
@@ -51,11 +51,13 @@ class Tiny:
 
 @dataclass
 class Made:
-    """The encoders made, and by which arguments."""
+    """Encoders that models are handed."""
 
     image: Tiny = field(default_factory=lambda: Tiny(IMAGE_SPEC))
     text: Tiny = field(default_factory=lambda: Tiny(TEXT_SPEC))
-    arguments: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def model(self, trained: TrainedModel, **options: Any) -> Model:
+        return Model(trained, image_encoder=self.image, text_encoder=self.text, **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +71,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Trai
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    made = Made()
-
-    def image(*arguments: Any) -> Tiny:
-        made.arguments.append(arguments)
-        return made.image
-
-    def text(*arguments: Any) -> Tiny:
-        made.arguments.append(arguments)
-        return made.text
-
-    monkeypatch.setattr(model_module, "image_encoder", image)
-    monkeypatch.setattr(model_module, "text_encoder", text)
-    return made
+def made() -> Made:
+    return Made()
 
 
 def manifest(folder: Path, n: int = 5) -> Path:
@@ -98,11 +88,11 @@ def test_the_wrong_encoder_is_refused_before_any_work(
 ) -> None:
     made.text.spec = EncoderSpec("other", "text", 4, "none", "0")
     with pytest.raises(FingerprintError, match=r"trained on vectors of text-test .*other.*--text-encoder"):
-        embed_source(Model(models[0]), manifest(tmp_path), tmp_path / "out")
+        embed_source(made.model(models[0]), manifest(tmp_path), tmp_path / "out")
     assert made.text.seen == made.image.seen == 0
     assert not (tmp_path / "out").exists()
     made.text.spec = TEXT_SPEC
-    assert embed_source(Model(models[0]), tmp_path / "m.csv", tmp_path / "out").embedded == 5
+    assert embed_source(made.model(models[0]), tmp_path / "m.csv", tmp_path / "out").embedded == 5
 
 
 def test_nothing_is_made_for_a_manifest_that_cannot_be(
@@ -110,27 +100,27 @@ def test_nothing_is_made_for_a_manifest_that_cannot_be(
 ) -> None:
     write_csv(tmp_path / "m.csv", [{"key": "a", "text": "x"}, {"key": "a", "text": "y"}])
     with pytest.raises(ManifestError, match="'a' stands on line 2 already"):
-        embed_source(Model(models[0]), tmp_path / "m.csv", tmp_path / "out")
+        embed_source(made.model(models[0]), tmp_path / "m.csv", tmp_path / "out")
     with pytest.raises(StoreError, match="is a file"):
-        embed_source(Model(models[0]), manifest(tmp_path), tmp_path / "m.csv" / "out")
+        embed_source(made.model(models[0]), manifest(tmp_path), tmp_path / "m.csv" / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_stage_1_runs_with_the_models_own_encoders(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
-    model = Model(models[0], image_weights=Path("w.h5"), precision="float32")
-    embed_source(model, manifest(tmp_path), tmp_path / "out", ExtractConfig(precision="bfloat16"))
-    assert made.arguments == [("image-test", Path("w.h5"), "float32"), ("text-test", None)]
-    model.embed_texts(["word"])
-    assert len(made.arguments) == 2, "and searching makes none anew"
+    model = made.model(models[0])
+    config = ExtractConfig(image_weights=Path("w.h5"), precision="bfloat16", salient_tokens=1)
+    embed_source(model, manifest(tmp_path), tmp_path / "out", config)
+    assert (made.image.seen, made.text.seen) == (CPU_BATCH, 5)
+    assert (model.encoder("image"), model.encoder("text")) == (made.image, made.text)
     assert Store.open(tmp_path / "out" / "features").read_classes() is None, "nobody trains on these"
 
 
 def test_the_models_name_and_weights_tell_of_another_model(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
-    one, other = (Model(trained) for trained in models)
+    one, other = (made.model(trained) for trained in models)
     path = manifest(tmp_path)
     embed_source(one, path, tmp_path / "out")
     before = Store.open(tmp_path / "out").load()
@@ -156,7 +146,7 @@ def test_what_is_replaced_stays_until_the_new_is_whole(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = manifest(tmp_path)
-    embed_source(Model(models[0]), path, tmp_path / "out", ExtractConfig(shard_size=2))
+    embed_source(made.model(models[0]), path, tmp_path / "out", ExtractConfig(shard_size=2))
     before = Store.open(tmp_path / "out").load()
     calls = []
 
@@ -166,7 +156,7 @@ def test_what_is_replaced_stays_until_the_new_is_whole(
 
     monkeypatch.setattr(refresh, "embed_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        embed_source(Model(models[1]), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
+        embed_source(made.model(models[1]), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
     assert calls
     after = Store.open(tmp_path / "out").load()
     assert after.holds_the_same_as(before)
@@ -176,28 +166,28 @@ def test_what_is_replaced_stays_until_the_new_is_whole(
 
 def test_nothing_foreign_is_replaced(models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path) -> None:
     path = manifest(tmp_path)
-    embed_source(Model(models[0]), path, tmp_path / "out")
+    embed_source(made.model(models[0]), path, tmp_path / "out")
     (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"holds 'notes\.txt' too"):
-        embed_source(Model(models[1]), path, tmp_path / "out", overwrite=True)
+        embed_source(made.model(models[1]), path, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
     features = tmp_path / "out" / "features"
     with pytest.raises(QueryError, match="is the source"):
-        embed_source(Model(models[0]), features, features, overwrite=True)
+        embed_source(made.model(models[0]), features, features, overwrite=True)
     with pytest.raises(StoreError, match="holds features"):
-        embed_source(Model(models[0]), path, features, overwrite=True)
+        embed_source(made.model(models[0]), path, features, overwrite=True)
     with pytest.raises(StoreError, match="exists and is not a huse store"):
-        embed_source(Model(models[0]), path, tmp_path, overwrite=True)
+        embed_source(made.model(models[0]), path, tmp_path, overwrite=True)
 
 
 def test_images_gone_for_a_night_stay_embedded(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     path = manifest(tmp_path)
-    embed_source(Model(models[0]), path, tmp_path / "out")
+    embed_source(made.model(models[0]), path, tmp_path / "out")
     before = Store.open(tmp_path / "out").load()
     (tmp_path / "2.png").unlink()
-    summary = embed_source(Model(models[0]), path, tmp_path / "out")
+    summary = embed_source(made.model(models[0]), path, tmp_path / "out")
     assert summary.extract is not None
     assert (summary.embedded, summary.extract.not_reread) == (0, 1)
     after = Store.open(tmp_path / "out").load()
@@ -213,7 +203,7 @@ def test_a_column_that_the_model_does_not_know_is_left_out(
     rows = store.load()
     texts.write_all([without_images(rows)])
     fit_model(texts.path, tmp_path / "m", TINY, "taxonomy")
-    model = Model(load_model(tmp_path / "m"))
+    model = made.model(load_model(tmp_path / "m"))
     path = manifest(tmp_path)
     with pytest.warns(UserWarning, match="no image tower; column image is left out"):
         summary = embed_source(model, path, tmp_path / "out")
@@ -224,20 +214,44 @@ def test_a_column_that_the_model_does_not_know_is_left_out(
     assert not (tmp_path / "none").exists()
 
 
-def test_many_threads_make_an_encoder_once(
-    models: tuple[TrainedModel, TrainedModel], made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first: list[int] = []
-    encode = Tiny.encode
+COUNTED = """
+import time
+import numpy as np
+from huse.features.encoder_spec import EncoderSpec
 
-    def slowly(self: Tiny, items: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.float32]:
-        if not self.seen:
-            first.append(len(items))
+class Counted:
+    made, batches = 0, []
+
+    def __init__(self, argument):
+        type(self).made += 1
+        self.spec = EncoderSpec("counted", "text", 4, "none", "1")
+
+    def encode(self, texts):
+        self.batches.append(len(texts))
+        if len(self.batches) == 1:
             time.sleep(0.05)
-        return encode(self, items)
+        return np.ones((len(texts), 4), np.float32)
+"""
 
-    monkeypatch.setattr(Tiny, "encode", slowly)
-    model = Model(models[0])
+
+def install_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The class of the encoder ``counted``, which a package brings; it knows how many were made, and their batches."""
+    (folder / "counted_encoder.py").write_text(COUNTED)
+    info = folder / "counted_encoder-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counted-encoder\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[huse.encoders]\ncounted = counted_encoder:Counted\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "counted_encoder", raising=False)
+    return import_module("counted_encoder").Counted
+
+
+def test_many_threads_make_an_encoder_once(
+    models: tuple[TrainedModel, TrainedModel], made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counted = install_counted(tmp_path, monkeypatch)
+    trained = replace(models[0], text=EncoderSpec("counted", "text", 4, "none", "1"))
+    model = Model(trained, text_encoder="counted", image_encoder=made.image)
     together = threading.Barrier(8)
     results: list[NDArray[np.float32]] = []
 
@@ -250,8 +264,8 @@ def test_many_threads_make_an_encoder_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made.arguments) == 1
-    assert first == [1], "a network is built at the first use, which is one thread's alone"
+    assert counted.made == 1
+    assert counted.batches[0] == 1, "a network is built at the first use, which is one thread's alone"
     assert all(np.array_equal(result, results[0]) for result in results)
     assert model.warm() == []
     assert made.image.seen == 1
@@ -312,9 +326,9 @@ def test_features_of_other_encoders_are_named_with_the_way_out(
     models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     path = manifest(tmp_path)
-    embed_source(Model(models[0]), path, tmp_path / "out")
+    embed_source(made.model(models[0]), path, tmp_path / "out")
     made.text.spec = EncoderSpec("other", "text", 4, "none", "0")
-    other = Model(replace(models[1], text=made.text.spec))
+    other = made.model(replace(models[1], text=made.text.spec))
     with pytest.raises(FingerprintError, match=r"its text features are of text-test .*remove that folder"):
         embed_source(other, path, tmp_path / "out", overwrite=True)
     assert made.text.seen == 5
@@ -368,7 +382,7 @@ def test_embeddings_of_one_modality_are_searched_in_it(made: Made, tmp_path: Pat
     texts.write_all([without_images(rows)])
     fit_model(texts.path, tmp_path / "m", TINY, "taxonomy")
     embed_source(tmp_path / "m", texts.path, tmp_path / "out")
-    hits = Model(load_model(tmp_path / "m")).search(tmp_path / "out", text="some words", k=2)
+    hits = made.model(load_model(tmp_path / "m")).search(tmp_path / "out", text="some words", k=2)
     assert len(hits) == 2
 
 
@@ -397,10 +411,10 @@ def test_what_made_imported_features_is_asked_for_and_taken_at_its_word(
     trained = replace(models[0], text=imported_spec("text", TEXT_SPEC.dimension))
     with pytest.raises(ModelError, match=r"trained on imported text features.* text_encoder \(--text-encoder\)"):
         Model(trained).embed_texts(["a word"])
-    assert Model(trained, text_encoder="of-mine").embed_texts(["a word"]).shape == (1, TINY.dimension)
+    assert made.model(trained).embed_texts(["a word"]).shape == (1, TINY.dimension)
     made.text.spec = EncoderSpec("other", "text", TEXT_SPEC.dimension + 1, "none", "0")
-    with pytest.raises(FingerprintError, match="name the right ones by --text-encoder"):
-        Model(trained, text_encoder="of-mine").embed_texts(["a word"])
+    with pytest.raises(FingerprintError, match=r"name the right ones by text_encoder \(--text-encoder\)"):
+        made.model(trained).embed_texts(["a word"])
     with pytest.raises(ModelError, match="huse store import, and embed that store"):
-        embed_source(Model(trained, text_encoder="of-mine"), manifest(tmp_path), tmp_path / "out")
+        embed_source(made.model(trained), manifest(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()

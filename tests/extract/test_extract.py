@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import read_csv, write_csv
 
-from huse.extract import extract, job
+from huse.extract import job
 from huse.extract.config import ExtractConfig, ExtractSummary
-from huse.extract.extract import extract_features
+from huse.extract.extract import extract_features, prepare_extraction
 from huse.extract.images import decoding
-from huse.extract.job import Encoders
-from huse.extract.manifest import rows as manifests
-from huse.extract.manifest.rows import Columns
+from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.readers import Readers
+from huse.extract.run_encoders import Choice
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import (
     EncoderError,
@@ -72,12 +71,21 @@ class LengthEncoder:
         return np.array([[len(t), ord(t[0])] for t in texts], np.float32)
 
 
+@dataclass
+class Pair:
+    """The encoders that runs are handed; that of the texts is the class names' too."""
+
+    image: ColorEncoder = field(default_factory=ColorEncoder)
+    text: LengthEncoder = field(default_factory=LengthEncoder)
+
+    def extract(self, manifest: Path, store: Path, *arguments: Any, **options: Any) -> ExtractSummary:
+        given = {"image_encoder": self.image, "text_encoder": self.text, "class_encoder": self.text}
+        return extract_features(manifest, store, *arguments, **{**given, **options})
+
+
 @pytest.fixture
-def encoders(monkeypatch: pytest.MonkeyPatch) -> tuple[ColorEncoder, LengthEncoder]:
-    image, text = ColorEncoder(), LengthEncoder()
-    monkeypatch.setattr(extract, "image_encoder", lambda *_: image)
-    monkeypatch.setattr(extract, "text_encoder", lambda *_: text)
-    return image, text
+def encoders() -> Pair:
+    return Pair()
 
 
 def make_manifest(tmp_path: Path, n: int, start: int = 0) -> Path:
@@ -101,14 +109,14 @@ def shard_bytes(store: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(store.glob("*.h5"))}
 
 
-def test_every_row_gets_its_own_vectors(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
-    summary = extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+def test_every_row_gets_its_own_vectors(tmp_path: Path, encoders: Pair) -> None:
+    summary = encoders.extract(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == expected(range(10))
     assert (summary.rows, summary.encoded, summary.reused, summary.shards_written) == (10, 10, 0, 3)
-    assert encoders[0].shapes == {(3, 8, 8, 3)}, "one static batch shape"
+    assert encoders.image.shapes == {(3, 8, 8, 3)}, "one static batch shape"
 
 
-def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
     (tmp_path / "1.png").unlink()
     (tmp_path / "4.png").write_text("not an image")
@@ -116,7 +124,7 @@ def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEnco
     rows = read_csv(path)
     rows[6]["text"] = " "
     rows[5]["image"] = ""
-    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    summary = encoders.extract(write_csv(path, rows), tmp_path / "s", CONFIG)
     wanted = expected(range(10))
     for bad in ("k1", "k4", "k8", "k5"):
         wanted[bad] = ([0, 0, 0], wanted[bad][1])
@@ -129,30 +137,28 @@ def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: tuple[ColorEnco
     assert Store.open(tmp_path / "s").failures() == summary.failures
 
 
-def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 3)
     Image.new("RGB", (4, 4), (13, 13, 13)).save(tmp_path / "1.png")
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert [(f.key, f.stage) for f in summary.failures] == [("k1", "encode")]
     assert not Store.open(tmp_path / "s").load().image.present[1]
 
 
-def test_a_second_run_encodes_nothing(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_second_run_encodes_nothing(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before = shard_bytes(tmp_path / "s")
-    encoders[0].seen = 0
-    summary = extract_features(path, tmp_path / "s", CONFIG)
-    assert (summary.encoded, summary.reused, summary.shards_written, encoders[0].seen) == (0, 10, 0, 0)
+    encoders.image.seen = 0
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
+    assert (summary.encoded, summary.reused, summary.shards_written, encoders.image.seen) == (0, 10, 0, 0)
     assert shard_bytes(tmp_path / "s") == before
 
 
 @pytest.mark.parametrize("damage", ["missing", "flipped", "empty"])
-def test_a_lost_or_damaged_shard_is_made_again(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], damage: str
-) -> None:
+def test_a_lost_or_damaged_shard_is_made_again(tmp_path: Path, encoders: Pair, damage: str) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before = shard_bytes(tmp_path / "s")
     victim = tmp_path / "s" / "shard-00001.h5"
     if damage == "missing":
@@ -164,7 +170,7 @@ def test_a_lost_or_damaged_shard_is_made_again(
         place = before[victim.name].index(np.float32(100).tobytes())
         broken[place] ^= 1
         victim.write_bytes(broken)
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (4, 6)
     assert shard_bytes(tmp_path / "s") == before
 
@@ -174,12 +180,12 @@ def test_a_lost_or_damaged_shard_is_made_again(
 )
 def test_a_shard_that_cannot_be_read_now_is_not_replaced(
     tmp_path: Path,
-    encoders: tuple[ColorEncoder, LengthEncoder],
+    encoders: Pair,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before, open_file = shard_bytes(tmp_path / "s"), hdf5.h5f.open
 
     def refuse(name: bytes, *rest: object) -> object:
@@ -189,127 +195,123 @@ def test_a_shard_that_cannot_be_read_now_is_not_replaced(
 
     monkeypatch.setattr(hdf5.h5f, "open", refuse)
     with pytest.raises(UnreadableError, match=r"shard-00001\.h5: cannot be read"):
-        extract_features(path, tmp_path / "s", CONFIG)
+        encoders.extract(path, tmp_path / "s", CONFIG)
     with pytest.raises(UnreadableError):
         Store.open(tmp_path / "s").read_or_none(1)
     assert shard_bytes(tmp_path / "s") == before
 
 
-def test_an_interrupted_run_loses_the_shard_in_flight_only(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = make_manifest(tmp_path, 12)
-    extract_features(path, tmp_path / "whole", CONFIG)
-    encode = ColorEncoder.encode
-
-    def interrupted(self: ColorEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+class InterruptedEncoder(ColorEncoder):
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self.seen >= 30:
             raise KeyboardInterrupt
-        return encode(self, pixels)
+        return super().encode(pixels)
 
-    encoders[0].seen = 15
-    monkeypatch.setattr(ColorEncoder, "encode", interrupted)
+
+def test_an_interrupted_run_loses_the_shard_in_flight_only(tmp_path: Path, encoders: Pair) -> None:
+    path = make_manifest(tmp_path, 12)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
     with pytest.raises(KeyboardInterrupt):
-        extract_features(path, tmp_path / "s", CONFIG)
+        Pair(InterruptedEncoder(seen=15)).extract(path, tmp_path / "s", CONFIG)
     assert Store.open(tmp_path / "s").shard_indices() == [0, 1]
     with pytest.raises(StoreError, match=r"shards are missing, 1 of 3, the first is shard-00002\.h5"):
         Store.open(tmp_path / "s").load()
-    monkeypatch.setattr(ColorEncoder, "encode", encode)
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (4, 8)
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
 
 
-def test_changed_added_and_removed_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_changed_added_and_removed_rows(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     rows = read_csv(make_manifest(tmp_path, 13))
     Image.new("RGB", (9, 7), (200, 200, 200)).save(tmp_path / "2.png")
     rows[7]["text"] = "other words"
     del rows[4]
-    encoders[0].seen, encoders[1].seen = 0, []
-    summary = extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    encoders.image.seen, encoders.text.seen = 0, []
+    summary = encoders.extract(write_csv(path, rows), tmp_path / "s", CONFIG)
     wanted = expected([i for i in range(13) if i != 4])
     wanted["k2"] = ([200, 200, 200], wanted["k2"][1])
     wanted["k7"] = (wanted["k7"][0], [11, ord("o")])
     assert vectors(tmp_path / "s") == wanted
     assert summary.encoded == 5
-    assert sorted(encoders[1].seen) == ["other words", "x" * 11, "x" * 12, "x" * 13]
+    assert sorted(encoders.text.seen) == ["other words", "x" * 11, "x" * 12, "x" * 13]
 
 
-def test_a_label_that_changes_costs_no_encoding(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_label_that_changes_costs_no_encoding(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 5)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     rows = read_csv(path)
     rows[3]["label"] = "other"
-    encoders[0].seen = 0
-    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
-    assert encoders[0].seen == 0
+    encoders.image.seen = 0
+    encoders.extract(write_csv(path, rows), tmp_path / "s", CONFIG)
+    assert encoders.image.seen == 0
     assert Store.open(tmp_path / "s").load().label[3] == "other"
     classes = Store.open(tmp_path / "s").read_classes()
     assert classes is not None
     assert classes.labels == ["c/d", "other"]
 
 
-def test_class_descriptions_stand_in_for_names(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_class_descriptions_stand_in_for_names(tmp_path: Path, encoders: Pair) -> None:
     rows = read_csv(make_manifest(tmp_path, 4))
     rows[3]["label"] = "other/long name"
     path = write_csv(tmp_path / "m.csv", rows)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     store = Store.open(tmp_path / "s")
     before = store.read_classes()
     assert before is not None
     assert (before.texts, before.vectors[:, 0].tolist()) == (["d", "long name"], [1, 9])
     described = write_csv(tmp_path / "classes.csv", [{"label": "c/d", "text": "what d is"}])
-    extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
+    encoders.extract(path, tmp_path / "s", replace(CONFIG, class_text=described))
     after = store.read_classes()
     assert after is not None
     assert (after.texts, after.vectors[:, 0].tolist()) == (["what d is", "long name"], [9, 9])
     write_csv(described, [{"label": "x", "text": "y"}])
     with pytest.raises(ManifestError, match="class 'x' is no row's label"):
-        extract_features(path, tmp_path / "s", replace(CONFIG, class_text=described))
+        encoders.extract(path, tmp_path / "s", replace(CONFIG, class_text=described))
 
 
-def test_other_encoders_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_other_encoders_are_refused(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 3)
-    extract_features(path, tmp_path / "s", CONFIG)
-    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    encoders.extract(path, tmp_path / "s", CONFIG)
+    encoders.image.spec = EncoderSpec("other", "image", 3, "mean", "0")
     with pytest.raises(FingerprintError, match=r"color .* other"):
-        extract_features(path, tmp_path / "s", CONFIG)
+        encoders.extract(path, tmp_path / "s", CONFIG)
 
 
-def run_with_failures(folder: Path, bad: int, n: int, **options: float) -> ExtractSummary:
+def run_with_failures(encoders: Pair, folder: Path, bad: int, n: int, **options: float) -> ExtractSummary:
     tmp_path = folder / f"{bad}-of-{n}"
     tmp_path.mkdir()
     path = make_manifest(tmp_path, n)
     for i in range(bad):
         (tmp_path / f"{i}.png").write_bytes(b"")
-    return extract_features(path, tmp_path / "s", ExtractConfig(shard_size=50, dtype="float32", **options))  # type: ignore[arg-type]
+    config = ExtractConfig(shard_size=50, dtype="float32", **options)  # type: ignore[arg-type]
+    return encoders.extract(path, tmp_path / "s", config)
 
 
-def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
-    assert len(run_with_failures(tmp_path, 9, 20).failures) == 9  # a handful is never a rate
+def test_too_many_failures_end_with_an_error(tmp_path: Path, encoders: Pair) -> None:
+    assert len(run_with_failures(encoders, tmp_path, 9, 20).failures) == 9  # a handful is never a rate
     with pytest.raises(
         ExtractionError, match=r"10 of 20 rows failed, more than max_failure_rate=0\.1 \(--max-failure-rate\)"
     ):
-        run_with_failures(tmp_path, 10, 20)
+        run_with_failures(encoders, tmp_path, 10, 20)
     with pytest.raises(ExtractionError, match=r"1 of 20 rows failed") as error:
-        run_with_failures(tmp_path, 1, 20, max_failure_rate=0.01)
+        run_with_failures(encoders, tmp_path, 1, 20, max_failure_rate=0.01)
     assert error.value.summary.rows == 20
     assert len(Store.open(tmp_path / "1-of-20" / "s").load()) == 20
 
 
-def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_nothing_but_failures_is_an_error(tmp_path: Path, encoders: Pair) -> None:
     path = write_csv(tmp_path / "m.csv", [{"image": "absent.png"}])
     with pytest.raises(ExtractionError, match="all 1 rows failed"):
-        extract_features(path, tmp_path / "s", CONFIG)
+        encoders.extract(path, tmp_path / "s", CONFIG)
 
 
-def test_images_alone_and_texts_alone(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_images_alone_and_texts_alone(tmp_path: Path, encoders: Pair) -> None:
     rows = read_csv(make_manifest(tmp_path, 3))
     for name in ("image", "text"):
         alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
-        extract_features(alone, tmp_path / name, CONFIG)
+        encoders.extract(alone, tmp_path / name, CONFIG)
     images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
     assert (images.image.shape, images.text.shape) == ((3, 3), (3, 0))
     assert (texts.image.vectors.shape, texts.text.vectors.shape) == ((3, 0), (3, 2))
@@ -337,14 +339,12 @@ def test_ordered_keeps_order_and_bounds_what_waits() -> None:
         assert list(results) == [-i for i in range(1, 100)]
 
 
-def test_retrying_leaves_all_other_rows_unread(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retrying_leaves_all_other_rows_unread(tmp_path: Path, encoders: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_manifest(tmp_path, 10)
     whole = (tmp_path / "4.png").read_bytes()
     (tmp_path / "4.png").write_bytes(whole[:30])
     (tmp_path / "7.png").unlink()
-    assert extract_features(path, tmp_path / "s", CONFIG).failed == 2
+    assert encoders.extract(path, tmp_path / "s", CONFIG).failed == 2
     make_manifest(tmp_path, 12)
     (tmp_path / "7.png").unlink()
     Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")  # changed, but not asked for
@@ -354,8 +354,9 @@ def test_retrying_leaves_all_other_rows_unread(
         read.append(Path(location).name)
         return decoding.read_image(location)
 
-    monkeypatch.setattr(manifests, "read_image", recorded)
-    summary = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    manifest = replace(read_manifest(path), read=recorded)
+    choice = Choice(encoders.image, encoders.text, encoders.text)
+    summary = prepare_extraction(manifest, tmp_path / "s", replace(CONFIG, retry_failed=True), choice=choice).run()
     assert sorted(read) == ["10.png", "11.png", "4.png", "7.png"]
     assert [failure.key for failure in summary.failures] == ["k7"]
     wanted = expected(range(12))
@@ -363,59 +364,57 @@ def test_retrying_leaves_all_other_rows_unread(
     assert vectors(tmp_path / "s") == wanted
     make_manifest(tmp_path, 12)
     Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == {**expected(range(12)), "k1": ([99, 99, 99], [2, ord("x")])}
 
 
-def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
     (tmp_path / "6.png").unlink()
     with pytest.raises(ExtractionError, match=r"k6: No such file.*on_error='skip'"):
-        extract_features(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
+        encoders.extract(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
     assert Store.open(tmp_path / "s").shard_indices() == [0]
 
 
-def test_overwriting_begins_anew_and_deletes_nothing_else(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_overwriting_begins_anew_and_deletes_nothing_else(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     (tmp_path / "s" / "notes.txt").write_text("mine")
-    encoders[0].spec = EncoderSpec("other", "image", 3, "mean", "0")
+    encoders.image.spec = EncoderSpec("other", "image", 3, "mean", "0")
     with pytest.raises(StoreError, match=r"holds 'notes\.txt' too"):
-        extract_features(path, tmp_path / "s", CONFIG, overwrite=True)
+        encoders.extract(path, tmp_path / "s", CONFIG, overwrite=True)
     assert (tmp_path / "s" / "notes.txt").read_text() == "mine"
     (tmp_path / "s" / "notes.txt").unlink()
-    summary = extract_features(path, tmp_path / "s", replace(CONFIG, shard_size=20), overwrite=True)
+    summary = encoders.extract(path, tmp_path / "s", replace(CONFIG, shard_size=20), overwrite=True)
     assert (summary.encoded, Store.open(tmp_path / "s").shard_indices()) == (10, [0])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"no store\.json there"):
-        extract_features(path, tmp_path / "other", CONFIG, overwrite=True)
+        encoders.extract(path, tmp_path / "other", CONFIG, overwrite=True)
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (5, 7), (32, 2)])
-def test_batch_size_and_workers_change_nothing(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], batch_size: int, workers: int
-) -> None:
+def test_batch_size_and_workers_change_nothing(tmp_path: Path, encoders: Pair, batch_size: int, workers: int) -> None:
     path = make_manifest(tmp_path, 10)
-    extract_features(path, tmp_path / "s", CONFIG)
-    extract_features(path, tmp_path / "other", replace(CONFIG, batch_size=batch_size, workers=workers))
+    encoders.extract(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "other", replace(CONFIG, batch_size=batch_size, workers=workers))
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "other")
 
 
-def test_batches_are_multiples_of_the_encoders_block(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ColorEncoder, "block", 4, raising=False)
-    extract_features(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
-    assert encoders[0].shapes == {(4, 8, 8, 3)}
+class BlockEncoder(ColorEncoder):
+    block = 4
 
 
-def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_batches_are_multiples_of_the_encoders_block(tmp_path: Path) -> None:
+    encoders = Pair(BlockEncoder())
+    encoders.extract(make_manifest(tmp_path, 10), tmp_path / "s", CONFIG)
+    assert encoders.image.shapes == {(4, 8, 8, 3)}
+
+
+def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
     shuffled = [read_csv(path)[i] for i in np.random.default_rng(0).permutation(10)]
-    extract_features(write_csv(tmp_path / "shuffled.csv", shuffled), tmp_path / "s", CONFIG)
+    encoders.extract(write_csv(tmp_path / "shuffled.csv", shuffled), tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == expected(range(10))
 
 
@@ -428,13 +427,13 @@ def test_the_bottleneck_is_what_was_waited_for() -> None:
 
 
 def test_a_summary_names_so_many_failures_and_counts_all(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, encoders: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "MOST_FAILURES", 3)
     path = make_manifest(tmp_path, 9)
     for i in range(7):
         (tmp_path / f"{i}.png").unlink()
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert [f.key for f in summary.failures] == ["k0", "k1", "k2"]
     assert (summary.failed, len(Store.open(tmp_path / "s").failures())) == (7, 7)
 
@@ -462,8 +461,6 @@ from dataclasses import replace
 from itertools import count
 sys.path[:0] = sys.argv[6:]
 import test_extract
-from huse.extract import extract
-from huse.extract.extract import extract_features
 from huse.features.files import atomic
 
 steps, last = count(1), int(sys.argv[5])
@@ -476,11 +473,10 @@ def mortal(step):
     return stepping
 
 atomic.sync_files, atomic.sync_folder = mortal(atomic.sync_files), mortal(atomic.sync_folder)
-test_extract.ColorEncoder.encode = mortal(test_extract.ColorEncoder.encode)
-image, text = test_extract.ColorEncoder(), test_extract.LengthEncoder()
-extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
+pair = test_extract.Pair()
+pair.image.encode = mortal(pair.image.encode)
 config = replace(test_extract.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
-extract_features(sys.argv[1], sys.argv[2], config)
+pair.extract(sys.argv[1], sys.argv[2], config)
 """
 
 
@@ -490,38 +486,38 @@ def mortal_run(manifest: Path, store: Path, part: int = 1, parts: int = 1, last:
     return [sys.executable, "-c", MORTAL_RUN, *arguments, *sys.path]
 
 
-def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> None:
     """Each run gets a little further than the last, and is killed before a step of encoding or syncing."""
     path = make_manifest(tmp_path, 120)
-    extract_features(path, tmp_path / "whole", CONFIG)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
     rng = np.random.default_rng(0)
     for last in rng.integers(1, 11, 20):
         command = mortal_run(path, tmp_path / "s", last=int(last))
         killed = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
         assert killed.returncode == -signal.SIGKILL
     assert 0 < len(list((tmp_path / "s").glob("shard-*.h5"))) < 30
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
     assert not Store.open(tmp_path / "s").verify()
     assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
 
 
-def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 50)
-    extract_features(path, tmp_path / "whole", CONFIG)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
     running = [
         subprocess.Popen(mortal_run(path, tmp_path / "s", part, 3), stdout=subprocess.DEVNULL) for part in (1, 2, 3)
     ]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
     assert not list((tmp_path / "s").glob(".*"))
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (0, 50)
 
 
-def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
-    summary = extract_features(path, tmp_path / "s", replace(CONFIG, part=(2, 2)))
+    summary = encoders.extract(path, tmp_path / "s", replace(CONFIG, part=(2, 2)))
     assert (summary.rows, summary.encoded) == (4, 4)
     store = Store.open(tmp_path / "s")
     assert store.read_classes() is None
@@ -530,53 +526,49 @@ def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: tuple[
     assert "missing; run the command" in problems["shard-00000.h5"]
     with pytest.raises(StoreError, match=r"shards are missing, 2 of 3, the first is shard-00000\.h5"):
         store.load()
-    assert extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2))).rows == 6
+    assert encoders.extract(path, tmp_path / "s", replace(CONFIG, part=(1, 2))).rows == 6
     assert list(store.load().key) == [f"k{i}" for i in range(10)]
     assert store.read_classes() is not None
 
 
-def test_wrong_parts_are_refused(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_wrong_parts_are_refused(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 2)
     for part in ((0, 2), (3, 2)):
         with pytest.raises(StoreError, match="parts are 1/2 to 2/2"):
-            extract_features(path, tmp_path / "s", replace(CONFIG, part=part))
+            encoders.extract(path, tmp_path / "s", replace(CONFIG, part=part))
     with pytest.raises(StoreError, match="what the other parts have written"):
-        extract_features(path, tmp_path / "s", replace(CONFIG, part=(1, 2)), overwrite=True)
+        encoders.extract(path, tmp_path / "s", replace(CONFIG, part=(1, 2)), overwrite=True)
 
 
-def test_a_damaged_shard_whose_rows_have_left_the_manifest(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
-    extract_features(make_manifest(tmp_path, 12), tmp_path / "s", CONFIG)
+def test_a_damaged_shard_whose_rows_have_left_the_manifest(tmp_path: Path, encoders: Pair) -> None:
+    encoders.extract(make_manifest(tmp_path, 12), tmp_path / "s", CONFIG)
     Store.open(tmp_path / "s").shard_path(2).write_bytes(b"no longer a shard")
-    extract_features(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
+    encoders.extract(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
     assert Store.open(tmp_path / "s").verify() == {}
     assert set(vectors(tmp_path / "s")) == {f"k{i}" for i in range(8)}
 
 
-def test_a_lost_shard_whose_rows_find_room_elsewhere(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_a_lost_shard_whose_rows_find_room_elsewhere(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 12)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     write_csv(path, [row for row in read_csv(path) if row["key"] not in ("k0", "k5", "k6", "k7")])
     Store.open(tmp_path / "s").shard_path(1).unlink()
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     assert Store.open(tmp_path / "s").verify() == {}
     assert set(vectors(tmp_path / "s")) == {"k1", "k2", "k3", "k4", "k8", "k9", "k10", "k11"}
     assert len(Store.open(tmp_path / "s").read(1)) == 0
 
 
-def test_a_night_without_images_costs_no_vector(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_night_without_images_costs_no_vector(tmp_path: Path, encoders: Pair) -> None:
     """The disk is away, a file is cut off, another is an error page: rows keep their vectors, and say so."""
     path = make_manifest(tmp_path, 8)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before, files = vectors(tmp_path / "s"), {i: (tmp_path / f"{i}.png").read_bytes() for i in range(8)}
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").write_bytes(b"")
     (tmp_path / "3.png").write_bytes(files[3][:40])
     (tmp_path / "4.png").write_text("<html>come back later</html>")
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused, summary.not_reread, summary.failed) == (0, 4, 4, 0)
     assert vectors(tmp_path / "s") == before
     stored = Store.open(tmp_path / "s").failures()
@@ -584,34 +576,30 @@ def test_a_night_without_images_costs_no_vector(tmp_path: Path, encoders: tuple[
     assert all(failure.reason.startswith("could not be re-read: ") for failure in stored)
     for i, data in files.items():
         (tmp_path / f"{i}.png").write_bytes(data)
-    retried = extract_features(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
+    retried = encoders.extract(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
     assert (retried.encoded, retried.reused, retried.not_reread) == (0, 8, 0), "the same bytes need no encoder"
     assert Store.open(tmp_path / "s").failures() == []
 
 
-def test_a_whole_outage_ends_with_1_and_an_unharmed_store(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_a_whole_outage_ends_with_1_and_an_unharmed_store(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 6)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before = vectors(tmp_path / "s")
     for image in tmp_path.glob("*.png"):
         image.unlink()
     with pytest.raises(ExtractionError, match=r"6 of 6 rows could not be re-read, .* they keep their vectors"):
-        extract_features(path, tmp_path / "s", CONFIG)
-    assert extract_features(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
+        encoders.extract(path, tmp_path / "s", CONFIG)
+    assert encoders.extract(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
     assert vectors(tmp_path / "s") == before
     assert Store.open(tmp_path / "s").verify() == {}
 
 
-def test_a_text_or_image_that_was_taken_away_is_gone(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_a_text_or_image_that_was_taken_away_is_gone(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 3)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     rows = read_csv(path)
     rows[0]["text"], rows[1]["image"] = "", ""
-    extract_features(write_csv(path, rows), tmp_path / "s", CONFIG)
+    encoders.extract(write_csv(path, rows), tmp_path / "s", CONFIG)
     stored = Store.open(tmp_path / "s").load()
     assert stored.text.present.tolist() == [False, True, True]
     assert stored.image.present.tolist() == [True, False, True]
@@ -638,25 +626,25 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_overwriting_deletes_nothing_before_all_is_checked(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_overwriting_deletes_nothing_before_all_is_checked(tmp_path: Path, encoders: Pair, name: str) -> None:
     path = make_manifest(tmp_path, 6)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
-    monkeypatch.undo()
     changes, message = REFUSED[name]
     with pytest.raises(HuseError, match=message):
         extract_features(path, tmp_path / "s", replace(CONFIG, **changes), overwrite=True)  # type: ignore[arg-type]
     assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
 
 
+class BrokenEncoder(ColorEncoder):
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise EncoderError("no memory")
+
+
 @pytest.mark.parametrize("damage", ["missing", "no rows", "double key", "no column", "broken encoder"])
-def test_a_bad_manifest_or_encoder_deletes_nothing(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
+def test_a_bad_manifest_or_encoder_deletes_nothing(tmp_path: Path, encoders: Pair, damage: str) -> None:
     path = make_manifest(tmp_path, 6)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     before = {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()}
     rows = read_csv(path)
     columns = Columns()
@@ -670,38 +658,34 @@ def test_a_bad_manifest_or_encoder_deletes_nothing(
     elif damage == "no column":
         columns = Columns(text="title")
     else:
-
-        def broken(*_: object) -> None:
-            raise EncoderError("no memory")
-
-        monkeypatch.setattr(ColorEncoder, "encode", broken)
+        encoders = Pair(BrokenEncoder())
     with pytest.raises(HuseError):
-        extract_features(path, tmp_path / "s", CONFIG, columns, overwrite=True)
+        encoders.extract(path, tmp_path / "s", CONFIG, columns, overwrite=True)
     assert {file.name: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
 
 
-def test_nothing_is_written_over_the_input(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_nothing_is_written_over_the_input(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 4)
-    extract_features(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "s", CONFIG)
     inside = write_csv(tmp_path / "s" / "m.csv", [{"text": "words"}])
     with pytest.raises(StoreError, match="holds the manifest"):
-        extract_features(inside, tmp_path / "s", CONFIG, overwrite=True)
+        encoders.extract(inside, tmp_path / "s", CONFIG, overwrite=True)
     with pytest.raises(StoreError, match="is a file"):
-        extract_features(path, path, CONFIG)
+        encoders.extract(path, path, CONFIG)
     with pytest.raises(StoreError, match="is a file"):
-        extract_features(path, path / "below", CONFIG)
+        encoders.extract(path, path / "below", CONFIG)
     folder = tmp_path / "images"
     folder.mkdir()
     Image.new("RGB", (9, 7)).save(folder / "0.png")
     with pytest.raises(StoreError, match="holds the manifest"):
-        extract_features(folder, folder, CONFIG)
+        encoders.extract(folder, folder, CONFIG)
     assert inside.exists()
     assert [entry.name for entry in folder.iterdir()] == ["0.png"]
 
 
-def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 60)
-    extract_features(path, tmp_path / "whole", CONFIG)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
     running = [
         subprocess.Popen(mortal_run(path, tmp_path / "s", *part), stderr=subprocess.PIPE, text=True)
         for part in ((1, 1), (1, 1), (1, 2), (1, 2))
@@ -716,7 +700,7 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
     rows = [{"text": f"red {name}", "label": f"fruit/{name}"} for name in ("apple", "pear", "plum")]
     path = write_csv(tmp_path / "m.csv", rows)
     names, texts = LengthEncoder(EncoderSpec("names", "text", 2, "none", "0")), LengthEncoder()
-    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    extract_features(path, tmp_path / "s", CONFIG, text_encoder=texts, class_encoder=names)
     store = Store.open(tmp_path / "s")
     graph, trained = store.read_classes(), store.read_class_texts()
     assert graph is not None
@@ -724,23 +708,23 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
     assert (graph.encoder, trained.encoder) == (str(names.spec), str(texts.spec))
     assert graph.labels == trained.labels == ["fruit/apple", "fruit/pear", "fruit/plum"]
     names.seen, texts.seen = [], []
-    extract_features(path, tmp_path / "s", CONFIG, encoders=Encoders(text=texts, classes=names))
+    extract_features(path, tmp_path / "s", CONFIG, text_encoder=texts, class_encoder=names)
     assert names.seen == texts.seen == [], "what is there is not encoded again"
-    extract_features(path, tmp_path / "one", CONFIG, encoders=Encoders(text=texts, classes=texts))
+    extract_features(path, tmp_path / "one", CONFIG, text_encoder=texts, class_encoder=texts)
     assert not (tmp_path / "one" / "class_texts.h5").exists()
     assert Store.open(tmp_path / "one").read_class_texts() is not None
 
 
-def test_labeled_images_need_no_text_encoder(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_labeled_images_need_no_text_encoder(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 4)
     alone = write_csv(path, [{name: row[name] for name in ("key", "image", "label")} for row in read_csv(path)])
     with pytest.warns(UserWarning, match=r"has no texts: text_encoder \(--text-encoder\) is not used"):
-        extract_features(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
+        encoders.extract(alone, tmp_path / "s", replace(CONFIG, text_encoder="tfidf:5"))
     store = Store.open(tmp_path / "s")
     assert store.info.text is None
     classes = store.read_classes()
     assert classes is not None
-    assert classes.encoder == str(encoders[1].spec)
+    assert classes.encoder == str(encoders.text.spec)
 
 
 def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
@@ -756,8 +740,8 @@ def test_a_text_without_a_known_word_is_a_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 4, 5])
-def test_few_rows(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder], n: int) -> None:
-    extract_features(make_manifest(tmp_path, n), tmp_path / "s", CONFIG)
+def test_few_rows(tmp_path: Path, encoders: Pair, n: int) -> None:
+    encoders.extract(make_manifest(tmp_path, n), tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == expected(range(n))
 
 
@@ -768,29 +752,41 @@ class Swallows:
         signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("encoder", [ColorEncoder, LengthEncoder])
-def test_an_interrupt_that_python_loses_still_ends_the_run(
-    tmp_path: Path,
-    encoders: tuple[ColorEncoder, LengthEncoder],
-    monkeypatch: pytest.MonkeyPatch,
-    encoder: type[ColorEncoder] | type[LengthEncoder],
-) -> None:
-    path = make_manifest(tmp_path, 12)
-    encode, calls = encoder.encode, []
+@dataclass
+class Interrupting:
+    """Another encoder, and Ctrl-C at its third call, as a destructor of native code may swallow it."""
 
-    def interrupted(self: Any, items: Any) -> NDArray[np.float32]:
-        calls.append(len(items))
-        if len(calls) == 3:
+    inner: Any
+    calls: int = 0
+
+    @property
+    def spec(self) -> EncoderSpec:
+        spec: EncoderSpec = self.inner.spec
+        return spec
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        size: tuple[int, int] = self.inner.input_size
+        return size
+
+    def encode(self, items: Any) -> Any:
+        self.calls += 1
+        if self.calls == 3:
             Swallows()
-        return encode(self, items)
+        return self.inner.encode(items)
 
-    monkeypatch.setattr(encoder, "encode", interrupted)
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_an_interrupt_that_python_loses_still_ends_the_run(tmp_path: Path, encoders: Pair, modality: str) -> None:
+    path = make_manifest(tmp_path, 12)
+    inner: Any = encoders.image if modality == "image" else encoders.text
+    interrupting = Interrupting(inner)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        extract_features(path, tmp_path / "s", CONFIG)
+        encoders.extract(path, tmp_path / "s", CONFIG, **{f"{modality}_encoder": interrupting})
     assert signal.getsignal(signal.SIGINT) is before
-    assert len(calls) <= 4
+    assert interrupting.calls <= 4
     assert 2 not in Store.open(tmp_path / "s").shard_indices()
 
 
@@ -798,27 +794,25 @@ HANGING_RUN = """
 import sys, time
 sys.path[:0] = sys.argv[3:]
 import test_extract
-from huse.extract.manifest import rows as manifest
-from huse.extract import extract
-from huse.extract.extract import extract_features
+from dataclasses import replace
+from huse.extract.extract import prepare_extraction
+from huse.extract.manifest.rows import read_manifest
+from huse.extract.run_encoders import Choice
 
-read = manifest.read_image
 def hang(location):
     if str(location).endswith("6.png"):
         print("hangs", flush=True)
         time.sleep(600)
-    return read(location)
+    return manifest.read(location)
 
-manifest.read_image = hang
-image, text = test_extract.ColorEncoder(), test_extract.LengthEncoder()
-extract.image_encoder, extract.text_encoder = (lambda *_: image), (lambda *_: text)
-extract_features(sys.argv[1], sys.argv[2], test_extract.CONFIG)
+manifest = read_manifest(sys.argv[1])
+pair = test_extract.Pair()
+choice = Choice(pair.image, pair.text, pair.text)
+prepare_extraction(replace(manifest, read=hang), sys.argv[2], test_extract.CONFIG, choice=choice).run()
 """
 
 
-def test_an_interrupt_waits_for_no_image_that_does_not_come(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_an_interrupt_waits_for_no_image_that_does_not_come(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 10)
     command = [sys.executable, "-c", HANGING_RUN, str(path), str(tmp_path / "s"), str(Path(__file__).parent), *sys.path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -827,12 +821,10 @@ def test_an_interrupt_waits_for_no_image_that_does_not_come(
         process.send_signal(signal.SIGINT)
         process.wait(60)
     assert Store.open(tmp_path / "s").shard_indices() == [0]
-    assert extract_features(path, tmp_path / "s", CONFIG).reused == 4
+    assert encoders.extract(path, tmp_path / "s", CONFIG).reused == 4
 
 
-def test_images_in_cells_are_encoded_and_known_again(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_images_in_cells_are_encoded_and_known_again(tmp_path: Path, encoders: Pair) -> None:
     """A table of structs of bytes and path; then rows change places, one goes and one comes."""
     path = tmp_path / "m.parquet"
 
@@ -846,16 +838,14 @@ def test_images_in_cells_are_encoded_and_known_again(
         pyarrow.parquet.write_table(pyarrow.table({"image": data, "text": texts, "boxes": [[1]] * len(data)}), path)
         return path
 
-    assert extract_features(write(range(6)), tmp_path / "s", CONFIG).encoded == 6
+    assert encoders.extract(write(range(6)), tmp_path / "s", CONFIG).encoded == 6
     assert vectors(tmp_path / "s") == expected(range(6))
     assert sorted(Store.open(tmp_path / "s").load().uri) == [f"k{i}" for i in range(6)]
-    assert extract_features(write([9, 3, 2, 1, 0, 4]), tmp_path / "s", CONFIG).encoded == 1
+    assert encoders.extract(write([9, 3, 2, 1, 0, 4]), tmp_path / "s", CONFIG).encoded == 1
     assert vectors(tmp_path / "s") == expected([0, 1, 2, 3, 4, 9])
 
 
-def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(tmp_path: Path, encoders: Pair) -> None:
     make_manifest(tmp_path, 3)
     path = tmp_path / "m.jsonl"
     rows = [
@@ -865,7 +855,7 @@ def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
         {"key": "k2", "image": "2.png", "text": "xxx\ud800"},
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.failed) == (2, 2)
     found = Store.open(tmp_path / "s").load()
     assert [failure.key for failure in found.failures] == [r"bad \ud800", "bad path"]
@@ -874,20 +864,18 @@ def test_what_utf_8_cannot_hold_is_a_failure_of_its_row(
     assert found.caption[3] == "xxx\ufffd"
 
 
-def test_a_row_on_top_of_texts_costs_one_row(tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]) -> None:
+def test_a_row_on_top_of_texts_costs_one_row(tmp_path: Path, encoders: Pair) -> None:
     texts = [{"text": "x" * (i % 7 + 1)} for i in range(10)]
-    extract_features(write_csv(tmp_path / "m.csv", texts), tmp_path / "s", CONFIG)
+    encoders.extract(write_csv(tmp_path / "m.csv", texts), tmp_path / "s", CONFIG)
     grown = write_csv(tmp_path / "m.csv", [{"text": "new"}, *texts])
-    summary = extract_features(grown, tmp_path / "s", CONFIG)
+    summary = encoders.extract(grown, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused) == (1, 10)
 
 
-def test_an_image_that_is_not_there_is_told_with_what_is(
-    tmp_path: Path, encoders: tuple[ColorEncoder, LengthEncoder]
-) -> None:
+def test_an_image_that_is_not_there_is_told_with_what_is(tmp_path: Path, encoders: Pair) -> None:
     make_manifest(tmp_path, 3)
     path = write_csv(tmp_path / "m.csv", [{"image": "0.png"}, {"image": ".\\1.png"}, {"image": "2.PNG"}])
-    summary = extract_features(path, tmp_path / "s", CONFIG)
+    summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert summary.encoded == 1
     reasons = " ".join(failure.reason for failure in summary.failures)
     assert "1.png is there: write / for" in reasons

@@ -17,7 +17,6 @@ from huse.embed.embed import embed_source
 from huse.embed.search.index import open_index
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
-from huse.extract.job import Encoders
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.exchange.interchange import export_store, import_store
 from huse.features.exchange.merge_split import merge_stores, split_store
@@ -73,8 +72,8 @@ def _prepare_manifest() -> None:
 
 
 def _extract() -> Any:
-    config = ExtractConfig(shard_size=6, batch_size=4, workers=2)
-    return extract_features("m.csv", "out", config, encoders=Encoders(Color(), Length())).rows
+    config = ExtractConfig(shard_size=6, batch_size=4, workers=2, class_encoder="none")
+    return extract_features("m.csv", "out", config, image_encoder=Color(), text_encoder=Length()).rows
 
 
 def _prepare_stores() -> None:

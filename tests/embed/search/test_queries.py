@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image
 import huse
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.model import Model
-from huse.extract.encoders import text_encoder
+from huse.extract.encoders.tfidf import TfidfEncoder
 from huse.extract.images import decoding
 from huse.features.errors import QueryError
+from huse.train.artifact.model_folder import load_model
 
 
 def image(size: tuple[int, int] = (40, 30)) -> bytes:
@@ -48,11 +50,10 @@ def test_an_image_that_gives_no_pixels_is_a_wrong_query(
         model.embed_images([image()])
 
 
-def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = huse.load(few_model)
-    tfidf = text_encoder("tfidf:512")
+def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path) -> None:
+    tfidf = TfidfEncoder("512")
     tfidf.fit(["a red fox", "the sea"])
-    monkeypatch.setattr(Model, "_ready", lambda *_: tfidf)
+    model = Model(replace(load_model(few_model), text=tfidf.spec), text_encoder=tfidf)
     assert model.embed_texts(["red sea"]).shape == (1, 64)
     with pytest.raises(QueryError, match=r"text '\u72d0\u72f8': no known word: tfidf:512 .*tfidf:512:char"):
         model.embed_texts(["red sea", "\u72d0\u72f8"])

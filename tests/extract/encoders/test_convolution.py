@@ -7,11 +7,10 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from huse.extract import extract
 from huse.extract.encoders import convolution, vgg16
 from huse.extract.encoders import precision as arithmetics
 from huse.extract.encoders.convolution import Layer
-from huse.extract.job import Encoders
+from huse.extract.run_encoders import Encoders
 
 
 def plain(x: NDArray[np.float64], kernel: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,7 +72,7 @@ def test_batches_are_multiples_of_what_the_chosen_way_takes(
     encoder = vgg16.VGG16Encoder(precision=precision)
     assert encoder.block == block
     for wanted in (1, 16, 33):
-        assert extract._batch_size(Encoders(encoder, None), wanted) == -(-wanted // block) * block
+        assert Encoders(encoder).batch_size(wanted) == -(-wanted // block) * block
 
 
 def test_whoever_measures_may_choose_the_way() -> None:
