@@ -15,7 +15,8 @@ from typing import Any
 import click
 import numpy as np
 
-from huse.features.store import FEATURES, Store
+from huse.features.info import FEATURES
+from huse.features.store import Store
 from huse.train.config import preset
 from huse.train.data.task import prepare
 from huse.train.evaluation.evaluate import hierarchical_figures

@@ -31,9 +31,10 @@ from benchmarks.figures import peak_mib, show
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.info import FEATURES, StoreInfo
 from huse.features.modality import MODALITIES
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import preset
 from huse.train.data.batches import TrainingRows
@@ -115,7 +116,7 @@ def measure(rows: int, rounds: int) -> dict[str, float]:
         seconds: dict[str, list[float]] = {"forward": [], "huse": []}
         for _ in range(rounds):
             began = time.perf_counter()
-            for _ in store.shard_indices():
+            for _ in store.shard_numbers():
                 trained.forward(inputs)
             seconds["forward"].append(time.perf_counter() - began)
             began = time.perf_counter()

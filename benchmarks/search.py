@@ -25,8 +25,9 @@ from huse.embed.search.gallery import Gallery, nearest
 from huse.embed.search.index import open_index
 from huse.embed.search.index_build import HNSW
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.info import EMBEDDINGS, StoreInfo
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, Store, StoreInfo
+from huse.features.store import Store
 
 DIMENSION, SHARD, QUERIES, K = 512, 10_000, 100, 10
 

@@ -27,9 +27,10 @@ from benchmarks.embed import IMAGE, TEXT, make_model, random_rows
 from benchmarks.figures import show
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
+from huse.features.info import FEATURES, StoreInfo
 from huse.features.rows import Rows
 from huse.features.shards.shard import shard_bytes
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
 from huse.train.artifact.model_folder import load_model
 

@@ -23,9 +23,10 @@ def command() -> None:
 @json_option
 def inspect(store: Path, as_json: bool) -> None:
     """What STORE holds: rows, encoders, splits, size."""
+    from huse.features.inspection import inspect_store
     from huse.features.store import Store
 
-    values = Store.open(store).inspect()
+    values = inspect_store(Store.open(store))
     show(inspection_text(values), values, as_json)
 
 
@@ -34,11 +35,12 @@ def inspect(store: Path, as_json: bool) -> None:
 @json_option
 def verify(store: Path, as_json: bool) -> None:
     """Read every byte of STORE and check it; exit 1 when a shard is damaged or missing."""
+    from huse.features.inspection import verify_store
     from huse.features.store import Store
 
     opened = Store.open(store)
-    problems = opened.verify()
-    shards = {opened.shard_path(index).name for index in opened.shard_indices()}
+    problems = verify_store(opened)
+    shards = {opened.shard_path(index).name for index in opened.shard_numbers()}
     shards |= {name for name in problems if name.startswith("shard-")}
     text = verification_text(len(shards), len(shards - set(problems)), problems)
     show(text, {"shards": len(shards), "problems": problems}, as_json)
@@ -51,9 +53,10 @@ def verify(store: Path, as_json: bool) -> None:
 @json_option
 def failures(store: Path, as_json: bool) -> None:
     """List the rows of STORE that lost their image or text, and why."""
+    from huse.features.inspection import list_failures
     from huse.features.store import Store
 
-    found = list(Store.open(store).failures())
+    found = list_failures(Store.open(store))
     show(failures_text(found), {"failures": [asdict(failure) for failure in found]}, as_json)
 
 
@@ -107,6 +110,7 @@ def import_(store: Path, class_encoder: str | None, as_json: bool, **options: An
     from huse.extract.class_names import class_vectors
     from huse.extract.encoders import text_encoder
     from huse.features.exchange.interchange import import_store
+    from huse.features.inspection import inspect_store
     from huse.features.modality import MODALITIES
     from huse.features.store import Store
 
@@ -118,7 +122,7 @@ def import_(store: Path, class_encoder: str | None, as_json: bool, **options: An
     name = class_encoder or ExtractConfig.class_encoder
     encoder = None if name == "none" or options["labels"] is None else text_encoder(name)
     rows = import_store(store, **given(options), embed_classes=partial(class_vectors, encoder) if encoder else None)
-    failed = Store.open(store).inspect()["failures"]
+    failed = inspect_store(Store.open(store))["failures"]
     told = f", {failed} failures; huse store failures {store} lists them" if failed else ""
     show(f"{rows} rows in {store}{told}", {"rows": rows, "failures": failed}, as_json)
 

@@ -12,8 +12,9 @@ from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
 from huse.features.files.atomic import is_own_trace
 from huse.features.files.lock import lock_path
-from huse.features.inspection import INDEX_FOLDER
-from huse.features.store import EMBEDDINGS, STORE_FILE, Store
+from huse.features.info import EMBEDDINGS, STORE_FILE
+from huse.features.inspection import INDEX_FOLDER, verify_store
+from huse.features.store import Store
 from huse.train.artifact.model_files import CONFIG_FILE, FORMAT, check_model, checkpoint_path, read_config
 
 MODEL = "model"
@@ -70,7 +71,7 @@ def _examine_store(path: Path) -> Examined:
         command = f"huse extract MANIFEST {path} --overwrite"
         return Examined(path, "store", "unreadable", [_finding(path, STORE_FILE, str(error), command)])
     again = _command(store)
-    problems = store.verify() | _stale_indexes(store)
+    problems = verify_store(store) | _stale_indexes(store)
     findings = [_finding(path, name, what, _search(store, name) or again) for name, what in sorted(problems.items())]
     findings += _traces(path, again)
     return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
@@ -110,7 +111,7 @@ def _specs(store: Store) -> list[EncoderSpec]:
 
 def _contents(store: Store, damaged: bool) -> str:
     encoders = " and ".join(map(str, _specs(store)))
-    shards = len(store.shard_indices())
+    shards = len(store.shard_numbers())
     version = "" if store.identity else "; of format version 1, which is read as ever"
     rows = f"{shards} shards" if damaged else f"{len(store)} rows in {shards} shards"
     return f"{rows}, {encoders}{version}"

@@ -22,8 +22,10 @@ from huse.features.errors import FingerprintError, ModelError, QueryError, Store
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.folders import real_path, require_apart, require_place
 from huse.features.files.lock import locked
+from huse.features.info import EMBEDDINGS, FEATURES, STORE_FILE, StoreInfo
+from huse.features.inspection import FOLDERS
 from huse.features.modality import Pair
-from huse.features.store import EMBEDDINGS, FEATURES, FOLDERS, STORE_FILE, Store, StoreInfo
+from huse.features.store import Store
 from huse.features.unused import tell_unused
 from huse.train.artifact.model_folder import TrainedModel, check_store
 

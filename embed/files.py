@@ -19,8 +19,9 @@ from huse.features.extras import require
 from huse.features.files.atomic import replacing, replacing_files
 from huse.features.files.folders import require_apart, require_folder_name
 from huse.features.files.outputs import MARK, require_output
+from huse.features.info import STORE_FILE
 from huse.features.rows import Rows
-from huse.features.store import STORE_FILE, Store
+from huse.features.store import Store
 
 SUFFIXES = (".npy", ".parquet")
 DESCRIPTIONS = ("key", "label", "prediction", "probability")

@@ -36,7 +36,7 @@ Part = tuple[Rows, Rows | None]
 def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
     """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
     total = embedded = 0
-    indices = features.shard_indices()
+    indices = features.shard_numbers()
     target.write_plan(len(indices))
     with (
         interruptible() as check,
@@ -44,7 +44,7 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
         WriteBehind(target) as behind,
         tqdm(total=len(indices), desc="embed", unit="shard", disable=None) as bar,
     ):
-        there = set(target.shard_indices())
+        there = set(target.shard_numbers())
         ahead = READ_AHEAD * -(-GROUP_ROWS // features.info.shard_size)
         parts = reader.ordered(
             lambda i: (features.read(i), target.read_or_none(i) if i in there else None), indices, ahead

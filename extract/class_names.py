@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from huse.extract.encoders import TextEncoder
 from huse.extract.manifest.rows import class_texts
-from huse.features.store import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, Store
+from huse.features.companions import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors
+from huse.features.store import Store
 
 
 def write_class_names(store: Store, texts: dict[str, str], classes: TextEncoder, text: TextEncoder | None) -> None:

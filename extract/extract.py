@@ -25,12 +25,15 @@ from huse.extract.manifest.plan import part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_manifest
 from huse.extract.readers import Readers
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
+from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
 from huse.features.files.folders import real_path, require_folder_name, require_place
 from huse.features.files.lock import locked
+from huse.features.info import FEATURES, StoreInfo
 from huse.features.interrupt import interruptible
-from huse.features.store import FEATURES, Store, StoreInfo, read_encoder_state, removable_files, remove_store
+from huse.features.removal import removable_files, remove_store
+from huse.features.store import Store
 from huse.features.unused import tell_unused
 from huse.features.write_behind import WriteBehind
 
@@ -135,7 +138,7 @@ class Extraction:
     def _write_companions(self, target: Store) -> None:
         text = self.encoders.text
         if isinstance(text, FittedEncoder) and text.state() != read_encoder_state(self.store):
-            target.write_encoder_state(text.state())
+            write_encoder_state(target.path, text.state())
         if self.encoders.classes is not None:
             write_class_names(target, self.class_texts, self.encoders.classes, text)
 
@@ -217,7 +220,7 @@ def _run_shards(
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     keys: dict[int, NDArray[np.bytes_]] = {}
-    for index in store.shard_indices():
+    for index in store.shard_numbers():
         try:
             keys[index] = key_digests(store.keys(index))
         except UnreadableError:

@@ -22,6 +22,12 @@ CLASS_TEXTS_FILE = "class_texts.h5"
 """Class names by the store's text encoder, where that of `CLASSES_FILE` is another."""
 CLASS_FILES = (CLASSES_FILE, CLASS_TEXTS_FILE)
 
+MISSING = "run the command that made the store again, all its parts, or copy the files anew"
+"""What to do about missing shards."""
+
+SURPLUS = "remove the file, or run the command that made the store again"
+"""What to do about shards above those of the plan."""
+
 ENCODER_STATE_FILE = "text_encoder.json"
 
 LEARNS = "tfidf:"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huse.features.encoder_spec import EncoderSpec
+from huse.features.encoder_spec import EncoderSpec, require_same
 from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing
 from huse.features.modality import MODALITIES, Pair
@@ -147,3 +147,20 @@ def _digest(values: dict[str, Any]) -> str:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def require_same_info(path: Path, there: StoreInfo, here: StoreInfo) -> None:
+    """Refuses to write into a store of other vectors or another layout.
+
+    Raises:
+        FingerprintError: the store was made by other encoders.
+        StoreError: the store has another shard size, type or compression.
+    """
+    for modality, spec in here.specs.items():
+        require_same(there.specs.of(modality), spec, f"{modality}: store {path} and this run")
+    if there != here:
+        stored, wanted = there.to_dict(), here.to_dict()
+        changed = ", ".join(
+            f"{name} {stored[name]!r} not {wanted[name]!r}" for name in stored if stored[name] != wanted[name]
+        )
+        raise StoreError(f"{path}: the store has {changed}; use its values or a new folder")

@@ -8,22 +8,16 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
-from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE, require_encoder_state
+from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
 from huse.features.errors import HuseError, StoreError
 from huse.features.modality import MODALITIES
-from huse.features.shards.columns import PRESENT
-
-if TYPE_CHECKING:
-    from huse.features.store import Store
-
-MISSING = "run the command that made the store again, all its parts, or copy the files anew"
-"""What to do about missing shards."""
-
-SURPLUS = "remove the file, or run the command that made the store again"
+from huse.features.rows import Failure
+from huse.features.shards.columns import FAILURE_STRINGS, PRESENT
+from huse.features.store import Store
 
 FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")
 """What embeddings may have beside their shards."""
@@ -35,7 +29,7 @@ def verify_store(store: Store) -> dict[str, str]:
     checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
     checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
     checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
-    checks |= {store.shard_path(index).name: partial(store.read, index) for index in store.shard_indices()}
+    checks |= {store.shard_path(number).name: partial(store.read, number) for number in store.shard_numbers()}
     checks |= {f"{INDEX_FOLDER}/{file.name}": partial(_require_index, file) for file in _indexes(store.path)}
     for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
         try:
@@ -62,19 +56,19 @@ def inspect_store(store: Store) -> dict[str, Any]:
     labels: Counter[str] = Counter()
     present = Counter(dict.fromkeys(MODALITIES, 0))
     size = failed = 0
-    for index in store.shard_indices():
-        columns = store.columns(index, ("split", "label", PRESENT.image, PRESENT.text, "failure_key"))
+    for number in store.shard_numbers():
+        columns = store.columns(number, ("split", "label", PRESENT.image, PRESENT.text, "failure_key"))
         splits.update(value or "(none)" for value in columns["split"])
         labels.update(value for value in columns["label"] if value)
         present.update({modality: int(columns[name].sum()) for modality, name in PRESENT.items()})
         failed += len(columns["failure_key"])
-        size += store.shard_path(index).stat().st_size
+        size += store.shard_path(number).stat().st_size
     info = store.info.to_dict()
     return {
         "path": str(store.path),
         "kind": store.info.kind,
         "rows": sum(splits.values()),
-        "shards": len(store.shard_indices()),
+        "shards": len(store.shard_numbers()),
         "bytes": size,
         "image": info["image"],
         "text": info["text"],
@@ -87,13 +81,19 @@ def inspect_store(store: Store) -> dict[str, Any]:
     }
 
 
+def list_failures(store: Store) -> list[Failure]:
+    """What went wrong in the rows of all shards."""
+    parts = (store.columns(number, FAILURE_STRINGS) for number in store.shard_numbers())
+    return [Failure(*each) for part in parts for each in zip(*(part[n] for n in FAILURE_STRINGS), strict=True)]
+
+
 def _features_problems(store: Store) -> dict[str, str]:
     """What is wrong with the features that embeddings were made of."""
     folder = store.path / FEATURES_FOLDER
     if not folder.exists():
         return {}
     try:
-        return {f"{FEATURES_FOLDER}/{name}": problem for name, problem in type(store).open(folder).verify().items()}
+        return {f"{FEATURES_FOLDER}/{name}": problem for name, problem in verify_store(Store.open(folder)).items()}
     except StoreError as error:
         return {FEATURES_FOLDER: str(error)}
 

@@ -1,4 +1,4 @@
-"""A folder of shards with one store.json: create, open, read, write, filter by split, verify, inspect."""
+"""A folder of shards with one store.json: create, open, read, write, filter by split, and whole or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,57 +16,25 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features import companions
-from huse.features.companions import CLASS_FILES as CLASS_FILES
-from huse.features.companions import CLASS_TEXTS_FILE as CLASS_TEXTS_FILE
-from huse.features.companions import CLASSES_FILE as CLASSES_FILE
-from huse.features.companions import ENCODER_STATE_FILE as ENCODER_STATE_FILE
-from huse.features.companions import PLAN_FILE as PLAN_FILE
-from huse.features.companions import ClassVectors as ClassVectors
-from huse.features.companions import class_name as class_name
-from huse.features.companions import read_encoder_state as read_encoder_state
-from huse.features.encoder_spec import require_same
+from huse.features.companions import (
+    CLASS_FILES,
+    CLASSES_FILE,
+    ENCODER_STATE_FILE,
+    MISSING,
+    PLAN_FILE,
+    SURPLUS,
+    ClassVectors,
+)
 from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.filler import Filler
-from huse.features.info import EMBEDDINGS as EMBEDDINGS
-from huse.features.info import FEATURES as FEATURES
-from huse.features.info import STORE_FILE as STORE_FILE
-from huse.features.info import StoreInfo as StoreInfo
-from huse.features.info import read_info, write_info
-from huse.features.inspection import FOLDERS as FOLDERS
-from huse.features.inspection import MISSING as MISSING
-from huse.features.inspection import SURPLUS, inspect_store, verify_store
-from huse.features.rows import Failure, Rows, gathered
-from huse.features.shards.columns import FAILURE_STRINGS, Dimensions
+from huse.features.info import STORE_FILE, StoreInfo, read_info, require_same_info, write_info
+from huse.features.rows import Rows, gathered
+from huse.features.shards.columns import Dimensions
 from huse.features.shards.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
-
-FOREIGN = "it is another store's; remove the file and run the command that made the store again"
+from huse.features.shards.version_2 import ShardColumns
 
 _SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
-
-
-def remove_store(path: str | Path) -> None:
-    """Deletes a store, its own files alone; errors as `removable_files`."""
-    # store.json goes last: as long as anything is left, the folder is known as a store
-    for file in removable_files(path):
-        file.unlink(missing_ok=True)
-
-
-def removable_files(path: str | Path) -> list[Path]:
-    """The files of a store that is to be deleted, store.json last; none when nothing is there.
-
-    Raises:
-        StoreError: the folder is there and holds no store, or something else too.
-    """
-    path = Path(path)
-    if not path.exists() or (path.is_dir() and all(is_own_trace(entry.name) for entry in path.iterdir())):
-        return []
-    store = Store.open(path)
-    files = [entry for entry in path.iterdir() if store.is_own(entry) and entry.name != STORE_FILE]
-    others = sorted(entry.name for entry in set(path.iterdir()) - {*files, path / STORE_FILE})
-    if others:
-        raise StoreError(f"{path}: holds {others[0]!r} too, which is no part of a store; move it away")
-    return [*files, path / STORE_FILE]
 
 
 class Store:
@@ -97,23 +66,12 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         there = [entry.name for entry in path.iterdir()]
         if STORE_FILE in there:
-            return cls._reopen(path, info)
+            store = cls.open(path)
+            require_same_info(path, store.info, info)
+            return store
         if not all(is_own_trace(name) for name in there):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         return cls(path, info, write_info(path, info, origin))
-
-    @classmethod
-    def _reopen(cls, path: Path, info: StoreInfo) -> Store:
-        store = cls.open(path)
-        for modality, spec in info.specs.items():
-            require_same(store.info.specs.of(modality), spec, f"{modality}: store {path} and this run")
-        if store.info != info:
-            there, here = store.info.to_dict(), info.to_dict()
-            changed = ", ".join(
-                f"{name} {there[name]!r} not {here[name]!r}" for name in there if there[name] != here[name]
-            )
-            raise StoreError(f"{path}: the store has {changed}; use its values or a new folder")
-        return store
 
     @classmethod
     def open(cls, path: str | Path, kind: str | None = None) -> Store:
@@ -132,21 +90,21 @@ class Store:
             raise StoreError(f"{path}: holds {info.kind}, this command needs {kind}")
         return cls(path, info, identity)
 
-    def shard_path(self, index: int) -> Path:
-        """The file of shard `index`."""
-        return self.path / f"shard-{index:05d}.h5"
+    def shard_path(self, number: int) -> Path:
+        """The file of shard `number`."""
+        return self.path / f"shard-{number:05d}.h5"
 
-    def shard_indices(self) -> list[int]:
+    def shard_numbers(self) -> list[int]:
         """The numbers of the shards that are there, ascending."""
         found = (_SHARD_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
         return sorted(int(match.group(1)) for match in found if match)
 
-    def write(self, index: int, rows: Rows) -> None:
-        """Writes shard `index`, replacing what is there in one step; a plan that does not reach so far grows."""
-        self.write_many({index: rows})
+    def write(self, number: int, rows: Rows) -> None:
+        """Writes shard `number`, replacing what is there in one step; a plan that does not reach so far grows."""
+        self.write_many({number: rows})
         planned = companions.read_plan(self.path, self.identity) if self.identity else None
-        if self.identity and (planned is None or planned <= index):
-            companions.write_plan(self.path, self.identity, index + 1)
+        if self.identity and (planned is None or planned <= number):
+            companions.write_plan(self.path, self.identity, number + 1)
 
     def write_many(self, shards: Mapping[int, Rows]) -> None:
         """Writes some shards, each whole; they are synced together, which takes little longer than for one.
@@ -159,9 +117,9 @@ class Store:
             sweep(self.path)
             self._swept = True
         dtype, compression, files = self.info.dtype, self.info.compression, {}
-        for index, rows in shards.items():
-            path = self.shard_path(index)
-            files[path] = shard_bytes(path, rows, self._attributes(index), dtype, compression)
+        for number, rows in shards.items():
+            path = self.shard_path(number)
+            files[path] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
         write_files(files, sweep=False)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
@@ -178,84 +136,87 @@ class Store:
         """What takes rows as they come, and writes full shards from shard 0 on, and then the plan."""
         return Filler(self.info.shard_size, self.write, self.write_plan)
 
-    def read(self, index: int) -> Rows:
-        """Reads shard `index` and checks that it is whole and of this store's encoders.
+    def read(self, number: int) -> Rows:
+        """Reads shard `number` and checks that it is whole and of this store's encoders.
 
         Raises:
             ShardError: the shard is damaged, misplaced, or of other encoders.
         """
-        path = self.shard_path(index)
+        path = self.shard_path(number)
         rows, attributes = read_shard(path, self.info.widths, self.info.dtype)
-        self._require_attributes(path, index, attributes)
+        self._require_attributes(path, number, attributes)
         return rows
 
-    def columns(self, index: int, names: tuple[str, ...]) -> dict[str, Any]:
-        """Some columns of shard `index`, verified, without reading the others.
+    def columns(self, number: int, names: tuple[str, ...]) -> dict[str, Any]:
+        """Some columns of shard `number`, verified, without reading the others.
 
         Raises:
             ShardError: as `read`.
         """
-        path = self.shard_path(index)
-        with open_shard(path, self._dimensions) as shard:
-            self._require_attributes(path, index, shard.attributes)
+        with self._opened(number) as shard:
             return shard.read(names)
 
-    def slice(self, index: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
-        """Rows `start` to `stop` of some columns of shard `index`; each column is verified once, see `read_slice`.
+    def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
+        """Rows `start` to `stop` of some columns of shard `number`; each column is verified once, see `read_slice`.
 
         Raises:
             ShardError: as `read`.
         """
-        path = self.shard_path(index)
-        with open_shard(path, self._dimensions) as shard:
-            self._require_attributes(path, index, shard.attributes)
+        with self._opened(number) as shard:
             return shard.slice(names, start, stop)
 
-    def read_or_none(self, index: int) -> Rows | None:
-        """Shard `index`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
+    def read_or_none(self, number: int) -> Rows | None:
+        """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
         try:
-            return self.read(index) if self.shard_path(index).exists() else None
+            return self.read(number) if self.shard_path(number).exists() else None
         except UnreadableError:  # what may be whole is not replaced
             raise
         except ShardError as error:
             tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None
 
+    @contextmanager
+    def _opened(self, number: int) -> Iterator[ShardColumns]:
+        path = self.shard_path(number)
+        with open_shard(path, self._dimensions) as shard:
+            self._require_attributes(path, number, shard.attributes)
+            yield shard
+
     @cached_property
     def _dimensions(self) -> Dimensions:
         return Dimensions(self.info.widths, self.info.dtype)
 
-    def _attributes(self, index: int) -> dict[str, str | int]:
+    def _attributes(self, number: int) -> dict[str, str | int]:
         fingerprints = {
             f"{modality}_fingerprint": spec.fingerprint if spec else "" for modality, spec in self.info.specs.items()
         }
         mine = {"store": self.identity} if self.identity else {}  # stores of version 1 have no id
-        return {"kind": self.info.kind, "shard": index, **fingerprints, **mine}
+        return {"kind": self.info.kind, "shard": number, **fingerprints, **mine}
 
-    def _require_attributes(self, path: Path, index: int, found: Attributes) -> None:
-        for name, value in self._attributes(index).items():
+    def _require_attributes(self, path: Path, number: int, found: Attributes) -> None:
+        for name, value in self._attributes(number).items():
             if found.get(name) != value:
-                raise ShardError(f"{path}: {name} is {found.get(name)!r}, the store has {value!r}; {FOREIGN}")
+                again = "remove the file and run the command that made the store again"
+                differs = f"{name} is {found.get(name)!r}, the store has {value!r}"
+                raise ShardError(f"{path}: {differs}; it is another store's; {again}")
 
     def __iter__(self) -> Iterator[Rows]:
         """The shards in order, each whole and verified."""
-        return (self.read(index) for index in self.shard_indices())
+        return (self.read(number) for number in self.shard_numbers())
 
     def __len__(self) -> int:
         """Number of rows, from the shards' attributes."""
-        return sum(int(read_attributes(self.shard_path(index))["rows"]) for index in self.shard_indices())
+        return sum(int(read_attributes(self.shard_path(number))["rows"]) for number in self.shard_numbers())
 
-    def keys(self, index: int) -> list[str]:
-        """The keys of shard `index`, in order, without reading its vectors."""
-        return list(self.columns(index, ("key",))["key"])
+    def keys(self, number: int) -> list[str]:
+        """The keys of shard `number`, in order, without reading its vectors."""
+        return list(self.columns(number, ("key",))["key"])
 
     def write_plan(self, shards: int) -> None:
         """Keeps how many shards the store has when the run that fills it is done; all parts of a run say the same."""
-        try:
+        with suppress(StoreError):  # a damaged plan is replaced
             if companions.read_plan(self.path, self.identity) == shards:
                 return
-        except StoreError:  # a damaged plan is replaced
-            pass
         companions.write_plan(self.path, self.identity, shards)
 
     def planned_shards(self) -> int | None:
@@ -271,20 +232,19 @@ class Store:
 
     def content_digest(self) -> str:
         """SHA-256 over the content digests of all shards."""
-        digest = hashlib.sha256()
-        for index in self.shard_indices():
-            digest.update(f"{index}:{read_attributes(self.shard_path(index))['content_digest']}\n".encode())
-        return digest.hexdigest()
+        shards = ((number, read_attributes(self.shard_path(number))) for number in self.shard_numbers())
+        lines = "".join(f"{number}:{attributes['content_digest']}\n" for number, attributes in shards)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def missing_shards(self) -> list[int]:
         """The numbers that are absent: of lost files, or of what an interrupted run or a part has not done yet."""
-        there = self.shard_indices()
+        there = self.shard_numbers()
         return sorted(set(range(max([self.planned_shards() or 0, *there]))) - set(there))
 
     def surplus_shards(self) -> list[int]:
         """The numbers above those of the plan: of a run that was interrupted, or copied here from elsewhere."""
         planned = self.planned_shards()
-        return [] if planned is None else [index for index in self.shard_indices() if index >= planned]
+        return [] if planned is None else [number for number in self.shard_numbers() if number >= planned]
 
     def require_whole(self) -> None:
         """Refuses a store that was never written to, that lacks shards, or that has more than it ought to.
@@ -292,7 +252,7 @@ class Store:
         Raises:
             StoreError: the message names the first shard.
         """
-        there = self.shard_indices()
+        there = self.shard_numbers()
         if not there and not (self.path / PLAN_FILE).exists():
             raise StoreError(f"{self.path}: the store has no shard; run the command that made it again")
         missing, surplus = self.missing_shards(), self.surplus_shards()
@@ -317,25 +277,16 @@ class Store:
         self.require_whole()
         chosen: dict[int, NDArray[np.bool_]] = {}
         there: set[str] = set()
-        for index in self.shard_indices():
-            split = self.columns(index, ("split",))["split"].astype(str)
+        for number in self.shard_numbers():
+            split = self.columns(number, ("split",))["split"].astype(str)
             there |= set(split)
-            chosen[index] = np.isin(split, splits) if splits else np.ones(len(split), bool)
+            chosen[number] = np.isin(split, splits) if splits else np.ones(len(split), bool)
         if splits and not any(mine.any() for mine in chosen.values()):
             named = ", ".join(sorted(name or "(none)" for name in there))
             raise StoreError(f"{self.path}: no row of split {' or '.join(splits)}; the store has {named}")
-        wanted = (index for index, mine in chosen.items() if mine.any() or not splits)
+        wanted = (number for number, mine in chosen.items() if mine.any() or not splits)
         parts = (rows if mine.all() else rows.take(mine) for rows, mine in ((self.read(i), chosen[i]) for i in wanted))
         return gathered(parts, sum(int(mine.sum()) for mine in chosen.values()))
-
-    def failures(self) -> list[Failure]:
-        """What went wrong in the rows of all shards."""
-        parts = (self.columns(index, FAILURE_STRINGS) for index in self.shard_indices())
-        return [Failure(*each) for part in parts for each in zip(*(part[n] for n in FAILURE_STRINGS), strict=True)]
-
-    def verify(self) -> dict[str, str]:
-        """Reads every byte of every file; returns what is wrong by file name, empty when all is well."""
-        return verify_store(self)
 
     def is_own(self, entry: Path) -> bool:
         """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
@@ -350,19 +301,3 @@ class Store:
     def read_classes(self, name: str = CLASSES_FILE) -> ClassVectors | None:
         """The class vectors for the semantic graph, or None when the store has none (features made elsewhere)."""
         return companions.read_class_vectors(self.path / name, self.identity)
-
-    def read_class_texts(self) -> ClassVectors | None:
-        """The class names as vectors of the store's own text encoder, to train on; None when there are none."""
-        for name in CLASS_FILES:
-            classes = self.read_classes(name)
-            if classes is not None and classes.encoder == str(self.info.text):
-                return classes
-        return None
-
-    def write_encoder_state(self, state: Any) -> None:
-        """Keeps what a fitted text encoder has learned, as JSON."""
-        companions.write_encoder_state(self.path, state)
-
-    def inspect(self) -> dict[str, Any]:
-        """What the store holds, as JSON-ready figures."""
-        return inspect_store(self)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from huse.features.companions import ClassVectors, class_name
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.modality import Modality
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name
+from huse.features.store import Store
 
 IMAGE_SPEC = EncoderSpec("image-test", "image", 6, "none", "0")
 TEXT_SPEC = EncoderSpec("text-test", "text", 4, "none", "0")
@@ -89,7 +91,7 @@ def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int
             its.present[:] = True
         rows.prediction, rows.probability = rows.label.copy(), np.ones(size, np.float32)
         store.write(index, rows)
-    store.write_plan(len(store.shard_indices()))
+    store.write_plan(len(store.shard_numbers()))
     return store
 
 

@@ -15,6 +15,7 @@ from command_line import huse, invoke
 
 from huse.cli import COMMANDS, main
 from huse.features.errors import StoreError
+from huse.features.inspection import verify_store
 from huse.features.store import Store
 
 
@@ -94,7 +95,7 @@ def test_errors_of_files_and_disks_are_one_line_naming_the_file(small_store: Sto
         if result.exit_code == 1:
             assert result.stderr.count("\n") == 1, (arguments, result.stderr)
     assert (tmp_path / "file").read_text() == "mine"
-    assert small_store.verify() == {}
+    assert verify_store(small_store) == {}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from huse.features.companions import require_encoder_state
 from huse.features.errors import FitError
 from huse.features.files.folders import require_apart
 from huse.features.files.lock import locked
-from huse.features.store import FEATURES, Store
+from huse.features.info import FEATURES
+from huse.features.store import Store
 from huse.train.artifact.model_files import checkpoint_path
 from huse.train.artifact.model_folder import TrainedModel, require_free
 from huse.train.config import FitConfig

@@ -14,10 +14,10 @@ from PIL.PngImagePlugin import PngInfo
 from huse.embed.draw.projection import COLORS, Points, color_of, groups_of, lay_out
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import shown_labels
+from huse.features.companions import class_name
 from huse.features.files.atomic import replacing
 from huse.features.files.outputs import MARK
 from huse.features.rows import Rows
-from huse.features.store import class_name
 
 WIDTH, HEIGHT = 1600, 1120
 """Size of the image in pixels."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.companions import class_name
 from huse.features.errors import ModelError, QueryError
 from huse.features.files.atomic import replacing
 from huse.features.files.outputs import MARK, require_output
-from huse.features.store import class_name
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -10,8 +10,9 @@ from huse.embed.draw.map_png import draw_map
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
+from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, Store
+from huse.features.store import Store
 
 
 def plot_map(

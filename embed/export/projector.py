@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import shown_labels
 from huse.features.errors import QueryError
+from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, Store
+from huse.features.store import Store
 from huse.train.loop.projector_files import require_projector, write_projector
 
 SPRITE_SIDE = 8192

@@ -46,7 +46,7 @@ def places_in_memory(shards: Sequence[Rows], gallery: str) -> Places:
 
 def places_on_disk(store: Store, gallery: str) -> Places:
     """The places of rows that are read when they are asked for."""
-    indices = store.shard_indices()
+    indices = store.shard_numbers()
 
     def row(shard: int, i: int) -> tuple[Rows, int]:
         shown = store.slice(indices[shard], SHOWN, i, i + 1)

@@ -13,8 +13,9 @@ from huse.embed.search.engine import Engine
 from huse.embed.search.gallery import Hit, require_count, require_gallery
 from huse.embed.search.index import AUTO
 from huse.features.errors import FingerprintError, QueryError
+from huse.features.info import EMBEDDINGS
 from huse.features.modality import Pair
-from huse.features.store import EMBEDDINGS, Store
+from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel
 
 OTHER = Pair(image="text", text="image")

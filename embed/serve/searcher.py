@@ -22,7 +22,8 @@ from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
-from huse.features.store import EMBEDDINGS, Store
+from huse.features.info import EMBEDDINGS
+from huse.features.store import Store
 
 LOOKED_FOR = 1_000
 """Image files that are looked for at the start."""

@@ -32,9 +32,9 @@ from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
 from huse.extract.texts import SURROGATES, clean_text
+from huse.features.companions import class_name
 from huse.features.errors import ManifestError
 from huse.features.modality import MODALITIES
-from huse.features.store import class_name
 
 COLUMNS = (*MODALITIES, "label", "split", "key")
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.companions import ClassVectors
 from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
 from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
@@ -23,10 +24,11 @@ from huse.features.files.atomic import replacing, replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
+from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.modality import DIGEST_BYTES, Modality, Pair
 from huse.features.rows import Failure, Rows
 from huse.features.shards.columns import PRESENT, STRINGS
-from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo
+from huse.features.store import Store
 from huse.features.strings import clean_label, clean_text, clean_value
 
 ROWS_A_GROUP = 10_000
@@ -257,7 +259,7 @@ def _export_parquet(store: Store, target: Path) -> None:
     parquet = require("pyarrow.parquet", "parquet", target.name)
     schema = _schema(arrow, store)
     with replacing(target) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
+        for rows in tqdm(store, total=len(store.shard_numbers()), desc="export", unit="shard", disable=None):
             columns = rows.columns()
             arrays = []
             for field in schema:
@@ -290,7 +292,7 @@ def _export_folder(store: Store, target: Path) -> None:
         }
         names = ("key", "label", "split")
         lines = {n: stack.enter_context((folder / f"{n}.txt").open("w", encoding="utf-8", newline="\n")) for n in names}
-        for rows in tqdm(store, total=len(store.shard_indices()), desc="export", unit="shard", disable=None):
+        for rows in tqdm(store, total=len(store.shard_numbers()), desc="export", unit="shard", disable=None):
             columns = rows.columns()
             for modality, write in arrays.items():
                 write(columns[modality])

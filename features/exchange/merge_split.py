@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.companions import CLASS_FILES, ClassVectors, read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
+from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
-from huse.features.store import CLASS_FILES, EMBEDDINGS, ClassVectors, Store, read_encoder_state
+from huse.features.store import Store
 
 NO_SPLIT = "unsplit"
 """Folder of the rows without a split."""
@@ -103,7 +105,7 @@ def _new(path: Path, like: Store, made_of: Sequence[str]) -> Store:
     target = Store.create(path, like.info, hashlib.sha256("\n".join(made_of).encode()).hexdigest())
     state = read_encoder_state(like.path)
     if state is not None:
-        target.write_encoder_state(state)
+        write_encoder_state(target.path, state)
     return target
 
 
@@ -120,7 +122,7 @@ def _bounds(total: int, parts: int) -> NDArray[np.intp]:
 
 
 def _shards(stores: Sequence[Store], what: str) -> Iterator[Rows]:
-    places = [(store, index) for store in stores for index in store.shard_indices()]
+    places = [(store, index) for store in stores for index in store.shard_numbers()]
     for store, index in tqdm(places, desc=what, unit="shard", disable=None):
         yield store.read(index)
 
@@ -128,7 +130,7 @@ def _shards(stores: Sequence[Store], what: str) -> Iterator[Rows]:
 def _require_unique(stores: Sequence[Store]) -> None:
     home: dict[str, Path] = {}
     for store in stores:
-        for index in store.shard_indices():
+        for index in store.shard_numbers():
             for key in store.keys(index):
                 if key in home:
                     raise StoreError(
@@ -164,7 +166,7 @@ def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
 
 
 def _splits(store: Store) -> list[str]:
-    parts = (store.columns(index, ("split",))["split"] for index in store.shard_indices())
+    parts = (store.columns(index, ("split",))["split"] for index in store.shard_numbers())
     return [split or NO_SPLIT for split in sorted({str(split) for part in parts for split in part})]
 
 

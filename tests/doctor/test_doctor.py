@@ -15,6 +15,7 @@ from huse.cli import main
 from huse.doctor import environment
 from huse.doctor.artefact import examine
 from huse.doctor.environment import examine_environment, installed_extras
+from huse.features.companions import write_encoder_state
 from huse.features.errors import StoreError
 from huse.features.exchange.interchange import import_store
 from huse.features.files.atomic import temporary_beside
@@ -55,7 +56,7 @@ def test_other_weights_than_huse_was_made_with_are_told(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["store.json", "plan.json", "shard-00001.h5", "classes.h5", "text_encoder.json"])
 def test_every_damaged_file_of_a_store_is_named_with_a_command(small_store: Store, name: str) -> None:
-    small_store.write_encoder_state({"words": ["a"]})
+    write_encoder_state(small_store.path, {"words": ["a"]})
     file = small_store.path / name
     file.write_bytes(file.read_bytes()[:-9])
     findings = examine(small_store.path).findings

@@ -11,8 +11,9 @@ from samples import IMAGE_SPEC, random_rows
 
 from huse.embed.files import DIGEST, require_writable, vector_digest, write_file
 from huse.features.errors import QueryError
+from huse.features.info import EMBEDDINGS, StoreInfo
 from huse.features.rows import Rows
-from huse.features.store import EMBEDDINGS, Store, StoreInfo
+from huse.features.store import Store
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from huse.extract.encoders import text_encoder
 from huse.extract.encoders.replicas import CPU_BATCH
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
+from huse.features.inspection import verify_store
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -136,7 +137,7 @@ def test_the_models_name_and_weights_tell_of_another_model(
     after = Store.open(tmp_path / "out")
     assert after.info.image == models[1].embedding_spec("image")
     assert not np.array_equal(after.load().image.vectors, before.image.vectors)
-    assert Store.open(tmp_path / "out" / "features").verify() == {}
+    assert verify_store(Store.open(tmp_path / "out" / "features")) == {}
     again = embed_source(other, path, tmp_path / "out", overwrite=True)
     assert (again.rows, again.embedded) == (5, 5)
     assert embed_source(other, path, tmp_path / "out").embedded == 0
@@ -160,7 +161,7 @@ def test_what_is_replaced_stays_until_the_new_is_whole(
     assert calls
     after = Store.open(tmp_path / "out").load()
     assert after.holds_the_same_as(before)
-    assert Store.open(tmp_path / "out" / "features").verify() == {}
+    assert verify_store(Store.open(tmp_path / "out" / "features")) == {}
     assert not list(tmp_path.glob(".out*.tmp"))
 
 
@@ -332,7 +333,7 @@ def test_features_of_other_encoders_are_named_with_the_way_out(
     with pytest.raises(FingerprintError, match=r"its text features are of text-test .*remove that folder"):
         embed_source(other, path, tmp_path / "out", overwrite=True)
     assert made.text.seen == 5
-    assert Store.open(tmp_path / "out").verify() == {}
+    assert verify_store(Store.open(tmp_path / "out")) == {}
 
 
 EMBED = """
@@ -353,7 +354,7 @@ def test_two_runs_of_one_output_end_whole(tmp_path: Path, how: str) -> None:
     told = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], told
     out = Store.open(tmp_path / "out")
-    assert out.verify() == {}
+    assert verify_store(out) == {}
     assert out.load().holds_the_same_as(Store.open(tmp_path / "alone").load())
     assert sorted(int(printed) for printed, _ in told) == ([300] * 3 if how == "overwrite" else [0, 0, 300])
 
@@ -372,7 +373,7 @@ def test_empty_shards_and_one_row(models: tuple[TrainedModel, TrainedModel], tmp
     assert [len(part) for part in Store.open(tmp_path / "out")] == [0, 1, 0]
     source.write(1, rows.take([]))
     assert embed_source(Model(models[0]), source.path, tmp_path / "out").rows == 0
-    assert Store.open(tmp_path / "out").verify() == {}
+    assert verify_store(Store.open(tmp_path / "out")) == {}
 
 
 def test_embeddings_of_one_modality_are_searched_in_it(made: Made, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from huse.extract.images import decoding
 from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.readers import Readers
 from huse.extract.run_encoders import Choice
+from huse.features.companions import read_encoder_state
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import (
     EncoderError,
@@ -37,8 +38,10 @@ from huse.features.errors import (
     StoreError,
     UnreadableError,
 )
+from huse.features.inspection import list_failures, verify_store
 from huse.features.shards import hdf5
-from huse.features.store import Store, read_encoder_state
+from huse.features.store import Store
+from huse.train.data.task import read_class_texts
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
 
@@ -134,7 +137,7 @@ def test_bad_rows_cost_themselves_only(tmp_path: Path, encoders: Pair) -> None:
     assert [k for k, has in zip(stored.key, stored.image.present, strict=True) if not has] == ["k1", "k4", "k5", "k8"]
     assert [k for k, has in zip(stored.key, stored.text.present, strict=True) if not has] == ["k6"]
     assert [(f.key, f.stage) for f in summary.failures] == [("k1", "read"), ("k4", "decode"), ("k8", "read")]
-    assert Store.open(tmp_path / "s").failures() == summary.failures
+    assert list_failures(Store.open(tmp_path / "s")) == summary.failures
 
 
 def test_vectors_that_are_not_finite_are_failures(tmp_path: Path, encoders: Pair) -> None:
@@ -213,7 +216,7 @@ def test_an_interrupted_run_loses_the_shard_in_flight_only(tmp_path: Path, encod
     encoders.extract(path, tmp_path / "whole", CONFIG)
     with pytest.raises(KeyboardInterrupt):
         Pair(InterruptedEncoder(seen=15)).extract(path, tmp_path / "s", CONFIG)
-    assert Store.open(tmp_path / "s").shard_indices() == [0, 1]
+    assert Store.open(tmp_path / "s").shard_numbers() == [0, 1]
     with pytest.raises(StoreError, match=r"shards are missing, 1 of 3, the first is shard-00002\.h5"):
         Store.open(tmp_path / "s").load()
     summary = encoders.extract(path, tmp_path / "s", CONFIG)
@@ -373,7 +376,7 @@ def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: Pair) ->
     (tmp_path / "6.png").unlink()
     with pytest.raises(ExtractionError, match=r"k6: No such file.*on_error='skip'"):
         encoders.extract(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
-    assert Store.open(tmp_path / "s").shard_indices() == [0]
+    assert Store.open(tmp_path / "s").shard_numbers() == [0]
 
 
 def test_overwriting_begins_anew_and_deletes_nothing_else(tmp_path: Path, encoders: Pair) -> None:
@@ -386,7 +389,7 @@ def test_overwriting_begins_anew_and_deletes_nothing_else(tmp_path: Path, encode
     assert (tmp_path / "s" / "notes.txt").read_text() == "mine"
     (tmp_path / "s" / "notes.txt").unlink()
     summary = encoders.extract(path, tmp_path / "s", replace(CONFIG, shard_size=20), overwrite=True)
-    assert (summary.encoded, Store.open(tmp_path / "s").shard_indices()) == (10, [0])
+    assert (summary.encoded, Store.open(tmp_path / "s").shard_numbers()) == (10, [0])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"no store\.json there"):
@@ -435,7 +438,7 @@ def test_a_summary_names_so_many_failures_and_counts_all(
         (tmp_path / f"{i}.png").unlink()
     summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert [f.key for f in summary.failures] == ["k0", "k1", "k2"]
-    assert (summary.failed, len(Store.open(tmp_path / "s").failures())) == (7, 7)
+    assert (summary.failed, len(list_failures(Store.open(tmp_path / "s")))) == (7, 7)
 
 
 def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
@@ -498,7 +501,7 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> N
     assert 0 < len(list((tmp_path / "s").glob("shard-*.h5"))) < 30
     encoders.extract(path, tmp_path / "s", CONFIG)
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
-    assert not Store.open(tmp_path / "s").verify()
+    assert not verify_store(Store.open(tmp_path / "s"))
     assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
 
 
@@ -521,7 +524,7 @@ def test_a_store_lacks_what_a_part_has_not_done(tmp_path: Path, encoders: Pair) 
     assert (summary.rows, summary.encoded) == (4, 4)
     store = Store.open(tmp_path / "s")
     assert store.read_classes() is None
-    problems = store.verify()
+    problems = verify_store(store)
     assert list(problems) == ["shard-00000.h5", "shard-00002.h5"]
     assert "missing; run the command" in problems["shard-00000.h5"]
     with pytest.raises(StoreError, match=r"shards are missing, 2 of 3, the first is shard-00000\.h5"):
@@ -544,7 +547,7 @@ def test_a_damaged_shard_whose_rows_have_left_the_manifest(tmp_path: Path, encod
     encoders.extract(make_manifest(tmp_path, 12), tmp_path / "s", CONFIG)
     Store.open(tmp_path / "s").shard_path(2).write_bytes(b"no longer a shard")
     encoders.extract(make_manifest(tmp_path, 8), tmp_path / "s", CONFIG)
-    assert Store.open(tmp_path / "s").verify() == {}
+    assert verify_store(Store.open(tmp_path / "s")) == {}
     assert set(vectors(tmp_path / "s")) == {f"k{i}" for i in range(8)}
 
 
@@ -554,7 +557,7 @@ def test_a_lost_shard_whose_rows_find_room_elsewhere(tmp_path: Path, encoders: P
     write_csv(path, [row for row in read_csv(path) if row["key"] not in ("k0", "k5", "k6", "k7")])
     Store.open(tmp_path / "s").shard_path(1).unlink()
     encoders.extract(path, tmp_path / "s", CONFIG)
-    assert Store.open(tmp_path / "s").verify() == {}
+    assert verify_store(Store.open(tmp_path / "s")) == {}
     assert set(vectors(tmp_path / "s")) == {"k1", "k2", "k3", "k4", "k8", "k9", "k10", "k11"}
     assert len(Store.open(tmp_path / "s").read(1)) == 0
 
@@ -571,14 +574,14 @@ def test_a_night_without_images_costs_no_vector(tmp_path: Path, encoders: Pair) 
     summary = encoders.extract(path, tmp_path / "s", CONFIG)
     assert (summary.encoded, summary.reused, summary.not_reread, summary.failed) == (0, 4, 4, 0)
     assert vectors(tmp_path / "s") == before
-    stored = Store.open(tmp_path / "s").failures()
+    stored = list_failures(Store.open(tmp_path / "s"))
     assert [(f.key, f.stage) for f in stored] == [("k1", "read"), ("k2", "read"), ("k3", "decode"), ("k4", "decode")]
     assert all(failure.reason.startswith("could not be re-read: ") for failure in stored)
     for i, data in files.items():
         (tmp_path / f"{i}.png").write_bytes(data)
     retried = encoders.extract(path, tmp_path / "s", replace(CONFIG, retry_failed=True))
     assert (retried.encoded, retried.reused, retried.not_reread) == (0, 8, 0), "the same bytes need no encoder"
-    assert Store.open(tmp_path / "s").failures() == []
+    assert list_failures(Store.open(tmp_path / "s")) == []
 
 
 def test_a_whole_outage_ends_with_1_and_an_unharmed_store(tmp_path: Path, encoders: Pair) -> None:
@@ -591,7 +594,7 @@ def test_a_whole_outage_ends_with_1_and_an_unharmed_store(tmp_path: Path, encode
         encoders.extract(path, tmp_path / "s", CONFIG)
     assert encoders.extract(path, tmp_path / "s", replace(CONFIG, max_failure_rate=1.0)).not_reread == 6
     assert vectors(tmp_path / "s") == before
-    assert Store.open(tmp_path / "s").verify() == {}
+    assert verify_store(Store.open(tmp_path / "s")) == {}
 
 
 def test_a_text_or_image_that_was_taken_away_is_gone(tmp_path: Path, encoders: Pair) -> None:
@@ -693,7 +696,7 @@ def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: Pair) -
     told = [process.communicate(timeout=120)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0, 0], told
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
-    assert Store.open(tmp_path / "s").verify() == {}
+    assert verify_store(Store.open(tmp_path / "s")) == {}
 
 
 def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_path: Path) -> None:
@@ -702,7 +705,7 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
     names, texts = LengthEncoder(EncoderSpec("names", "text", 2, "none", "0")), LengthEncoder()
     extract_features(path, tmp_path / "s", CONFIG, text_encoder=texts, class_encoder=names)
     store = Store.open(tmp_path / "s")
-    graph, trained = store.read_classes(), store.read_class_texts()
+    graph, trained = store.read_classes(), read_class_texts(store)
     assert graph is not None
     assert trained is not None
     assert (graph.encoder, trained.encoder) == (str(names.spec), str(texts.spec))
@@ -712,7 +715,7 @@ def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_p
     assert names.seen == texts.seen == [], "what is there is not encoded again"
     extract_features(path, tmp_path / "one", CONFIG, text_encoder=texts, class_encoder=texts)
     assert not (tmp_path / "one" / "class_texts.h5").exists()
-    assert Store.open(tmp_path / "one").read_class_texts() is not None
+    assert read_class_texts(Store.open(tmp_path / "one")) is not None
 
 
 def test_labeled_images_need_no_text_encoder(tmp_path: Path, encoders: Pair) -> None:
@@ -787,7 +790,7 @@ def test_an_interrupt_that_python_loses_still_ends_the_run(tmp_path: Path, encod
         encoders.extract(path, tmp_path / "s", CONFIG, **{f"{modality}_encoder": interrupting})
     assert signal.getsignal(signal.SIGINT) is before
     assert interrupting.calls <= 4
-    assert 2 not in Store.open(tmp_path / "s").shard_indices()
+    assert 2 not in Store.open(tmp_path / "s").shard_numbers()
 
 
 HANGING_RUN = """
@@ -820,7 +823,7 @@ def test_an_interrupt_waits_for_no_image_that_does_not_come(tmp_path: Path, enco
         assert process.stdout.readline() == "hangs\n"
         process.send_signal(signal.SIGINT)
         process.wait(60)
-    assert Store.open(tmp_path / "s").shard_indices() == [0]
+    assert Store.open(tmp_path / "s").shard_numbers() == [0]
     assert encoders.extract(path, tmp_path / "s", CONFIG).reused == 4
 
 

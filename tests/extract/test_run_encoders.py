@@ -22,9 +22,10 @@ from huse.extract.encoders.tfidf import TfidfEncoder
 from huse.extract.extract import extract_features
 from huse.extract.manifest.rows import read_manifest
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
+from huse.features.companions import read_encoder_state
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError, FingerprintError
-from huse.features.store import Store, read_encoder_state
+from huse.features.store import Store
 
 CONFIG = ExtractConfig(dtype="float32", class_encoder="none")
 

@@ -21,7 +21,9 @@ from huse.embed.embed import embed_source
 from huse.embed.search.index import open_index
 from huse.extract.images.decoding import ImageError, decode_image
 from huse.extract.manifest.rows import read_manifest
+from huse.features.companions import write_encoder_state
 from huse.features.errors import HuseError
+from huse.features.inspection import verify_store
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 
@@ -58,7 +60,7 @@ def flips(tries: int, rng: np.random.Generator, where: Path) -> Iterator[Count]:
         os.chdir(where)
         prepare_model()
         embed_source("model", "a", "out")
-        Store.open("a").write_encoder_state({"words": ["a", "b"], "idf": [1.0, 2.0]})
+        write_encoder_state(Store.open("a").path, {"words": ["a", "b"], "idf": [1.0, 2.0]})
         open_index(Store.open("out"), "image", "hnsw", say=lambda _: None)
 
     made = in_child(make)
@@ -68,7 +70,7 @@ def flips(tries: int, rng: np.random.Generator, where: Path) -> Iterator[Count]:
     def stored(path: str) -> Callable[[], str]:
         def read() -> str:
             store = Store.open(path)
-            problems = store.verify()
+            problems = verify_store(store)
             if problems:
                 raise HuseError(next(iter(problems.values())))
             classes = store.read_classes()

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
+from huse.features.companions import ClassVectors, class_name, read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import imported_spec
 from huse.features.errors import FingerprintError, ShardError, StoreError
 from huse.features.files.atomic import temporary_beside
+from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
+from huse.features.inspection import inspect_store, list_failures, verify_store
 from huse.features.rows import Failure
-from huse.features.store import EMBEDDINGS, FEATURES, ClassVectors, Store, StoreInfo, class_name, read_encoder_state
+from huse.features.store import Store
 
 
 def test_loads_all_rows_in_order_and_by_split(small_store: Store) -> None:
@@ -51,7 +54,7 @@ def test_refuses_what_is_not_a_store(tmp_path: Path, small_store: Store) -> None
     started = tmp_path / "started"
     started.mkdir()
     temporary_beside(started / "store.json").write_text("{")
-    assert Store.create(started, StoreInfo(FEATURES, IMAGE_SPEC, None)).shard_indices() == []
+    assert Store.create(started, StoreInfo(FEATURES, IMAGE_SPEC, None)).shard_numbers() == []
     with pytest.raises(StoreError, match="holds features, this command needs embeddings"):
         Store.open(small_store.path, EMBEDDINGS)
     values = json.loads((small_store.path / "store.json").read_text())
@@ -77,17 +80,17 @@ def test_a_shard_of_another_store_or_place_is_refused(small_store: Store, tmp_pa
 
 
 def test_verify_names_the_damaged_shard(small_store: Store) -> None:
-    assert small_store.verify() == {}
+    assert verify_store(small_store) == {}
     with h5py.File(small_store.shard_path(1)) as file:
         place = file["image"].id.get_offset()
     data = bytearray(small_store.shard_path(1).read_bytes())
     data[place] ^= 1
     small_store.shard_path(1).write_bytes(data)
-    assert list(small_store.verify()) == ["shard-00001.h5"]
+    assert list(verify_store(small_store)) == ["shard-00001.h5"]
 
 
 def test_inspect_counts(small_store: Store) -> None:
-    values = small_store.inspect()
+    values = inspect_store(small_store)
     assert values["rows"] == 60
     assert values["shards"] == 3
     assert values["splits"] == {"test": 12, "train": 48}
@@ -110,13 +113,13 @@ def test_zero_rows_are_legal(tmp_path: Path) -> None:
     store.write(0, random_rows(5).take(np.zeros(5, bool)))
     store.write_plan(1)
     assert len(store.load()) == 0
-    assert store.inspect()["rows"] == 0
+    assert inspect_store(store)["rows"] == 0
 
 
 def test_the_plan_tells_what_is_missing_at_the_end(small_store: Store) -> None:
     assert (small_store.planned_shards(), small_store.missing_shards()) == (3, [])
     small_store.shard_path(2).unlink()
-    assert list(small_store.verify()) == ["shard-00002.h5"]
+    assert list(verify_store(small_store)) == ["shard-00002.h5"]
     (small_store.path / "plan.json").write_text("{}")
     with pytest.raises(StoreError, match=r"plan\.json: damaged .* delete it"):
         small_store.load()
@@ -135,7 +138,7 @@ def test_a_plan_that_was_changed_hides_no_lost_shard(small_store: Store, tmp_pat
         small_store.identity = "0" * 32
     with pytest.raises(StoreError, match=r"plan\.json"):
         small_store.load()
-    assert "plan.json" in small_store.verify()
+    assert "plan.json" in verify_store(small_store)
 
 
 def test_more_shards_than_the_plan_has_are_refused(small_store: Store) -> None:
@@ -144,7 +147,7 @@ def test_more_shards_than_the_plan_has_are_refused(small_store: Store) -> None:
     small_store.write_plan(3)
     with pytest.raises(StoreError, match=r"shard-00003\.h5 is more than the plan has"):
         small_store.require_whole()
-    assert list(small_store.verify()) == ["shard-00003.h5"]
+    assert list(verify_store(small_store)) == ["shard-00003.h5"]
 
 
 def test_a_shard_of_another_store_of_the_same_encoders_is_refused(tmp_path: Path) -> None:
@@ -155,10 +158,10 @@ def test_a_shard_of_another_store_of_the_same_encoders_is_refused(tmp_path: Path
     shutil.copy(other.shard_path(1), mine.shard_path(1))
     with pytest.raises(ShardError, match="another store's"):
         mine.load()
-    assert list(mine.verify()) == ["shard-00001.h5"]
+    assert list(verify_store(mine)) == ["shard-00001.h5"]
     other.write_classes(ClassVectors(["a"], ["a"], np.ones((1, 4), np.float32), "x"))
     shutil.copy(other.path / "classes.h5", mine.path / "classes.h5")
-    assert list(mine.verify()) == ["classes.h5", "shard-00001.h5"]
+    assert list(verify_store(mine)) == ["classes.h5", "shard-00001.h5"]
     again = Store.create(tmp_path / "again", info, origin="mine")
     again.write_all([random_rows(30)])
     for name in ("store.json", "plan.json", "shard-00000.h5"):
@@ -182,7 +185,7 @@ def test_values_that_no_store_has_are_refused(small_store: Store, name: str, val
 
 
 def test_a_flipped_bit_in_any_companion_is_found(small_store: Store) -> None:
-    small_store.write_encoder_state({"words": ["a", "ü"], "idf": [1.5, 2.0]})
+    write_encoder_state(small_store.path, {"words": ["a", "ü"], "idf": [1.5, 2.0]})
     expected = (small_store.info, small_store.planned_shards(), read_encoder_state(small_store.path))
     for name in ("store.json", "plan.json", "text_encoder.json"):
         whole = (small_store.path / name).read_bytes()
@@ -203,26 +206,26 @@ def test_a_flipped_bit_in_any_companion_is_found(small_store: Store) -> None:
 
 
 def test_verify_covers_every_file_and_names_what_is_foreign(small_store: Store) -> None:
-    small_store.write_encoder_state({"words": ["a"]})
+    write_encoder_state(small_store.path, {"words": ["a"]})
     for name in ("classes.h5", "text_encoder.json"):
         whole = (small_store.path / name).read_bytes()
         (small_store.path / name).write_bytes(whole[:-3])
-        assert list(small_store.verify()) == [name]
+        assert list(verify_store(small_store)) == [name]
         (small_store.path / name).write_bytes(whole)
     (small_store.path / "notes.txt").write_text("mine")
     (small_store.path / ".DS_Store").write_bytes(b"")
-    (problem,) = small_store.verify().values()
+    (problem,) = verify_store(small_store).values()
     assert problem == f"{small_store.path / 'notes.txt'}: no part of the store; move it away"
 
 
 def test_what_an_encoder_has_learned_belongs_to_the_store(tmp_path: Path) -> None:
     learned = replace(TEXT_SPEC, name="use+tfidf:9")
     store = Store.create(tmp_path / "s", StoreInfo(FEATURES, None, learned))
-    assert "missing, use+tfidf:9" in store.verify()["text_encoder.json"]
-    store.write_encoder_state({"words": ["a"]})
-    assert "text_encoder.json" not in store.verify()
+    assert "missing, use+tfidf:9" in verify_store(store)["text_encoder.json"]
+    write_encoder_state(store.path, {"words": ["a"]})
+    assert "text_encoder.json" not in verify_store(store)
     imported = Store.create(tmp_path / "i", StoreInfo(FEATURES, None, imported_spec("text", 9, "tfidf:9")))
-    assert "text_encoder.json" not in imported.verify()
+    assert "text_encoder.json" not in verify_store(imported)
 
 
 def test_a_split_is_loaded_without_the_vectors_of_the_others(
@@ -244,22 +247,22 @@ def test_failures_are_read_without_vectors(small_store: Store, monkeypatch: pyte
     rows.failures = [Failure(str(rows.key[0]), "decode", "cannot be decoded")]
     small_store.write(1, rows)
     monkeypatch.setattr(Store, "read", lambda *_: pytest.fail("vectors were read"))
-    assert small_store.failures() == rows.failures
+    assert list_failures(small_store) == rows.failures
 
 
 def test_stores_of_version_1_open_and_grow() -> None:
     store = Store.open(Path(__file__).with_name("shards") / "version_1")
-    assert store.verify() == {}
+    assert verify_store(store) == {}
     rows = store.load()
     assert list(rows.key) == [f"row-{i:05d}" for i in range(7)]
     np.testing.assert_array_equal(rows.image.vectors, random_rows(7).image.vectors)
-    assert rows.failures == store.failures() == [Failure("row-00004", "decode", "cannot be decoded: ü")]
+    assert rows.failures == list_failures(store) == [Failure("row-00004", "decode", "cannot be decoded: ü")]
     assert list(store.columns(1, ("caption",))["caption"]) == list(random_rows(7).caption[4:])
     assert read_encoder_state(store.path) == {"words": ["a", "b"], "idf": [1.0, 2.0]}
     classes = store.read_classes()
     assert classes is not None
     assert len(classes.labels) == 3
-    assert store.inspect()["failures"] == 1
+    assert inspect_store(store)["failures"] == 1
 
 
 def test_shards_of_both_versions_stand_side_by_side(tmp_path: Path) -> None:
@@ -267,7 +270,7 @@ def test_shards_of_both_versions_stand_side_by_side(tmp_path: Path) -> None:
     rows = store.read(0)
     store.write(0, rows)
     assert store.read(0).holds_the_same_as(rows)
-    assert store.verify() == {}
+    assert verify_store(store) == {}
 
 
 def test_verify_covers_the_features_and_the_index_of_embeddings(tmp_path: Path) -> None:
@@ -279,14 +282,14 @@ def test_verify_covers_the_features_and_the_index_of_embeddings(tmp_path: Path) 
     index.write_bytes(b"an index")
     described = {"file": hashlib.sha256(b"an index").hexdigest()}
     index.with_suffix(".json").write_text(json.dumps(described))
-    assert store.verify() == {}
+    assert verify_store(store) == {}
     index.write_bytes(b"another")
     features.shard_path(1).unlink()
-    problems = store.verify()
+    problems = verify_store(store)
     assert list(problems) == ["index/image-hnsw.faiss", "features/shard-00001.h5"]
     assert "does not match its digest" in problems["index/image-hnsw.faiss"]
     index.with_suffix(".json").write_text("{")
-    assert "description is missing or damaged" in store.verify()["index/image-hnsw.faiss"]
+    assert "description is missing or damaged" in verify_store(store)["index/image-hnsw.faiss"]
 
 
 def test_a_flipped_bit_in_class_vectors_is_found(small_store: Store) -> None:
@@ -310,6 +313,6 @@ def test_many_shards_are_written_at_once_and_leftovers_removed(small_store: Stor
     left.write_text("")
     Store.open(small_store.path).write_many({index: random_rows(4, seed=index) for index in range(3, 9)})
     small_store.write_plan(9)
-    assert small_store.verify() == {}
+    assert verify_store(small_store) == {}
     assert len(small_store.load()) == 60 + 24
     assert not left.exists()

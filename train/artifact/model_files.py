@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.companions import ENCODER_STATE_FILE, read_encoder_state
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FitError, HuseError, ModelError
-from huse.features.store import ENCODER_STATE_FILE, read_encoder_state
 from huse.train.config import FitConfig
 
 FORMAT = "huse-model"

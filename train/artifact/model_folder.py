@@ -17,8 +17,9 @@ from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.folders import require_folder_name, require_place
+from huse.features.info import StoreInfo
 from huse.features.modality import Pair
-from huse.features.store import Store, StoreInfo
+from huse.features.store import Store
 from huse.train.artifact.model_card import model_card
 from huse.train.artifact.model_files import (
     FILES,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.companions import class_name
 from huse.features.errors import FitError
-from huse.features.store import class_name
 
 ROOT = ""
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError, StoreError
+from huse.features.info import FEATURES
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, Store
+from huse.features.store import Store
 from huse.train.classes.taxonomy import read_taxonomy
 from huse.train.compare.posterior import fit_posterior
 from huse.train.compare.tables import Result, require_tables, write_tables

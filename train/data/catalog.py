@@ -52,7 +52,7 @@ class Catalog:
         """
         number: dict[str, int] = {}
         parts, unlabeled = [], _Unlabeled()
-        for index in store.shard_indices():
+        for index in store.shard_numbers():
             columns = store.columns(index, COLUMNS)
             label, split = columns["label"], columns["split"]
             usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), SPLITS)

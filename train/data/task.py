@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.companions import CLASS_FILES, ClassVectors
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair
 from huse.features.shards.shard import read_attributes
-from huse.features.store import ClassVectors, Store
+from huse.features.store import Store
 from huse.train.classes.semantic_graph import load_graph
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingData, TrainingRows, hold_out, with_texts
@@ -160,7 +161,7 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
     _require_classes(catalog.label[train], str(store.path))
     _warn_of_leaks(catalog.group[val], catalog.group[train], str(store.path))
     classes = catalog.labels
-    vectors, texts = _in_order(store.read_classes(), classes), _in_order(store.read_class_texts(), classes)
+    vectors, texts = _in_order(store.read_classes(), classes), _in_order(read_class_texts(store), classes)
     graph, source = load_graph(semantic_graph, str(store.path), classes, vectors)
     return LabeledData(
         where=str(store.path),
@@ -225,7 +226,7 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
 
 def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float32] | None) -> str:
     digest = hashlib.sha256(graph.tobytes())
-    for index in store.shard_indices():
+    for index in store.shard_numbers():
         digest.update(str(read_attributes(store.shard_path(index))["content_digest"]).encode())
     for array in vectors:
         digest.update(b"" if array is None else array.tobytes())
@@ -234,3 +235,12 @@ def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+
+def read_class_texts(store: Store) -> ClassVectors | None:
+    """The class names as vectors of the store's own text encoder, to train on; None when there are none."""
+    for name in CLASS_FILES:
+        stored = store.read_classes(name)
+        if stored is not None and stored.encoder == str(store.info.text):
+            return stored
+    return None

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError, StoreError
+from huse.features.info import FEATURES
 from huse.features.modality import MODALITIES, Pair, Side
-from huse.features.store import FEATURES, Store
+from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, check_store, load_model
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
 from huse.train.classes.unknown_classes import UnknownClass, unknown_classes, unknown_lines

@@ -14,9 +14,11 @@ from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
 from huse.features.errors import FingerprintError, StoreError
 from huse.features.exchange.merge_split import merge_stores, split_store
+from huse.features.info import FEATURES, StoreInfo
+from huse.features.inspection import verify_store
 from huse.features.leaks import Leak, find_leaks
 from huse.features.rows import Failure, Rows
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import Store
 
 
 def store_of(path: Path, rows: Rows, shard_size: int = 4, image: object = IMAGE_SPEC) -> Store:
@@ -43,7 +45,7 @@ def test_rows_of_any_parts_fill_shards(
     )
     parts = [rows.take(np.arange(a, b)) for a, b in pairwise(bounds)]
     assert store.write_all(parts) == len(rows)
-    assert [len(store.read(i)) for i in store.shard_indices()][:-1] == [shard_size] * max(
+    assert [len(store.read(i)) for i in store.shard_numbers()][:-1] == [shard_size] * max(
         -(-len(rows) // shard_size) - 1, 0
     )
     if len(rows):
@@ -57,7 +59,7 @@ def test_split_and_merge_give_back_all_rows(tmp_path: Path) -> None:
     merged = Store.open(tmp_path / "m")
     assert same(merged.load(), store.load())
     assert merged.info == store.info
-    assert merged.verify() == {}
+    assert verify_store(merged) == {}
     again = merge_stores([tmp_path / "parts" / f"part-{i}" for i in range(4)], tmp_path / "again")
     assert again == 60
     for entry in merged.path.iterdir():

@@ -15,7 +15,7 @@ CONFIG = FitConfig()
 
 
 def rewrite(store: Store, rows: Rows) -> None:
-    for index in store.shard_indices():
+    for index in store.shard_numbers():
         store.write(index, rows.take(np.arange(index * 25, min(index * 25 + 25, len(rows)))))
 
 

@@ -28,7 +28,7 @@ def test_classes_stand_worst_first() -> None:
 
 
 def test_the_page_is_whole_and_escapes_names(small_store: Store, tmp_path: Path) -> None:
-    for index in small_store.shard_indices():
+    for index in small_store.shard_numbers():
         rows = small_store.read(index)
         rows.label[rows.label == "things/class 0"] = "things/<b>bold</b>"
         small_store.write(index, rows)

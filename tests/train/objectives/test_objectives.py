@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from huse.features.companions import ClassVectors
 from huse.features.errors import FitError
 from huse.features.modality import Pair
-from huse.features.store import ClassVectors, Store
+from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.evaluation.evaluate import evaluate_model
 from huse.train.fit import fit_model
