@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from huse.extract.config import ExtractSummary
     from huse.features.leaks import Leak
     from huse.features.rows import Failure
-    from huse.train.fit import FitSummary
+    from huse.train.summary import FitSummary
 
 FASTER = {
     "read": "more --workers, a nearer disk or smaller image files would make it faster",
@@ -83,7 +83,9 @@ def fit_text(summary: FitSummary, model: Path) -> str:
     lines = [
         f"{summary.train_rows} training and {summary.val_rows} validation rows of {summary.classes} classes; "
         f"semantic graph: {summary.semantic_graph}; "
-        f"best epoch {summary.best_epoch} of {summary.epochs}{again}; {summary.seconds:.1f} s"
+        f"best epoch {summary.best_epoch} of {summary.epochs}{again}; {summary.seconds:.1f} s",
+        f"time spent: {summary.seconds_prepare:.1f} s preparing, {summary.seconds_train:.1f} s training, "
+        f"{summary.seconds_read:.1f} s waiting for features, {summary.seconds_validate:.1f} s validating",
     ]
     if summary.metrics:
         lines.append(figures_table({"rows": summary.val_rows, "split": "val", **summary.metrics}))

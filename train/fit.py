@@ -31,6 +31,7 @@ from huse.train.loop.tensorboard import Board
 from huse.train.loop.training import Training, steps_per_epoch
 from huse.train.network.forward import Forward, features_of, make_forward
 from huse.train.network.towers import build_towers
+from huse.train.summary import FitSummary, Spent
 
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""
@@ -45,36 +46,9 @@ Saved = tuple[Arrays, dict[str, Any]]
 """What a checkpoint holds: arrays and JSON values."""
 
 
-@dataclass(frozen=True)
-class FitSummary:
-    """What a fit did.
-
-    Attributes:
-        classes: number of classes.
-        train_rows: rows trained on while looking for the best epoch.
-        val_rows: rows that chose the epoch and the fusion weight.
-        epochs: epochs run while looking for the best.
-        best_epoch: the epoch with the best validation score.
-        refit: whether the towers were then trained on the held out rows too.
-        seconds: wall time, reading the store included.
-        metrics: validation figures of the best epoch.
-        semantic_graph: what the distances of classes come from.
-    """
-
-    classes: int
-    train_rows: int
-    val_rows: int
-    epochs: int
-    best_epoch: int
-    refit: bool
-    seconds: float
-    metrics: dict[str, Any]
-    semantic_graph: str
-
-
 @dataclass
 class Best:
-    """The best epoch of a search, and the figures and weights it had."""
+    """The best epoch of a search, the figures and weights it had, and what time the fit has spent."""
 
     network: keras.Model
     epoch: int
@@ -83,6 +57,7 @@ class Best:
     history: list[dict[str, Any]]
     score: float = -1.0
     weights: list[Any] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
 
 
 def fit_model(
@@ -135,6 +110,7 @@ def _fit(
     board = Board(tensorboard) if tensorboard else None
     source = Store.open(store, FEATURES)
     task = prepare(source, config, semantic_graph)
+    prepared = time.perf_counter() - start
     learned = require_encoder_state(source.path, source.info.text)
     checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config))
     if not resume:
@@ -167,6 +143,10 @@ def _fit(
         best_epoch=best.epoch,
         refit=any(entry["phase"] == "refit" for entry in best.history),
         seconds=time.perf_counter() - start,
+        seconds_prepare=prepared + best.spent.prepare,
+        seconds_read=best.spent.read,
+        seconds_train=best.spent.train,
+        seconds_validate=best.spent.validate,
         metrics=best.metrics,
         semantic_graph=task.graph_source,
     )
@@ -184,7 +164,7 @@ def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = No
     saved = checkpoint.load() if checkpoint else None
     with strategy().scope():
         if saved and saved[1]["phase"] == "refit":
-            best = _best_of(saved, build_towers(task.data, task.train, len(task.classes), config))
+            best = _best_of(saved, build_towers(task.data, task.train, len(task.classes), config), Spent())
         else:
             best = search_best(task, config, checkpoint, board, saved)
             saved = None
@@ -201,14 +181,16 @@ def search_best(
     saved: Saved | None = None,
 ) -> Best:
     """Trains with early stopping and keeps the network as it was after its best epoch; arguments as `fit_towers`."""
-    network = build_towers(task.data, task.train, len(task.classes), config)
-    training = Training(network, task.data, task.train, task.graph, task.class_vectors, config)
+    spent = Spent()
+    with spent.on("prepare"):
+        network = build_towers(task.data, task.train, len(task.classes), config)
+        training = Training(network, task.data, task.train, task.graph, task.class_vectors, config, spent)
     forward = make_forward(network)
     sample = _sample(len(task.val), config.seed)
-    best, start = Best(network, 0, {}, 0.5, []), 1
+    best, start = Best(network, 0, {}, 0.5, [], spent=spent), 1
     best.weights = network.get_weights()
     if saved:
-        best, start = _best_of(saved, network), saved[1]["done"] + 1
+        best, start = _best_of(saved, network, spent), saved[1]["done"] + 1
         training.restore(saved[0])
     every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
     with tqdm(total=training.epochs, initial=start - 1, desc="fit", unit="epoch", disable=None) as bar:
@@ -225,9 +207,10 @@ def search_best(
             _keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
         network.set_weights(best.weights)
-        outputs = forward(features_of(task.val, network))
-        best.fusion_weight = best_fusion_weight(outputs, task.val)
-        best.metrics = figures(outputs, task.val, task.val_labels, best.fusion_weight)
+        with spent.on("validate"):
+            outputs = forward(features_of(task.val, network))
+            best.fusion_weight = best_fusion_weight(outputs, task.val)
+            best.metrics = figures(outputs, task.val, task.val_labels, best.fusion_weight)
         if board:
             shown = outputs.map(lambda output: None if output is None else output.part(sample))
             board.space(task.val.take(sample), shown, task.val_labels[sample])
@@ -245,7 +228,8 @@ def _validate(
     best: Best, epoch: int, forward: Forward, rows: TrainingRows, labels: NDArray[np.object_], objective: str
 ) -> None:
     """Measures an epoch on validation rows and remembers it if it is the best so far."""
-    metrics = figures(forward(features_of(rows, best.network)), rows, labels, 0.5)
+    with best.spent.on("validate"):
+        metrics = figures(forward(features_of(rows, best.network)), rows, labels, 0.5)
     best.history[-1]["val_score"] = score = validation_score(metrics, objective)
     best.history[-1] |= {f"val_{way}_r_at_1": values["r_at_1"] for way, values in metrics["retrieval"].items()}
     if score > best.score:
@@ -268,8 +252,9 @@ def _refit(
     """
     calm = best.epoch < LEAST_REFIT_EPOCHS and not config.steps
     config = replace(config, epochs=min(LEAST_REFIT_EPOCHS, config.epochs)) if calm else config
-    network = build_towers(task.data, rows, len(task.classes), config)
-    training = Training(network, task.data, rows, task.graph, task.class_vectors, config)
+    with best.spent.on("prepare"):
+        network = build_towers(task.data, rows, len(task.classes), config)
+        training = Training(network, task.data, rows, task.graph, task.class_vectors, config, best.spent)
     start, epochs = 1, training.epochs if calm else min(best.epoch, training.epochs)
     if saved:
         training.restore(saved[0])
@@ -299,7 +284,7 @@ def _keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Train
     checkpoint.save({**training.state(), **weights}, {"phase": phase, "done": epoch, "best": values})
 
 
-def _best_of(saved: Saved, network: keras.Model) -> Best:
+def _best_of(saved: Saved, network: keras.Model, spent: Spent) -> Best:
     arrays, values = saved
     weights = [arrays[f"best/{i}"] for i in range(len(network.get_weights()))]
-    return Best(network, weights=weights, **values["best"])
+    return Best(network, weights=weights, spent=spent, **values["best"])

@@ -209,7 +209,7 @@ def in_batches(order: Numbers, size: int) -> Iterator[NDArray[np.int32]]:
         size: length of a batch.
     """
     batches = -(-len(order) // size)
-    yield from np.resize(order.astype(np.int32), (batches, size))
+    yield from np.resize(order.astype(np.int32, copy=False), (batches, size))
 
 
 def hold_out(
@@ -257,11 +257,11 @@ class _Groups:
     """The members of groups, found by any of them."""
 
     def __init__(self, groups: NDArray[np.integer]) -> None:
-        self._number = np.unique(groups, return_inverse=True)[1]
-        self._order = np.argsort(self._number, kind="stable")
-        self._end = np.cumsum(np.bincount(self._number))
+        self._groups = groups
+        self._order = np.argsort(groups, kind="stable")
+        self._sorted = groups[self._order]
 
     def of(self, row: int) -> NDArray[np.intp]:
         """The rows of the group of a row."""
-        group = self._number[row]
-        return self._order[self._end[group - 1] if group else 0 : self._end[group]]
+        first, end = (np.searchsorted(self._sorted, self._groups[row], side) for side in ("left", "right"))
+        return self._order[first:end]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +13,15 @@ from numpy.typing import NDArray
 from huse.features.modality import Pair
 from huse.features.shards.columns import DIGESTS, PRESENT
 from huse.features.store import Store
-from huse.train.data.groups import content_groups
+from huse.train.data.groups import NAME_BYTES, content_groups
 
-SPLITS = ("", "train", "val", "test")
-OF_BOTH = (PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
-COLUMNS = ("key", "label", "split", *OF_BOTH)
+SPLITS = ("", "train", "val")
+COLUMNS = ("key", "label", "split", PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """n rows that have a label and an image or a text, in the order of their shards.
+    """n rows to train and validate on: those that have a label and an image or a text, in the order of their shards.
 
     Attributes:
         labels: the label paths that occur, sorted.
@@ -29,7 +30,7 @@ class Catalog:
         shard: (n,) number of the shard.
         place: (n,) row number in that shard.
         present: (n,) for each modality, which rows have it.
-        group: (n,) number of the rows of equal content that each row belongs to, see `content_groups`.
+        group: (n,) first of the rows that share content with each row, see `content_groups`.
     """
 
     labels: list[str]
@@ -51,30 +52,14 @@ class Catalog:
             ShardError: a shard is damaged.
         """
         number: dict[str, int] = {}
-        parts, unlabeled = [], _Unlabeled()
-        for index in store.shard_numbers():
-            columns = store.columns(index, COLUMNS)
-            label, split = columns["label"], columns["split"]
-            usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), SPLITS)
-            unlabeled.count(columns["key"][usable & (label == "") & (split != "test")])
-            place = np.flatnonzero(usable & (label != ""))
-            parts.append(
-                {
-                    "label": np.array([number.setdefault(name, len(number)) for name in label[place]], np.int32),
-                    "split": np.array([SPLITS.index(name) for name in split[place]], np.int8),
-                    "shard": np.full(len(place), index, np.int32),
-                    "place": place.astype(np.int32),
-                    **{name: columns[name][place] for name in OF_BOTH},
-                }
-            )
-        unlabeled.warn()
+        parts = list(_parts(store, number))
+        joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
         labels = sorted(number)
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        sorted_number = np.zeros(len(labels), np.int32)
-        sorted_number[[number[name] for name in labels]] = np.arange(len(labels))
+        place = np.zeros(len(labels), np.int32)
+        place[[number[name] for name in labels]] = np.arange(len(labels))
         return cls(
             labels=labels,
-            label=sorted_number[joined["label"]],
+            label=place[joined["label"]],
             split=joined["split"],
             shard=joined["shard"],
             place=joined["place"],
@@ -86,35 +71,28 @@ class Catalog:
         """(n,) mask of the rows of some splits."""
         return np.isin(self.split, [SPLITS.index(name) for name in names])
 
-    def take(self, mask: NDArray[np.bool_]) -> Catalog:
-        """The rows of a mask, with the labels that still occur."""
-        used, label = np.unique(self.label[mask], return_inverse=True)
-        return Catalog(
-            labels=[self.labels[i] for i in used],
-            label=label.astype(np.int32),
-            split=self.split[mask],
-            shard=self.shard[mask],
-            place=self.place[mask],
-            present=self.present.map(lambda has: has[mask]),
-            group=self.group[mask],
+
+def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[Any]]]:
+    """The columns of each shard's rows; labels are numbered as they come, and of digests the first bytes are kept."""
+    unlabeled, first = 0, ""
+    for index in store.shard_numbers():
+        columns = store.columns(index, COLUMNS)
+        label, split = columns["label"], columns["split"]
+        usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), SPLITS)
+        missing = np.flatnonzero(usable & (label == ""))
+        if len(missing) and not unlabeled:
+            first = columns["key"][missing[0]]
+        unlabeled += len(missing)
+        place = np.flatnonzero(usable & (label != "")).astype(np.int32)
+        yield {
+            "label": np.array([number.setdefault(name, len(number)) for name in label[place]], np.int32),
+            "split": np.array([SPLITS.index(name) for name in split[place]], np.int8),
+            "shard": np.full(len(place), index, np.int32),
+            "place": place,
+            **{name: columns[name][place] for _, name in PRESENT.items()},
+            **{name: columns[name][place, :NAME_BYTES] for _, name in DIGESTS.items()},
+        }
+    if unlabeled:
+        warnings.warn(
+            f"{unlabeled} rows have no label, the first is key {first!r}; they are not trained on", stacklevel=5
         )
-
-
-class _Unlabeled:
-    """Counts rows without a label and remembers the first."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.first = ""
-
-    def count(self, keys: NDArray[np.object_]) -> None:
-        if len(keys) and not self.rows:
-            self.first = keys[0]
-        self.rows += len(keys)
-
-    def warn(self) -> None:
-        if self.rows:
-            warnings.warn(
-                f"{self.rows} rows have no label, the first is key {self.first!r}; they are not trained on",
-                stacklevel=5,
-            )

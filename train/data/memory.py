@@ -14,32 +14,46 @@ COPIES = 3
 WINDOWS = 4
 """Windows that streaming holds at a time: one in training, its copy on the device, one waiting, one being read."""
 
+WINDOW_NUMBERS = 16
+"""Bytes a row of each of them beside its vectors: label, masks, and a share of the order."""
+
+PREPARED, HELD = 72, 40
+"""Bytes that every row takes, wherever its vectors are, until training begins, and from then on: where it lies, label,
+masks, group of equal content, and the order of an epoch (`python -m benchmarks.streamed` measures both)."""
+
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def streaming_window(config: FitConfig, rows: int, row_bytes: int) -> int:
+def streaming_window(config: FitConfig, rows: int, row_bytes: int, resident: int = 0) -> int:
     """Rows a window when the features are to be streamed; 0 when they are to be resident.
 
     Args:
         config: `memory` and `memory_budget`.
-        rows: training rows.
+        rows: rows to train and validate on.
         row_bytes: size of a row's vectors.
+        resident: how many of the rows are in memory all the time, to validate on.
 
     Raises:
-        FitError: the budget does not hold windows of two batches.
+        FitError: the budget does not hold what every row takes, and windows of two batches.
     """
     budget = int(config.memory_budget * 2**30) or machine_memory() // 2
     if config.memory == "resident" or (config.memory == "auto" and COPIES * rows * row_bytes <= budget):
         return 0
-    window = budget // (WINDOWS * max(row_bytes, 1))
+    always, in_windows = HELD * rows + resident * row_bytes, WINDOWS * (row_bytes + WINDOW_NUMBERS)
     least = 2 * min(config.batch_size, rows)
-    if window < least:
-        needed = least * WINDOWS * row_bytes / 2**30
+    needed = max(PREPARED * rows, always + least * in_windows)
+    if budget < needed:
         raise FitError(
-            f"memory_budget of {budget / 2**30:.3g} GiB holds windows of {window} rows, two batches are {least}; "
-            f"give memory_budget={needed:.3g} (--memory-budget) or more, or a smaller batch_size (--batch-size)"
+            f"memory_budget of {budget / 2**30:.3g} GiB is too small for {rows} rows and windows of two batches, "
+            f"{least} rows; give memory_budget={_rounded_up(needed / 2**30)} (--memory-budget) or more, "
+            "or a smaller batch_size (--batch-size)"
         )
-    return window
+    return (budget - always) // in_windows
+
+
+def _rounded_up(value: float) -> str:
+    """A number of three digits that is at least `value`."""
+    return f"{value * 1.01:.3g}"
 
 
 def machine_memory() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +15,47 @@ from huse.features.store import Store
 from huse.train.data.batches import Moments, Numbers, TrainingRows, feature_moments
 from huse.train.data.catalog import Catalog
 
+TEXTS = np.iinfo(np.int32).max
+"""Number of the shard that the texts in memory count as."""
+
 BLOCK = 1024
 """Rows read at a time, which lie next to each other; blocks are what a window is mixed from."""
 
+WINDOW_BLOCKS = 8
+"""Blocks that a window has at least."""
 
-def plan_windows(shard: NDArray[np.integer], block: int, window: int, rng: np.random.Generator) -> list[list[slice]]:
-    """The windows of one epoch, each a list of blocks: slices of rows that lie in one shard.
+PART_VALUES = 1 << 20
+"""Values of a column that are widened to float64 at a time."""
+
+
+def blocks_of(shard: NDArray[np.integer], place: NDArray[np.integer], size: int) -> list[slice]:
+    """Ascending rows in blocks that are one read each: of one shard, from `size` places of it.
+
+    Args:
+        shard: (n,) shard of each row.
+        place: (n,) number of each row in its shard.
+        size: places a block.
+    """
+    region = place // size
+    edges = np.flatnonzero((shard[1:] != shard[:-1]) | (region[1:] != region[:-1])) + 1
+    return [slice(start, stop) for start, stop in pairwise([0, *edges.tolist(), len(shard)])]
+
+
+def plan_windows(blocks: list[slice], window: int, rng: np.random.Generator) -> list[list[slice]]:
+    """The windows of one epoch, each a list of blocks.
 
     Blocks are put in random order and dealt into windows of nearly equal length, so that every window has rows of many
     shards, and every epoch has other windows.
 
     Args:
-        shard: (n,) shard of each row, rows of one shard together.
-        block: most rows a block.
+        blocks: of all rows.
         window: most rows a window, but for a part of a block.
         rng: the order's source of randomness.
     """
-    edges = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
-    blocks = [
-        slice(start, min(start + block, end)) for first, end in pairwise(edges) for start in range(first, end, block)
-    ]
     order = rng.permutation(len(blocks))
     ends = np.cumsum([blocks[i].stop - blocks[i].start for i in order])
-    windows = -(-len(shard) // window)
-    cuts = np.searchsorted(ends, np.arange(1, windows) * len(shard) / windows)
+    windows = -(-int(ends[-1]) // window)
+    cuts = np.searchsorted(ends, np.arange(1, windows) * ends[-1] / windows)
     return [[blocks[i] for i in part] for part in np.split(order, cuts) if len(part)]
 
 
@@ -48,19 +65,35 @@ class StreamedRows:
 
     Attributes:
         store: where the vectors are.
-        catalog: the rows, in the order of their shards.
-        texts: texts that come after them, such as class names; in memory.
-        labels: (n,) class numbers of both together.
-        present: (n,) for each modality, which of both together have it.
+        texts: rows in memory that come after those of the store, such as class names.
+        shard: (n,) shard of each row, ascending; `TEXTS` for the texts.
+        place: (n,) number of each row in its shard, or among the texts.
+        present: (n,) for each modality, which rows have it.
+        labels: (n,) class numbers.
         window: most rows a window.
     """
 
     store: Store
-    catalog: Catalog
     texts: TrainingRows
-    labels: NDArray[np.int32]
+    shard: NDArray[np.int32]
+    place: NDArray[np.int32]
     present: Pair[NDArray[np.bool_]]
+    labels: NDArray[np.int32]
     window: int
+
+    @classmethod
+    def of(cls, store: Store, catalog: Catalog, texts: TrainingRows, window: int) -> StreamedRows:
+        """The rows of a catalog and, after them, some texts."""
+        m = len(texts)
+        return cls(
+            store,
+            texts,
+            shard=np.append(catalog.shard, np.full(m, TEXTS, np.int32)),
+            place=np.append(catalog.place, np.arange(m, dtype=np.int32)),
+            present=Pair.by_name(lambda m: np.append(catalog.present.of(m), texts.present.of(m))),
+            labels=np.append(catalog.label, texts.labels),
+            window=window,
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,38 +104,31 @@ class StreamedRows:
 
     def take(self, rows: Numbers) -> TrainingRows:
         """The rows of some numbers, read into memory."""
-        order = np.argsort(rows, kind="stable")
-        ascending = rows[order]
-        shard = self._shard(ascending)
-        parts = np.split(ascending, np.flatnonzero(np.diff(shard)) + 1)
-        read = TrainingRows.joined([self.texts.take(np.arange(0)), *(self._read_block(p) for p in parts if len(p))])
-        return read.take(np.argsort(order))
+        found, order = self._empty(len(rows)), np.argsort(rows, kind="stable")
+        for mine in self._blocks(rows[order], BLOCK):
+            at = order[mine]
+            found.put(at, self._read_block(rows[at]))
+        return found
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
-        """What each column is like; reads the column of every shard, one at a time, and verifies it."""
+        """What each column is like; reads the column of every shard, a part at a time, and verifies it."""
         there = np.sort(rows[self.present.of(modality)[rows]])
-        stored, extra = there[there < len(self.catalog)], there[there >= len(self.catalog)]
-
-        def parts() -> Iterator[NDArray[np.floating]]:
-            yield self.texts.modalities.of(modality).vectors[extra - len(self.catalog)]
-            shard = self.catalog.shard[stored]
-            for mine in np.split(stored, np.flatnonzero(shard[1:] != shard[:-1]) + 1):
-                if len(mine):
-                    index = int(self.catalog.shard[mine[0]])
-                    yield self.store.columns(index, (modality,))[modality][self.catalog.place[mine]]
-
-        return feature_moments(parts(), square_root)
+        size = max(1, PART_VALUES // max(self.dimension(modality), 1))
+        parts = (self._read_columns((modality,), there[mine])[0] for mine in self._blocks(there, size))
+        return feature_moments(chain([self.texts.modalities.of(modality).vectors[:0]], parts), square_root)
 
     def windows(
         self, rows: Numbers, size: int, rng: np.random.Generator, draws: NDArray[np.float64] | None
     ) -> Iterator[tuple[TrainingRows, Numbers]]:
         """One epoch; see `TrainingData`. The next window is read while one is trained on."""
         times = None if draws is None else np.bincount(rng.choice(len(rows), len(rows), p=draws), minlength=len(rows))
-        if (rows[1:] < rows[:-1]).any():
-            order = np.argsort(rows, kind="stable")
-            rows, times = rows[order], None if times is None else times[order]
-        plan = plan_windows(self._shard(rows), BLOCK, self.window, rng)
-        left = self.texts.take(np.arange(0))
+        if times is not None:
+            times = times[np.argsort(rows, kind="stable")]
+        rows = np.sort(rows)
+        room = max(self.window - size, 1)  # beside what the last window leaves, which is less than a batch
+        block = min(BLOCK, -(-room // WINDOW_BLOCKS))
+        plan = plan_windows(self._blocks(rows, block), max(room - block, 1), rng)
+        left = self._empty(0)
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._read, [rows[part] for part in plan[0]], size)
             for i, parts in enumerate(plan):
@@ -118,30 +144,35 @@ class StreamedRows:
                 if whole:
                     yield now, drawn[:whole]
 
-    def _shard(self, rows: Numbers) -> Numbers:
-        """Shard of each row; the texts count as one more."""
-        shard = np.append(self.catalog.shard, np.full(len(self.texts), np.iinfo(np.int32).max, np.int32))
-        return np.asarray(shard[rows])
+    def _blocks(self, rows: Numbers, size: int) -> list[slice]:
+        """Ascending rows in blocks, see `blocks_of`."""
+        return blocks_of(self.shard[rows], self.place[rows], size) if len(rows) else []
+
+    def _empty(self, n: int) -> TrainingRows:
+        return TrainingRows.empty(n, Pair.by_name(self.dimension), self.texts.image.vectors.dtype)
 
     def _read(self, blocks: list[Numbers], room: int) -> TrainingRows:
         """The rows of some blocks, behind room for others; nothing is in memory twice."""
-        widths = self.texts.modalities.map(lambda side: side.dimension)
-        window = TrainingRows.empty(room + sum(map(len, blocks)), widths, self.texts.image.vectors.dtype)
-        done = room
+        window, done = self._empty(room + sum(map(len, blocks))), room
         for block in blocks:
             window.put(slice(done, done + len(block)), self._read_block(block))
             done += len(block)
         return window
 
     def _read_block(self, rows: Numbers) -> TrainingRows:
-        """Rows of one shard, or of the texts."""
-        if rows[0] >= len(self.catalog):
-            return self.texts.take(rows - len(self.catalog))
-        index, place = int(self.catalog.shard[rows[0]]), self.catalog.place[rows]
+        """A block of rows."""
+        image, text = self._read_columns(MODALITIES, rows)
+        present = self.present.map(lambda has: has[rows])
+        return TrainingRows(image=Side(image, present.image), text=Side(text, present.text), labels=self.labels[rows])
+
+    def _read_columns(self, names: tuple[str, ...], rows: Numbers) -> list[NDArray[np.floating]]:
+        """Vectors of a block of rows."""
+        index, place = int(self.shard[rows[0]]), self.place[rows]
+        if index == TEXTS:
+            return [self.texts.modalities.of(name).vectors[place] for name in names]
         first, end = int(place[0]), int(place[-1]) + 1
-        columns = self.store.slice(index, MODALITIES, first, end)
-        sides = Pair.by_name(lambda m: Side(columns[m][place - first], self.present.of(m)[rows]))
-        return TrainingRows(image=sides.image, text=sides.text, labels=self.labels[rows])
+        found = self.store.slice(index, names, first, end)
+        return [found[name][place - first] for name in names]
 
 
 def _joined(left: TrainingRows, read: TrainingRows, room: int) -> TrainingRows:
@@ -153,6 +184,5 @@ def _joined(left: TrainingRows, read: TrainingRows, room: int) -> TrainingRows:
 
 def _repeated(left: int, n: int, times: Numbers | None) -> Numbers:
     """Numbers 0 to n, those after the first `left` as often as they were drawn; each once when nothing was drawn."""
-    if times is None:
-        return np.arange(n)
-    return np.repeat(np.arange(n), np.concatenate([np.ones(left, np.intp), times]))
+    numbers = np.arange(n, dtype=np.int32)
+    return numbers if times is None else np.repeat(numbers, np.concatenate([np.ones(left, np.intp), times]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from huse.features.companions import CLASS_FILES, ClassVectors
 from huse.features.errors import FitError
-from huse.features.modality import MODALITIES, Pair
+from huse.features.modality import MODALITIES
 from huse.features.shards.shard import read_attributes
 from huse.features.store import Store
 from huse.train.classes.semantic_graph import load_graph
@@ -108,7 +108,7 @@ class LabeledData:
                 f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
                 f"{self.class_vectors.shape[1]} dimensions, dimension={config.dimension} (--dimension)"
             )
-        last = np.arange(len(self.given) + len(self.given_val), len(self.data))
+        last = np.arange(len(self.given) + len(self.given_val), len(self.data), dtype=np.int32)
         texts = last if config.class_names else last[:0]
         train, val, everything = self.given, self.given_val, None
         if not len(val):
@@ -156,7 +156,6 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
         raise FitError(f"objective {config.objective} needs images and texts, {store.path} has one of them")
     store.require_whole()
     catalog = Catalog.of(store)
-    catalog = catalog.take(~catalog.of_split("test"))
     train, val = catalog.of_split("train", ""), catalog.of_split("val")
     _require_classes(catalog.label[train], str(store.path))
     _warn_of_leaks(catalog.group[val], catalog.group[train], str(store.path))
@@ -169,8 +168,8 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
         graph=graph,
         class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
         data=_open(store, catalog, texts, config),
-        given=np.flatnonzero(train),
-        given_val=np.flatnonzero(val),
+        given=np.flatnonzero(train).astype(np.int32),
+        given_val=np.flatnonzero(val).astype(np.int32),
         digest=_digest(store, graph, vectors, texts),
         group=catalog.group,
         graph_source=source,
@@ -204,15 +203,15 @@ def _in_order(stored: ClassVectors | None, classes: list[str]) -> NDArray[np.flo
 def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, config: FitConfig) -> TrainingData:
     """The rows of a catalog and, after them, a text for each class whose name says anything: in memory, or where."""
     widths, dtype = store.info.widths, np.dtype(store.info.dtype)
-    window = streaming_window(config, len(catalog), (widths.image + widths.text) * dtype.itemsize)
-    here = TrainingRows.empty(0 if window else len(catalog), widths, dtype)
+    resident = int(catalog.of_split("val").sum()) or int(config.val_fraction * len(catalog))
+    row_bytes = (widths.image + widths.text) * dtype.itemsize
+    window = streaming_window(config, len(catalog), row_bytes, min(resident, MOST_VALIDATION_ROWS))
     texts = np.zeros((0, widths.text), np.float32) if texts is None else texts
     numbers = np.flatnonzero(texts.any(axis=1)).astype(np.int32)
     texts = texts[numbers]
+    here = TrainingRows.empty(0 if window else len(catalog), widths, dtype)
     if window:
-        extra = with_texts(here, texts, numbers)
-        present = Pair.by_name(lambda m: np.concatenate([catalog.present.of(m), extra.present.of(m)]))
-        return StreamedRows(store, catalog, extra, np.concatenate([catalog.label, numbers]), present, window)
+        return StreamedRows.of(store, catalog, with_texts(here, texts, numbers), window)
     order = np.argsort(catalog.shard, kind="stable")
     indices, starts = np.unique(catalog.shard[order], return_index=True)
     for index, mine in zip(indices, np.split(order, starts[1:]), strict=True):

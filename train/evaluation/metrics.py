@@ -204,7 +204,7 @@ def _score_blocks(
     query: NDArray[np.floating], gallery: NDArray[np.floating]
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     step = max(1, BLOCK_ELEMENTS // max(len(gallery), 1))
-    other = gallery.astype(np.float32).T
+    other = gallery.astype(np.float32, copy=False).T
     for start in range(0, len(query), step):
         rows = slice(start, min(start + step, len(query)))
         yield rows, np.rint(query[rows].astype(np.float32) @ other / TIE).astype(np.float32)

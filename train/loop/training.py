@@ -20,6 +20,10 @@ from huse.train.loop.strategy import over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items
 from huse.train.objectives.registry import objective_of
+from huse.train.summary import Spent
+
+FETCHED = 256
+"""Steps between fetches of the losses."""
 
 Tensors = dict[str, Any]
 """Tensors by name; those of a modality in a dictionary of their own."""
@@ -51,6 +55,7 @@ class Training:
         graph: (K, K) semantic graph.
         class_vectors: (K, D) unit vectors of the class names, for the objectives that use them.
         config: hyperparameters.
+        spent: where the time of the epochs is counted.
     """
 
     def __init__(
@@ -61,8 +66,10 @@ class Training:
         graph: NDArray[np.float32],
         class_vectors: NDArray[np.float32],
         config: FitConfig,
+        spent: Spent | None = None,
     ) -> None:
         self.network = network
+        self.spent = spent or Spent()
         self.data = data
         self.rows = rows
         self.config = config
@@ -88,11 +95,9 @@ class Training:
         """
         rng = np.random.default_rng([self.config.seed, number])
         draws = class_balance(self.data.labels[self.rows]) if self.config.balance == "sampling" else None
-        losses = [
-            self.step(self.place(window), tf.constant(batch))
-            for window, batch in islice(self._batches(rng, draws), self._steps_of(number))
-        ]
-        means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
+        with self.spent.on("train"):
+            losses = self._losses(islice(self._batches(rng, draws), self._steps_of(number)))
+        means = {name: float(np.mean(values)) for name, values in losses.items()}
         if not math.isfinite(means["loss"]):
             raise FitError(
                 f"epoch {number}: the loss is {means['loss']}, no longer a finite number; "
@@ -100,10 +105,20 @@ class Training:
             )
         return {"epoch": number, **means}
 
+    def _losses(self, batches: Iterator[tuple[TrainingRows, NDArray[np.int32]]]) -> dict[str, NDArray[np.float32]]:
+        """Takes a step on every batch and returns their losses.
+
+        Some are fetched at a time: as tensors they are large, and waiting for each would hold up the next step.
+        """
+        fetched: list[dict[str, NDArray[np.float32]]] = []
+        while some := [self.step(self.place(window), tf.constant(b)) for window, b in islice(batches, FETCHED)]:
+            fetched.append({name: np.array([float(loss[name]) for loss in some], np.float32) for name in some[0]})
+        return {name: np.concatenate([part[name] for part in fetched]) for name in fetched[0]}
+
     def _batches(
         self, rng: np.random.Generator, draws: NDArray[np.float64] | None
     ) -> Iterator[tuple[TrainingRows, NDArray[np.int32]]]:
-        for window, order in self.data.windows(self.rows, self.batch_size, rng, draws):
+        for window, order in self.spent.reading(self.data.windows(self.rows, self.batch_size, rng, draws)):
             for batch in in_batches(order, self.batch_size):
                 yield window, batch
 

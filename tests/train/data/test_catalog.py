@@ -23,8 +23,7 @@ from huse.train.data.stream import StreamedRows
 def streamed(store: Store) -> None:
     catalog = Catalog.of(store)
     texts = TrainingRows.empty(0, Pair(image=6, text=4), np.dtype("float32"))
-    data = StreamedRows(store, catalog, texts, catalog.label, catalog.present, window=100)
-    data.take(np.arange(len(catalog)))
+    StreamedRows.of(store, catalog, texts, window=100).take(np.arange(len(catalog)))
 
 
 @pytest.mark.parametrize("name", ["strings", "string_ends", "has_image", "has_text", "image", "text"])
@@ -60,9 +59,13 @@ def test_a_foreign_shard_is_refused(small_store: Store, tmp_path: Path, change: 
         small_store.slice(1, ("image",), 0, 3)
 
 
-def test_the_catalog_is_of_all_shards(tmp_path: Path) -> None:
-    catalog = Catalog.of(random_store(tmp_path / "s", n=60, shard_size=25))
-    assert len(catalog) == 60
+def test_the_catalog_is_of_all_shards_and_leaves_out_test_rows(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s", n=60, shard_size=25)
+    catalog = Catalog.of(store)
+    assert len(catalog) == 48
     assert catalog.labels == ["things/class 0", "things/class 1", "things/class 2"]
-    assert list(catalog.label[:4]) == [0, 1, 2, 0]
-    assert list(np.unique(catalog.shard)) == [0, 1, 2]
+    for index in (0, 1, 2):
+        rows, mine = store.read(index), catalog.shard == index
+        there = np.flatnonzero(rows.split != "test")
+        assert list(catalog.place[mine]) == list(there)
+        assert [catalog.labels[number] for number in catalog.label[mine]] == list(rows.label[there])

@@ -33,3 +33,9 @@ def test_groups_are_those_of_a_plain_search(rows: list[tuple[int, int]]) -> None
                     reached.add(other)
                     waiting.append(other)
         assert set(np.flatnonzero(group == group[start])) == reached
+
+
+def test_a_long_chain_is_one_group() -> None:
+    place = np.random.default_rng(0).permutation(5000).astype(np.uint64)
+    image, text = (((place + i) // 2 + 1).view(np.uint8).reshape(-1, 8) for i in (np.uint64(0), np.uint64(1)))
+    assert len(set(content_groups(Pair(image=image, text=text)))) == 1
