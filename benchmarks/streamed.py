@@ -43,7 +43,7 @@ def make_store(folder: Path, rows: int) -> Path:
     """A store of rows whose vectors lie around those of their class."""
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(CLASSES, 2 * DIMENSION)).astype(np.float32)
-    store = Store.create(folder, StoreInfo(FEATURES, *SPECS, SHARD, "float16"))
+    store = Store.create(folder, StoreInfo(FEATURES, SPECS[0], SPECS[1], SHARD, "float16"))
     for index in range(rows // SHARD):
         part = Rows.empty(SHARD, DIMENSION, DIMENSION)
         classes = rng.integers(0, CLASSES, SHARD)
@@ -60,8 +60,8 @@ def make_store(folder: Path, rows: int) -> Path:
 
 def streamed_config(budget: float, epochs: int) -> FitConfig:
     """Small towers, features from the disk."""
-    changes = {"dimension": 32, "hidden_units": 64, "refit": False, "val_fraction": 0.01}
-    return preset("default", **changes, epochs=epochs, memory="streamed", memory_budget=budget)
+    small = {"dimension": 32, "hidden_units": 64, "refit": False, "val_fraction": 0.01}
+    return preset("default", **small, epochs=epochs, memory="streamed", memory_budget=budget)
 
 
 def fit_twice(few: Path, store: Path, out: Path, budget: float, epochs: int) -> dict[str, Any]:

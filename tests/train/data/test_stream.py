@@ -132,8 +132,8 @@ def test_a_store_larger_than_its_budget_trains_as_well(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def large_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """48 MiB of vectors in shards of 3 MiB."""
-    specs = [EncoderSpec(f"{modality}-test", modality, 384, "none", "0") for modality in ("image", "text")]
-    store = Store.create(tmp_path_factory.mktemp("large") / "s", StoreInfo(FEATURES, *specs, 1024, "float32"))
+    image, text = (EncoderSpec(f"{modality}-test", modality, 384, "none", "0") for modality in ("image", "text"))
+    store = Store.create(tmp_path_factory.mktemp("large") / "s", StoreInfo(FEATURES, image, text, 1024, "float32"))
     for index in range(16):
         rows = Rows.empty(1024, 384, 384)
         for _, its in rows.modalities.items():
