@@ -29,8 +29,9 @@ import numpy as np
 
 from benchmarks.figures import peak_mib, show
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.info import FEATURES, StoreInfo
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import Store
 from huse.train.config import FitConfig, preset
 from huse.train.data.task import prepare
 from huse.train.fit import fit_model

@@ -17,8 +17,9 @@ from samples import random_store
 
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FitError, ShardError
+from huse.features.info import FEATURES, StoreInfo
 from huse.features.rows import Rows
-from huse.features.store import FEATURES, Store, StoreInfo
+from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.data import memory, stream
