@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +21,10 @@ from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import Output, class_probabilities, features_of
 
 GROUP_ROWS = 4096
-"""Rows that go through the towers at a time, of as many shards as it takes; a shard stays whole."""
+"""Rows that go through the towers at a time, of as many shards as hold them; a large shard is alone."""
 
 READ_AHEAD = 2
-"""Shards, or groups of small ones, read while one is embedded."""
+"""Groups of shards read while one is embedded."""
 
 EMBEDDED = (*VECTORS, *PREDICTIONS)
 """The columns that the towers fill."""
@@ -38,21 +38,23 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
     total = embedded = 0
     indices = features.shard_numbers()
     target.write_plan(len(indices))
+    there = set(target.shard_numbers())
+
+    def read(group: list[int]) -> list[Part]:
+        return [(features.read(i), target.read_or_none(i) if i in there else None) for i in group]
+
+    size = max(1, GROUP_ROWS // features.info.shard_size)
+    groups = [indices[start : start + size] for start in range(0, len(indices), size)]
     with (
         interruptible() as check,
         Readers(1) as reader,
         WriteBehind(target) as behind,
         tqdm(total=len(indices), desc="embed", unit="shard", disable=None) as bar,
     ):
-        there = set(target.shard_numbers())
-        ahead = READ_AHEAD * -(-GROUP_ROWS // features.info.shard_size)
-        parts = reader.ordered(
-            lambda i: (features.read(i), target.read_or_none(i) if i in there else None), indices, ahead
-        )
-        for group in grouped(zip(indices, parts, strict=True)):
+        for group, parts in zip(groups, reader.ordered(read, groups, READ_AHEAD), strict=True):
             check()
-            done = refreshed(trained, [part for _, part in group])
-            for (index, (_, previous)), (rows, new) in zip(group, done, strict=True):
+            done = refreshed(trained, parts)
+            for index, (_, previous), (rows, new) in zip(group, parts, done, strict=True):
                 if previous is None or not rows.holds_the_same_as(previous):
                     behind.write(index, rows)
                 total, embedded = total + len(rows), embedded + new
@@ -60,20 +62,6 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
     for stale in there - set(indices):
         target.shard_path(stale).unlink()
     return total, embedded
-
-
-def grouped(shards: Iterable[tuple[int, Part]]) -> Iterator[list[tuple[int, Part]]]:
-    """Shards, in groups of `GROUP_ROWS` rows or a few more; a large one is alone."""
-    group: list[tuple[int, Part]] = []
-    rows = 0
-    for shard in shards:
-        group.append(shard)
-        rows += len(shard[1][0])
-        if rows >= GROUP_ROWS:
-            yield group
-            group, rows = [], 0
-    if group:
-        yield group
 
 
 def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int]]:

@@ -11,6 +11,7 @@ import pytest
 from samples import random_store, read_csv, without_images, write_csv
 
 import huse
+from huse.embed import refresh
 from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
 from huse.embed.search.search import search_embeddings
@@ -91,6 +92,25 @@ def test_a_damaged_shard_of_embeddings_is_made_again(few_store: Path, few_model:
     victim.write_bytes(whole[:2000])
     assert embed_source(few_model, few_store, tmp_path / "out").embedded == 10
     assert victim.read_bytes() == whole
+
+
+@pytest.mark.parametrize("group_rows", [1, 25])
+def test_shards_are_embedded_alike_in_groups_of_any_size(
+    few_store: Path,
+    few_model: Path,
+    few_embeddings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group_rows: int,
+) -> None:
+    monkeypatch.setattr(refresh, "GROUP_ROWS", group_rows)
+    embed_source(few_model, few_store, tmp_path / "out")
+    ours, theirs = Store.open(tmp_path / "out"), Store.open(few_embeddings)
+    assert ours.shard_numbers() == theirs.shard_numbers()
+    for index in theirs.shard_numbers():
+        mine, other = ours.read(index), theirs.read(index)
+        assert list(mine.key) == list(other.key)
+        np.testing.assert_allclose(mine.image.astype(float), other.image.astype(float), atol=2e-3)
 
 
 def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_path: Path) -> None:
