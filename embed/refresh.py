@@ -20,7 +20,7 @@ from huse.features.write_behind import WriteBehind
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import Output, class_probabilities, features_of
 
-GROUP_ROWS = 4096
+GROUP_ROWS = 1024
 """Rows that go through the towers at a time, of as many shards as hold them; a large shard is alone."""
 
 READ_AHEAD = 2
