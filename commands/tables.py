@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FASTER = {
     "read": "more --workers, a nearer disk or smaller image files would make it faster",
     "encode": "a GPU, more of them, --precision bfloat16 or a smaller encoder would make it faster",
+    "encode_texts": "more cores, --part I/N on several machines or a lighter text encoder would make it faster",
     "write": "a faster disk for the store would make it faster",
 }
 """What to change about each bottleneck of stage 1."""
@@ -67,7 +68,8 @@ def extract_text(summary: ExtractSummary, store: Path) -> str:
         f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
         f"{summary.not_reread} not re-read, {summary.failed} failures, {summary.seconds:.1f} s, "
         f"{summary.rows_per_s:.1f} rows/s",
-        f"time spent: {summary.seconds_encode:.1f} s encoding, {summary.seconds_read:.1f} s waiting for images, "
+        f"time spent: {summary.seconds_encode:.1f} s encoding images, {summary.seconds_encode_texts:.1f} s encoding "
+        f"texts beside them, {summary.seconds_read:.1f} s waiting for images, "
         f"{summary.seconds_write:.1f} s waiting for the disk",
     ]
     if summary.bottleneck:

@@ -1,19 +1,16 @@
-"""What decides a run of stage 1, and what it did."""
+"""What decides a run of stage 1."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.images.decoding import MAX_PIXELS
 from huse.features.errors import StoreError
 from huse.features.options import option, require_allowed
-from huse.features.rows import Failure
-
-MOST_FAILURES = 1000
-"""Failures that a summary keeps, so that memory stays bounded."""
+from huse.features.summary import ExtractSummary as ExtractSummary
 
 FEW_FAILURES = 10
 """The default failure rate is not judged below this many failures: a handful is never a rate."""
@@ -131,45 +128,3 @@ class ExtractConfig:
         if most is None:
             most = 0.1 if failed >= FEW_FAILURES else 1.0
         return failed <= most * rows
-
-
-@dataclass
-class ExtractSummary:
-    """What a run did.
-
-    Attributes:
-        rows: rows of the manifest, or of this part of it, all of them in the store now.
-        encoded: rows that got a new vector in this run, of an image or a text.
-        reused: rows whose stored vectors were still right, and that lack nothing.
-        not_reread: rows that keep a stored vector because their image could not be read again, or not be decoded.
-        shards_written: shard files written in this run.
-        failed: rows that lack a vector because of a failure.
-        failures: the first `MOST_FAILURES` of what went wrong; the store has them all.
-        seconds: wall time of the run.
-        seconds_read: time the run waited for images to be read and decoded.
-        seconds_encode: time in the encoders.
-        seconds_write: time the run waited for shards to be written.
-    """
-
-    rows: int = 0
-    encoded: int = 0
-    reused: int = 0
-    not_reread: int = 0
-    shards_written: int = 0
-    failed: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    seconds: float = 0.0
-    seconds_read: float = 0.0
-    seconds_encode: float = 0.0
-    seconds_write: float = 0.0
-
-    @property
-    def rows_per_s(self) -> float:
-        """Encoded rows a second of wall time."""
-        return self.encoded / self.seconds if self.seconds else 0.0
-
-    @property
-    def bottleneck(self) -> str:
-        """``read``, ``encode`` or ``write``: what the run waited for most; empty when nothing was encoded."""
-        waits = {"read": self.seconds_read, "encode": self.seconds_encode, "write": self.seconds_write}
-        return max(waits, key=lambda stage: waits[stage]) if self.encoded else ""

@@ -1,4 +1,4 @@
-"""Stage 1 from end to end: a manifest is planned, its shards are filled one after the other and written behind.
+"""Stage 1 from end to end: a manifest is planned, and its shards are filled.
 
 All that can be refused is refused by `prepare_extraction`, which touches nothing; `Extraction.run` then writes.
 """
@@ -13,17 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from huse.extract.class_names import write_class_names
 from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
 from huse.extract.encoders import FittedEncoder, ImageEncoder, TextEncoder
 from huse.extract.images.decoding import allow_pixels
-from huse.extract.job import ShardJob
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.plan import part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_manifest
-from huse.extract.readers import Readers
+from huse.extract.pipeline import fill_shards
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
 from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
@@ -35,7 +33,6 @@ from huse.features.interrupt import interruptible
 from huse.features.removal import removable_files, remove_store
 from huse.features.store import Store
 from huse.features.unused import tell_unused
-from huse.features.write_behind import WriteBehind
 
 
 def extract_features(
@@ -118,9 +115,8 @@ class Extraction:
             target = self._open()
             if part == 1:  # what belongs to the store as a whole has one writer
                 self._write_companions(target)
-            summary = ExtractSummary()
-            _run_shards(self.manifest, target, self.encoders, self.config, summary)
-        summary.seconds = time.perf_counter() - start
+            summary = _fill(self.manifest, target, self.encoders, self.config)
+        summary = replace(summary, seconds=time.perf_counter() - start)
         _judge(summary, target, self.config)
         return summary
 
@@ -192,30 +188,14 @@ def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
         raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
 
 
-def _run_shards(
-    manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig, summary: ExtractSummary
-) -> None:
+def _fill(manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig) -> ExtractSummary:
+    """Plans the shards, and fills those of this part."""
     whole = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
     store.write_plan(len(whole))
-    plan = part_of(whole, *config.part)
-    summary.rows = sum(map(len, plan.values()))
-    config = replace(config, batch_size=encoders.batch_size(config.batch_size))
     workers = config.workers or 2 * (os.cpu_count() or 1)
-    with (
-        interruptible() as check,
-        Readers(workers) as readers,
-        WriteBehind(store) as behind,
-        tqdm(total=summary.rows, desc="extract", unit="row", disable=None) as bar,
-    ):
-        for index, positions in plan.items():
-            previous = store.read_or_none(index)
-            job = ShardJob(manifest, manifest.rows(positions), previous, encoders, config, summary, check)
-            rows = job.run(readers, bar)
-            if previous is not None and rows.holds_the_same_as(previous):
-                continue
-            behind.write(index, rows)
-            summary.shards_written += 1
-    summary.seconds_write = behind.seconds
+    config = replace(config, batch_size=encoders.batch_size(config.batch_size), workers=workers)
+    with interruptible() as check:
+        return fill_shards(part_of(whole, *config.part), manifest, store, encoders, config, check)
 
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:

@@ -50,15 +50,32 @@ class Readers:
         self._jobs.put((future, work, item))
         return future
 
-    def ordered(self, work: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-        """Results of `work` in the order of `items`, at most `ahead` of them waiting, so memory stays bounded."""
-        waiting: deque[Future[Result]] = deque()
+    def ordered(
+        self,
+        work: Callable[[Item], Result],
+        items: Iterable[Item],
+        ahead: int,
+        weight: Callable[[Item], int] = lambda _: 1,
+    ) -> Iterator[Result]:
+        """Results of `work` in the order of `items`, so many of them waiting that memory stays bounded.
+
+        Args:
+            work: done in the threads.
+            items: asked for when there is room.
+            ahead: weight of those that wait, at most and but for one.
+            weight: of an item.
+        """
+        waiting: deque[tuple[int, Future[Result]]] = deque()
+        total = 0
         for item in items:
-            waiting.append(self.submit(work, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
+            waiting.append((weight(item), self.submit(work, item)))
+            total += waiting[-1][0]
+            while total >= ahead and waiting:
+                heavy, future = waiting.popleft()
+                total -= heavy
+                yield future.result()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()[1].result()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from huse.features.summary import ExtractSummary
 
 
 class HuseError(Exception):
@@ -24,7 +24,7 @@ class EncoderError(HuseError):
 class ExtractionError(HuseError):
     """A run ended with too many failed rows; `summary` tells what it did all the same."""
 
-    def __init__(self, message: str, summary: Any) -> None:
+    def __init__(self, message: str, summary: ExtractSummary) -> None:
         super().__init__(message)
         self.summary = summary
 

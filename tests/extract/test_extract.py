@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import read_csv, write_csv
 
-from huse.extract import job
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import extract_features, prepare_extraction
 from huse.extract.images import decoding
@@ -41,6 +41,7 @@ from huse.features.errors import (
 from huse.features.inspection import list_failures, verify_store
 from huse.features.shards import hdf5
 from huse.features.store import Store
+from huse.features.summary import MOST_FAILURES
 from huse.train.data.task import read_class_texts
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
@@ -316,7 +317,7 @@ def test_images_alone_and_texts_alone(tmp_path: Path, encoders: Pair) -> None:
         alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
         encoders.extract(alone, tmp_path / name, CONFIG)
     images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
-    assert (images.image.shape, images.text.shape) == ((3, 3), (3, 0))
+    assert (images.image.vectors.shape, images.text.vectors.shape) == ((3, 3), (3, 0))
     assert (texts.image.vectors.shape, texts.text.vectors.shape) == ((3, 0), (3, 2))
 
 
@@ -429,16 +430,13 @@ def test_the_bottleneck_is_what_was_waited_for() -> None:
     assert replace(summary, encoded=0).bottleneck == ""
 
 
-def test_a_summary_names_so_many_failures_and_counts_all(
-    tmp_path: Path, encoders: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job, "MOST_FAILURES", 3)
-    path = make_manifest(tmp_path, 9)
-    for i in range(7):
-        (tmp_path / f"{i}.png").unlink()
-    summary = encoders.extract(path, tmp_path / "s", CONFIG)
-    assert [f.key for f in summary.failures] == ["k0", "k1", "k2"]
-    assert (summary.failed, len(list_failures(Store.open(tmp_path / "s")))) == (7, 7)
+def test_a_summary_names_so_many_failures_and_counts_all(tmp_path: Path, encoders: Pair) -> None:
+    rows = [{"key": f"k{i:04}", "image": "absent.png"} for i in range(MOST_FAILURES + 5)]
+    with pytest.raises(ExtractionError, match=f"all {len(rows)} rows failed") as error:
+        encoders.extract(write_csv(tmp_path / "m.csv", rows), tmp_path / "s", replace(CONFIG, shard_size=300))
+    summary = error.value.summary
+    assert [f.key for f in summary.failures] == [f"k{i:04}" for i in range(MOST_FAILURES)]
+    assert (summary.failed, len(list_failures(Store.open(tmp_path / "s")))) == (len(rows), len(rows))
 
 
 def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
@@ -459,7 +457,7 @@ def test_a_vocabulary_stays_with_its_store(tmp_path: Path) -> None:
 
 
 MORTAL_RUN = """
-import os, signal, sys
+import os, signal, sys, time
 from dataclasses import replace
 from itertools import count
 sys.path[:0] = sys.argv[6:]
@@ -476,7 +474,12 @@ def mortal(step):
     return stepping
 
 atomic.sync_files, atomic.sync_folder = mortal(atomic.sync_files), mortal(atomic.sync_folder)
-pair = test_extract.Pair()
+class Unhurried(test_extract.ColorEncoder):
+    def encode(self, pixels):
+        time.sleep(0.01)  # so that what is done is written behind it
+        return super().encode(pixels)
+
+pair = test_extract.Pair(Unhurried())
 pair.image.encode = mortal(pair.image.encode)
 config = replace(test_extract.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
 pair.extract(sys.argv[1], sys.argv[2], config)
@@ -821,6 +824,8 @@ def test_an_interrupt_waits_for_no_image_that_does_not_come(tmp_path: Path, enco
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "hangs\n"
+        while process.poll() is None and not (tmp_path / "s" / "shard-00000.h5").exists():  # images are read ahead
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         process.wait(60)
     assert Store.open(tmp_path / "s").shard_numbers() == [0]

@@ -1,0 +1,128 @@
+"""The rows of one shard while they are filled: from what is stored where it still holds, else by the encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract.images.loading import Loaded
+from huse.extract.manifest.spool import ManifestRow
+from huse.extract.reuse import Fate, Stored, content_digest, decide
+from huse.features.failure import Failure
+from huse.features.rows import Rows
+from huse.features.summary import MOST_FAILURES, ExtractSummary
+
+
+class Filling:
+    """One shard on its way; whoever has it is the only one who does.
+
+    Args:
+        index: number of the shard.
+        rows: what it is to hold.
+        previous: what it holds; None when it is to be made.
+        empty: as many rows as `rows`, without vectors.
+        dtype: stored type of the vectors.
+
+    Attributes:
+        stored: `previous` by key.
+        seconds_encode: time that its images were in the encoder.
+        seconds_encode_texts: time that its texts were.
+    """
+
+    def __init__(self, index: int, rows: Sequence[ManifestRow], previous: Rows | None, empty: Rows, dtype: str) -> None:
+        self.index = index
+        self.rows = rows
+        self.previous = previous
+        self.stored = Stored(previous)
+        self.seconds_encode = self.seconds_encode_texts = 0.0
+        self._dtype = dtype
+        self._encoded: set[int] = set()
+        self._unread: set[int] = set()
+        self._lost: set[int] = set()
+        self.out = empty
+        self.out.key[:] = [row.key for row in rows]
+        self.out.label[:] = [row.label for row in rows]
+        self.out.split[:] = [row.split for row in rows]
+        self.out.uri[:] = [row.image for row in rows]
+        self.out.caption[:] = [row.text for row in rows]
+
+    def texts_to_encode(self) -> list[int]:
+        """The places of the texts that are new or have changed; all others take over their stored vectors."""
+        todo = []
+        for i, row in enumerate(self.rows):
+            if not row.text:
+                continue
+            digest, at = content_digest(row.text.encode()), self.stored.find(row.key, "text")
+            self.out.text.digest[i] = np.frombuffer(digest, np.uint8)
+            if at is not None and decide(self.stored.digest(at, "text"), digest) is Fate.KEEP:
+                self.stored.copy(at, self.out, i, "text")
+            else:
+                todo.append(i)
+        return todo
+
+    def take(self, i: int, image: Loaded) -> None:
+        """Notes what a reading thread has found of the image of row i; its pixels are to be encoded."""
+        self.out.image.digest[i] = np.frombuffer(image.digest, np.uint8)
+        if image.kept is not None:
+            self.stored.copy(image.kept, self.out, i, "image")
+        if image.failure is None:
+            return
+        if image.kept is None:
+            self._fail(i, image.failure)
+        else:
+            self._unread.add(i)
+            reason = f"could not be re-read: {image.failure.reason}"
+            self.out.failures.append(replace(image.failure, reason=reason))
+
+    def put_images(self, places: Sequence[int], vectors: NDArray[np.float32]) -> None:
+        """Puts vectors into their rows; one that is not finite as stored is that row's failure."""
+        for i, vector, finite in zip(places, vectors, self._finite(vectors), strict=True):
+            self._put(i, vector, "image", "" if finite else self._not_finite("image"))
+
+    def put_texts(self, places: Sequence[int], vectors: NDArray[np.float32], reason: str) -> None:
+        """Likewise; one of zeros says nothing, and is a failure for the given reason."""
+        words = np.any(vectors, axis=1)
+        for i, vector, finite, some in zip(places, vectors, self._finite(vectors), words, strict=True):
+            self._put(i, vector, "text", reason if not some else "" if finite else self._not_finite("text"))
+
+    def _put(self, i: int, vector: NDArray[np.float32], modality: str, problem: str) -> None:
+        if problem:
+            self._fail(i, Failure(self.rows[i].key, "encode", problem))
+            return
+        its = self.out.modalities.of(modality)
+        its.vectors[i], its.present[i] = vector, True
+        self._encoded.add(i)
+
+    def _finite(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+        with np.errstate(over="ignore"):
+            finite: NDArray[np.bool_] = np.isfinite(vectors.astype(self._dtype)).all(axis=1)
+        return finite
+
+    def _not_finite(self, modality: str) -> str:
+        return f"{modality} vector is not finite as {self._dtype}"
+
+    def _fail(self, i: int, failure: Failure) -> None:
+        self.out.failures.append(failure)
+        self._lost.add(i)
+
+    def finish(self) -> Rows:
+        """The rows, when all of them have come."""
+        self.out.failures.sort(key=lambda failure: failure.key)
+        return self.out
+
+    def summary(self) -> ExtractSummary:
+        """What was done so far."""
+        touched = self._encoded | self._unread | self._lost
+        return ExtractSummary(
+            rows=len(self.rows),
+            encoded=len(self._encoded),
+            reused=len(self.rows) - len(touched),
+            not_reread=len(self._unread),
+            failed=len(self._lost),
+            failures=self.out.failures[:MOST_FAILURES],
+            seconds_encode=self.seconds_encode,
+            seconds_encode_texts=self.seconds_encode_texts,
+        )

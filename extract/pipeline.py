@@ -1,0 +1,242 @@
+"""Read, encode and write, over all shards: each goes on while the others do, and none waits for a shard to end.
+
+Shards are opened one ahead. Reading threads are two batches of images ahead of the image encoder, across the ends of
+shards; a thread of its own encodes the texts of the shards that are open; what is done is written behind. A batch has
+images of one shard only, so that a shard's bytes do not hang on what else a run fills.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from huse.extract.config import ExtractConfig
+from huse.extract.encoders.protocol import TextEncoder, without_words
+from huse.extract.filling import Filling
+from huse.extract.images.loading import Loaded, load_image
+from huse.extract.manifest.plan import Positions
+from huse.extract.manifest.rows import Manifest
+from huse.extract.readers import Readers
+from huse.extract.run_encoders import Encoders
+from huse.features.errors import ExtractionError
+from huse.features.rows import Rows
+from huse.features.store import Store
+from huse.features.summary import ExtractSummary
+from huse.features.write_behind import WriteBehind
+
+TEXTS_A_STEP = 1000
+"""Texts that are encoded at a time, so that Ctrl-C waits for no more."""
+
+SHARDS_AHEAD = 2
+"""Shards that are open or being opened, the one that is filled among them."""
+
+Item = TypeVar("Item")
+
+Vectors = tuple[NDArray[np.float32], float]
+"""What an encoder gave, and the seconds it took."""
+
+
+def fill_shards(
+    plan: Mapping[int, Positions],
+    manifest: Manifest,
+    store: Store,
+    encoders: Encoders,
+    config: ExtractConfig,
+    check: Callable[[], None],
+) -> ExtractSummary:
+    """Brings some shards of a store to the rows that are planned for them.
+
+    Args:
+        plan: positions of the rows of each.
+        manifest: the rows.
+        store: where they are written.
+        encoders: what encodes them.
+        config: limits and arithmetic; batch size and workers are numbers above 0.
+        check: raises KeyboardInterrupt when there was one that nothing came of.
+
+    Raises:
+        ExtractionError: a row failed, where that stops the run.
+    """
+    with (
+        Readers(1) as opener,
+        Readers(config.workers) as readers,
+        _thread("huse-texts") as texts,
+        WriteBehind(store) as behind,
+        tqdm(total=sum(map(len, plan.values())), desc="extract", unit="row", disable=None) as bar,
+    ):
+        pipeline = _Pipeline(manifest, store, encoders, config, check, texts, behind, bar)
+        opened = opener.ordered(pipeline.open, plan.items(), SHARDS_AHEAD)
+        loaded = readers.ordered(pipeline.load, _steps(opened), 2 * config.batch_size, pipeline.weight)
+        total = pipeline.fill(loaded)
+    return replace(total, seconds_read=pipeline.seconds_read, seconds_write=behind.seconds)
+
+
+@contextmanager
+def _thread(name: str) -> Iterator[Executor]:
+    """A thread that ends with the block; what it has not begun by then is left."""
+    pool = ThreadPoolExecutor(1, name)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass
+class _Open:
+    """A shard that is filled: its rows, which of them have an image to read, and what waits for the encoders."""
+
+    rows: Filling
+    to_read: list[int]
+    texts: deque[tuple[list[int], Future[Vectors]]]
+    batch: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+    @property
+    def others(self) -> int:
+        """Rows without an image to read."""
+        return len(self.rows.rows) - len(self.to_read)
+
+
+_Step = tuple[_Open, int | None]
+"""An image to read, by its place in a shard; None when all of the shard were."""
+
+
+def _steps(opened: Iterable[_Open]) -> Iterator[_Step]:
+    for shard in opened:
+        yield from ((shard, i) for i in shard.to_read)
+        yield shard, None
+
+
+class _Pipeline:
+    """What the threads of a run do; arguments as `fill_shards`, and its threads.
+
+    Attributes:
+        seconds_read: how long the encoder of images has waited for them.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: Store,
+        encoders: Encoders,
+        config: ExtractConfig,
+        check: Callable[[], None],
+        texts: Executor,
+        behind: WriteBehind,
+        bar: tqdm[None],
+    ) -> None:
+        self.seconds_read = 0.0
+        self._manifest, self._store, self._encoders, self._config = manifest, store, encoders, config
+        self._check, self._texts, self._behind, self._bar = check, texts, behind, bar
+
+    def open(self, planned: tuple[int, Positions]) -> _Open:
+        """In the opening thread: what a shard holds and is to hold; its texts go to their encoder."""
+        index, positions = planned
+        rows, image, text = self._manifest.rows(positions), self._encoders.image, self._encoders.text
+        widths = [0 if encoder is None else encoder.spec.dimension for encoder in (image, text)]
+        empty = Rows.empty(len(rows), *widths)
+        filling = Filling(index, rows, self._store.read_or_none(index), empty, self._config.dtype)
+        to_read = [i for i, row in enumerate(rows) if row.problem or (image is not None and row.has_image)]
+        return _Open(filling, to_read, deque() if text is None else self._encode_texts(filling, text))
+
+    def _encode_texts(self, filling: Filling, encoder: TextEncoder) -> deque[tuple[list[int], Future[Vectors]]]:
+        todo = filling.texts_to_encode()
+        steps = [todo[start : start + TEXTS_A_STEP] for start in range(0, len(todo), TEXTS_A_STEP)]
+        return deque(
+            (step, self._texts.submit(_timed, encoder.encode, [filling.rows[i].text for i in step])) for step in steps
+        )
+
+    def load(self, step: _Step) -> tuple[_Open, int | None, Loaded | None]:
+        """In a reading thread: the image of a step."""
+        shard, i = step
+        if i is None:
+            return shard, None, None
+        size = (0, 0) if self._encoders.image is None else self._encoders.image.input_size
+        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, size, self._config)
+
+    def weight(self, step: _Step) -> int:
+        """How far ahead a step is: the end of a shard stands for its rows without an image, but for a batch at most."""
+        shard, i = step
+        return min(max(shard.others, 1), self._config.batch_size) if i is None else 1
+
+    def fill(self, loaded: Iterable[tuple[_Open, int | None, Loaded | None]]) -> ExtractSummary:
+        """Fills the shards as their images come, and hands them on."""
+        total = ExtractSummary()
+        for shard, i, image in self._waited_for(loaded):
+            if i is not None and image is not None:
+                self._take(shard, i, image)
+            else:
+                self._complete(shard)
+            if self._config.on_error == "fail" and shard.rows.out.failures:
+                first, done = shard.rows.out.failures[0], total + shard.rows.summary()
+                raise ExtractionError(
+                    f"{first.key}: {first.reason}; mend it, or use on_error='skip' (--on-error)", done
+                )
+            if i is None:
+                total += self._write(shard.rows)
+        return total
+
+    def _take(self, shard: _Open, i: int, image: Loaded) -> None:
+        shard.rows.take(i, image)
+        if image.pixels is not None:
+            shard.batch[i] = image.pixels
+        self._bar.update()
+        if len(shard.batch) == self._config.batch_size:
+            self._encode_images(shard)
+
+    def _encode_images(self, shard: _Open) -> None:
+        self._check()
+        encoder, batch = self._encoders.image, shard.batch
+        if encoder is None or not batch:
+            return
+        pixels = np.zeros((self._config.batch_size, *encoder.input_size, 3), np.uint8)
+        pixels[: len(batch)] = list(batch.values())
+        # one static shape: a short last batch would make the network compile a second time
+        vectors, seconds = _timed(encoder.encode, pixels)
+        shard.rows.put_images(list(batch), vectors[: len(batch)])
+        shard.rows.seconds_encode += seconds
+        batch.clear()
+
+    def _complete(self, shard: _Open) -> None:
+        """The rest of a shard, all of whose images have been read."""
+        self._encode_images(shard)
+        reason = "" if self._encoders.text is None else without_words(self._encoders.text)
+        while shard.texts:
+            places, future = shard.texts.popleft()
+            vectors, seconds = future.result()
+            self._check()
+            shard.rows.put_texts(places, vectors, reason)
+            shard.rows.seconds_encode_texts += seconds
+        self._bar.update(shard.others)
+
+    def _write(self, filling: Filling) -> ExtractSummary:
+        """Hands on what differs from what is stored."""
+        rows, summary = filling.finish(), filling.summary()
+        if filling.previous is not None and rows.holds_the_same_as(filling.previous):
+            return summary
+        self._behind.write(filling.index, rows)
+        return replace(summary, shards_written=1)
+
+    def _waited_for(self, loaded: Iterable[Item]) -> Iterator[Item]:
+        iterator = iter(loaded)
+        while True:
+            began = time.perf_counter()
+            item = next(iterator, None)
+            self.seconds_read += time.perf_counter() - began
+            if item is None:
+                return
+            yield item
+
+
+def _timed(encode: Callable[[Item], NDArray[np.float32]], batch: Item) -> Vectors:
+    began = time.perf_counter()
+    vectors = encode(batch)
+    return vectors, time.perf_counter() - began

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from huse.features.failure import Failure
+from huse.features.summary import MOST_FAILURES, ExtractSummary
+
+
+def test_parts_add_up() -> None:
+    first = ExtractSummary(5, 1, 2, 1, 1, 1, [Failure("a", "read", "x")], 0.0, 1.0, 2.0, 3.0, 4.0)
+    both = first + replace(first, rows=7, failures=[Failure("b", "read", "y")])
+    assert both == ExtractSummary(
+        12, 2, 4, 2, 2, 2, [Failure("a", "read", "x"), Failure("b", "read", "y")], 0.0, 2.0, 4.0, 6.0, 8.0
+    )
+    assert ExtractSummary() + first == first
+
+
+def test_a_sum_names_so_many_failures_and_counts_all() -> None:
+    many = [Failure(str(i), "read", "gone") for i in range(MOST_FAILURES - 1)]
+    part = ExtractSummary(failed=len(many), failures=many)
+    both = part + part
+    assert both.failed == 2 * len(many)
+    assert [failure.key for failure in both.failures] == [*(f.key for f in many), "0"]
+
+
+def test_time_for_texts_is_told_apart() -> None:
+    summary = ExtractSummary(encoded=5, seconds_read=1.0, seconds_encode=3.0, seconds_write=2.0)
+    assert summary.bottleneck == "encode"
+    assert replace(summary, seconds_encode_texts=4.0).bottleneck == "encode_texts"
