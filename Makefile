@@ -47,6 +47,7 @@ lint: .venv/ready
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	! grep -rlE '<(script|link|img)[^>]+(src|href)="https?://' build/site # nothing is loaded from elsewhere
 
 .venv/docs: .venv/ready
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --config-settings editable_mode=strict
