@@ -30,7 +30,7 @@ COMMANDS = {
     "embed": "embed {model} {store} {absent}",
     "embed-fuse": "embed {model} {store} {absent.npy} --fuse",
     "search": "search {words-model} {words-embeddings} --text a1",
-    "plot": "plot {embeddings} {absent.png} --method pca --points --images {folder}",
+    "plot": "plot {embeddings} {absent.png} --projection pca --points --images {folder}",
     "plot-graph": "plot {model} {absent.png} --graph",
     "plot-history": "plot {model} {absent.png} --history",
     "export-savedmodel": "export savedmodel {model} {absent}",

@@ -151,4 +151,4 @@ def test_the_command_names_a_port_that_is_taken(address: str, searcher: Searcher
         "except ServeError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(port)], capture_output=True, text=True, check=True)
-    assert f"127.0.0.1:{port} cannot be had (Address already in use); give another --port" in done.stdout
+    assert f"127.0.0.1:{port} cannot be had (Address already in use); give another port (--port)" in done.stdout
