@@ -110,7 +110,7 @@ def test_shards_are_embedded_alike_in_groups_of_any_size(
     for index in theirs.shard_numbers():
         mine, other = ours.read(index), theirs.read(index)
         assert list(mine.key) == list(other.key)
-        np.testing.assert_allclose(mine.image.astype(float), other.image.astype(float), atol=2e-3)
+        np.testing.assert_allclose(mine.image.vectors.astype(float), other.image.vectors.astype(float), atol=2e-3)
 
 
 def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_path: Path) -> None:
