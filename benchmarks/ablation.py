@@ -19,8 +19,8 @@ from huse.features.info import FEATURES
 from huse.features.store import Store
 from huse.train.config import preset
 from huse.train.data.task import prepare
-from huse.train.evaluation.evaluate import hierarchical_figures
-from huse.train.fit import search_best
+from huse.train.evaluation.measure import hierarchical_metrics_of
+from huse.train.loop.search import search_best
 from huse.train.network.forward import features_of, make_forward
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -53,7 +53,7 @@ def measure(store: Store, seed: int, changes: dict[str, Any]) -> list[float]:
     task = prepare(store, config)
     best = search_best(task, config)
     outputs = make_forward(best.network)(features_of(task.val, best.network))
-    hierarchical = hierarchical_figures(outputs, task.val, task.val_labels)
+    hierarchical = hierarchical_metrics_of(outputs, task.val, task.val_labels)
     figures = [best.metrics["accuracy"][name] for name in ("image", "text", "fused")]
     figures += [best.metrics["retrieval"][way][name] for name in ("r_at_1", "map") for way in WAYS]
     return figures + [hierarchical[way]["hp_at_5"] or 0.0 for way in WAYS]

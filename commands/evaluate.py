@@ -28,7 +28,8 @@ from huse.commands.tables import show
 @uses_tensorflow
 def command(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
     """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
-    from huse.train.evaluation.evaluate import evaluate_model, figures_table
+    from huse.train.evaluation.evaluate import evaluate_model
+    from huse.train.evaluation.table import metrics_table
 
     result = evaluate_model(model, store, split, taxonomy, report)
-    show(figures_table(result), result, as_json)
+    show(metrics_table(result), result, as_json)

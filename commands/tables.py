@@ -79,7 +79,7 @@ def extract_text(summary: ExtractSummary, store: Path) -> str:
 
 def fit_text(summary: FitSummary, model: Path) -> str:
     """The rows, the epochs, and the figures on the validation rows."""
-    from huse.train.evaluation.evaluate import figures_table
+    from huse.train.evaluation.table import metrics_table
 
     again = ", then fitted on all training rows" if summary.refit else ""
     lines = [
@@ -90,7 +90,7 @@ def fit_text(summary: FitSummary, model: Path) -> str:
         f"{summary.seconds_read:.1f} s waiting for features, {summary.seconds_validate:.1f} s validating",
     ]
     if summary.metrics:
-        lines.append(figures_table({"rows": summary.val_rows, "split": "val", **summary.metrics}))
+        lines.append(metrics_table({"rows": summary.val_rows, "split": "val", **summary.metrics}))
     return "\n".join([*lines, f"saved {model}"])
 
 

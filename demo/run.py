@@ -17,7 +17,8 @@ from huse.extract.extract import extract_features
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
 from huse.features.store import Store
-from huse.train.evaluation.evaluate import evaluate_model, figures_table
+from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluation.table import metrics_table
 from huse.train.fit import fit_model
 
 TEXT_QUERIES = ("sea animal", "happy face", "fast food")
@@ -60,7 +61,7 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     fitted = stage("fit", [store, model, "--overwrite"], lambda: fit_model(store, model, overwrite=True))
     say(f"{fitted.classes} classes, best epoch {fitted.best_epoch} of {fitted.epochs}: {fitted.seconds:.1f} s")
     result = stage("evaluate", [model, store], lambda: evaluate_model(model, store))
-    say(figures_table(result))
+    say(metrics_table(result))
     embedded = stage("embed", [model, store, embeddings], lambda: embed_source(model, store, embeddings))
     say(f"{embedded.rows} rows in {embeddings}, {embedded.embedded} of them embedded now")
     loaded = load(model)

@@ -11,32 +11,26 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 
-@dataclass
 class Spent:
     """Seconds of a fit, by what they were spent on.
 
-    Attributes:
-        prepare: finding out which rows there are and what their features are like, loading them unless they are
-            streamed, and building the towers.
-        read: waiting for windows of streamed features; they are read while others are trained on.
-        train: the training steps.
-        validate: the figures of validation rows.
+    The stages are ``prepare`` (finding out which rows there are and what their features are like, loading them unless
+    they are streamed, and building the towers), ``read`` (waiting for windows of streamed features, which are read
+    while others are trained on), ``train`` (the training steps) and ``validate`` (the metrics of validation rows).
     """
 
-    prepare: float = 0.0
-    read: float = 0.0
-    train: float = 0.0
-    validate: float = 0.0
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(("prepare", "read", "train", "validate"), 0.0)
 
     @contextmanager
     def on(self, stage: str) -> Iterator[None]:
         """Counts the time of a block, but for what blocks within it count."""
-        began, before = time.perf_counter(), self.total()
+        began, before = time.perf_counter(), sum(self.seconds.values())
         try:
             yield
         finally:
-            within = self.total() - before
-            setattr(self, stage, getattr(self, stage) + time.perf_counter() - began - within)
+            within = sum(self.seconds.values()) - before
+            self.seconds[stage] += time.perf_counter() - began - within
 
     def reading(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items; the time until each is there counts as reading."""
@@ -46,10 +40,6 @@ class Spent:
             if item is None:
                 return
             yield item
-
-    def total(self) -> float:
-        """Seconds in all."""
-        return self.prepare + self.read + self.train + self.validate
 
 
 @dataclass(frozen=True)
@@ -67,8 +57,8 @@ class FitSummary:
         seconds_prepare: of these, until training could begin; see `Spent`.
         seconds_read: waiting for streamed features.
         seconds_train: training steps.
-        seconds_validate: figures of validation rows.
-        metrics: validation figures of the best epoch.
+        seconds_validate: metrics of validation rows.
+        metrics: validation metrics of the best epoch.
         semantic_graph: what the distances of classes come from.
     """
 

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import random_rows, without_images
+from samples import random_rows, random_store, without_images
 
 from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
-from huse.train import fit
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig, preset
-from huse.train.evaluation.evaluate import evaluate_model, validation_score
-from huse.train.fit import LEAST_REFIT_EPOCHS, fit_model
+from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluation.measure import validation_score
+from huse.train.fit import fit_model
+from huse.train.loop.refit import LEAST_REFIT_EPOCHS
 from huse.train.loop.training import Training, epochs_of
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
@@ -56,23 +57,38 @@ def test_same_seed_same_model_other_seed_another(small_store: Store, tmp_path: P
         {"balance": "sampling"},
         {"balance": "weights"},
         {"beta": 0.0, "gamma": 0.0, "image_layers": 2, "input_dropout": 0.1},
-        {"optimizer": "rmsprop", "steps": 7, "refit": False, "val_fraction": 0.0},
+        {"optimizer": "rmsprop", "refit": False, "val_fraction": 0.0},
     ],
 )
 def test_every_kind_of_configuration_trains(small_store: Store, tmp_path: Path, changes: dict[str, object]) -> None:
-    fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=2, **changes))  # type: ignore[arg-type]
-    assert load_model(tmp_path / "m").config == replace(FAST, epochs=2, **changes)  # type: ignore[arg-type]
+    config = replace(FAST, **changes)  # type: ignore[arg-type]
+    fit_model(small_store.path, tmp_path / "m", config)
+    trained = load_model(tmp_path / "m")
+    assert trained.config == config
+    with (tmp_path / "m" / "history.csv").open() as file:
+        losses = [float(entry["loss"]) for entry in csv.DictReader(file)]
+    assert losses[-1] < losses[0]
+    assert evaluate_model(trained, small_store.path)["accuracy"]["fused"] > 0.5, "chance is a third"
 
 
-def test_val_rows_are_never_trained_on(tmp_path: Path, small_store: Store) -> None:
+def weights_without(tmp_path: Path, changed: str) -> list[np.ndarray]:  # type: ignore[type-arg]
+    """The weights after one epoch on rows of which one in four is of split val, those of a split made nonsense."""
     rows = random_rows(60)
     rows.split[:] = ["val" if i % 4 == 0 else "train" for i in range(60)]
-    small_store.write(0, rows.take(np.arange(60)))
-    for index in (1, 2):
-        small_store.shard_path(index).unlink()
-    small_store.write_plan(1)
-    summary = fit_model(small_store.path, tmp_path / "m", FAST)
+    for _, its in rows.modalities.items():
+        its.vectors[rows.split == changed] *= -100
+    rows.label[rows.split == changed] = rows.label[rows.split == changed][::-1]
+    store = random_store(tmp_path / f"store-{changed}", n=0, shard_size=60)
+    store.write(0, rows)
+    summary = fit_model(store.path, tmp_path / f"model-{changed}", replace(FAST, epochs=1))
     assert (summary.train_rows, summary.val_rows, summary.refit) == (45, 15, False)
+    return list(load_model(tmp_path / f"model-{changed}").network.get_weights())
+
+
+def test_val_rows_are_never_trained_on(tmp_path: Path) -> None:
+    whole, other_val, other_train = (weights_without(tmp_path, split) for split in ("", "val", "train"))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, other_val, strict=True)), "statistics of features too"
+    assert not all(np.array_equal(a, b) for a, b in zip(whole, other_train, strict=True))
 
 
 def test_rows_of_one_modality_train_and_are_measured(tmp_path: Path, small_store: Store) -> None:
@@ -195,13 +211,13 @@ def test_steps_are_counted_exactly(
     small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, batch_size: int
 ) -> None:
     runs: list[Training] = []
+    made = Training.__init__
 
-    class Recorded(Training):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
-            runs.append(self)
+    def recorded(self: Training, *args: Any) -> None:
+        made(self, *args)
+        runs.append(self)
 
-    monkeypatch.setattr(fit, "Training", Recorded)
+    monkeypatch.setattr(Training, "__init__", recorded)
     config = replace(FAST, steps=steps, batch_size=batch_size, refit=True)
     fit_model(small_store.path, tmp_path / "m", config)
     search, refit = (int(run._optimizer.iterations) for run in runs)

@@ -23,8 +23,9 @@ from huse.train.compare.tables import Result, require_tables, write_tables
 from huse.train.config import PRESETS, FitConfig, preset
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import LabeledData, Task, read_labeled
-from huse.train.evaluation.evaluate import best_fusion_weight, figures, hierarchical_figures, validation_score
-from huse.train.fit import fit_towers, search_best
+from huse.train.evaluation.measure import best_fusion_weight, hierarchical_metrics_of, metrics_of, validation_score
+from huse.train.fit import fit_towers
+from huse.train.loop.search import search_best
 from huse.train.network.forward import Outputs, features_of, make_forward
 from huse.train.objectives.registry import OBJECTIVES, Traits
 
@@ -69,7 +70,7 @@ def compare(
         semantic_graph: see `load_graph`.
 
     Returns:
-        By method: ``config``, ``val_score``, and ``figures`` with ``mean`` and ``std`` of every figure.
+        By method: ``config``, ``val_score``, and ``metrics`` with ``mean`` and ``std`` of every metric.
 
     Raises:
         FitError: an unknown method, a store that does not allow training or tuning, or a taxonomy that cannot be used.
@@ -146,11 +147,11 @@ class _Towers:
         for seed in range(seeds):
             config = self.with_seed(best, seed)
             outputs, data, weight = self.test(config, test)
-            run = figures(outputs, data, test.label, weight)
-            run["hierarchical"] = hierarchical_figures(outputs, data, test.label, taxonomy)
+            run = metrics_of(outputs, data, test.label, weight)
+            run["hierarchical"] = hierarchical_metrics_of(outputs, data, test.label, taxonomy)
             runs.append(blanked(self.method, run))
             bar.update()
-        return {"config": self.describe(best), "val_score": score, "figures": summarize(runs)}
+        return {"config": self.describe(best), "val_score": score, "metrics": summarize(runs)}
 
     def draw(self, trial: int) -> Any:
         """The configuration of a trial; the first is the default one."""
@@ -194,7 +195,7 @@ class _Posterior(_Towers):
         """The validation score of a configuration."""
         task = self._task(config)
         outputs = self._fitted(task, task.train, config)(task.val)
-        return validation_score(figures(outputs, task.val, task.val_labels, 0.5))
+        return validation_score(metrics_of(outputs, task.val, task.val_labels, 0.5))
 
     def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
         """The outputs for the test rows of classifiers trained on everything else."""
@@ -234,7 +235,7 @@ def base_config(method: str, store: Store, changes: Mapping[str, Any]) -> FitCon
 
 
 def blanked(method: str, run: Result) -> Result:
-    """The figures of a run without those that the method does not train for."""
+    """The metrics of a run without those that the method does not train for."""
     result = json.loads(json.dumps(run))
     if not traits_of(method).classifier:
         result["accuracy"] = dict.fromkeys(result["accuracy"])
@@ -247,7 +248,7 @@ def blanked(method: str, run: Result) -> Result:
 
 
 def summarize(runs: list[Result]) -> Result:
-    """Mean and standard deviation over runs of every figure, by its path such as ``retrieval.image_to_text.map``."""
+    """Mean and standard deviation over runs of every metric, by its path such as ``retrieval.image_to_text.map``."""
     flat = [_flatten(run) for run in runs]
     summary: Result = {"mean": {}, "std": {}}
     for name in flat[0]:

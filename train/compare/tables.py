@@ -16,7 +16,7 @@ Result = dict[str, Any]
 FILES = ("tables.csv", "tables.md", "tables.json", "bars.png")
 """Renamed in this order; by the first the folder is known as of huse."""
 
-COLUMNS = ("method", "figure", "mean", "std")
+COLUMNS = ("method", "metric", "mean", "std")
 
 WAYS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
 TABLES = {
@@ -49,8 +49,8 @@ def write_tables(results: Result, folder: Path) -> str:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for method, result in results.items():
-                for name, mean in result["figures"]["mean"].items():
-                    writer.writerow([method, name, f"{mean:.4f}", f"{result['figures']['std'][name]:.4f}"])
+                for name, mean in result["metrics"]["mean"].items():
+                    writer.writerow([method, name, f"{mean:.4f}", f"{result['metrics']['std'][name]:.4f}"])
         markdown.write_text(text, encoding="utf-8")
         values.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         _draw_bars(results, image)
@@ -64,17 +64,17 @@ def _markdown(title: str, columns: list[tuple[str, str]], results: Result) -> st
     for method, result in results.items():
         cells = []
         for _, path in columns:
-            if path not in result["figures"]["mean"]:
+            if path not in result["metrics"]["mean"]:
                 cells.append("-")
                 continue
-            cell = f"{_mean(result, path):.3f} ± {result['figures']['std'][path]:.3f}"
+            cell = f"{_mean(result, path):.3f} ± {result['metrics']['std'][path]:.3f}"
             cells.append(f"**{cell}**" if _mean(result, path) == best[path] else cell)
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _mean(result: Result, path: str) -> float:
-    return float(result["figures"]["mean"].get(path, -1.0))
+    return float(result["metrics"]["mean"].get(path, -1.0))
 
 
 def _draw_bars(results: Result, path: Path) -> None:
@@ -91,7 +91,7 @@ def _draw_bars(results: Result, path: Path) -> None:
     axes = figure.subplots(1, len(shown), sharey=True)
     for axis, (title, name) in zip(axes, shown, strict=True):
         means = [max(_mean(result, name), 0.0) for result in results.values()]
-        errors = [result["figures"]["std"].get(name, 0.0) for result in results.values()]
+        errors = [result["metrics"]["std"].get(name, 0.0) for result in results.values()]
         axis.barh(list(results), means, xerr=errors, color=["#4363d8" if m == "huse" else "#b8c4e8" for m in results])
         axis.set_title(title, fontsize=9)
         axis.set_xlim(0, 1)

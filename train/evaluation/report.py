@@ -16,7 +16,7 @@ from huse.features.errors import FitError
 from huse.features.files.atomic import replacing
 from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.outputs import require_output
-from huse.train.evaluation.evaluate import figures_table
+from huse.train.evaluation.table import metrics_table
 
 PAGE_FILE = "index.html"
 
@@ -93,7 +93,7 @@ def write_report(
     frequent = [label for label, _ in Counter(truth).most_common(CLASSES_IN_PLOT)]
     pairs = [{"true": t, "predicted": p, "rows": n} for t, p, n in confusions(truth, predicted["fused"])[:PAIRS]]
     page = _PAGE.format(
-        figures=html.escape(figures_table(result)),
+        figures=html.escape(metrics_table(result)),
         shown=len(frequent),
         matrix=_matrix_png(truth, predicted["fused"], frequent),
         pairs=_table(pairs),

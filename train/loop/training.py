@@ -74,6 +74,7 @@ class Training:
         self.rows = rows
         self.config = config
         self.epochs = epochs_of(config, len(rows))
+        self._objective = objective_of(config.objective)
         self._strategy = tf.distribute.get_strategy()
         self.batch_size = global_batch(config, len(rows))
         self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
@@ -170,7 +171,7 @@ class Training:
                 for m in names
             }
             batch = Batch(Pair.by_name(items.get), tf.gather(window["labels"], rows), **self._classes, seed=seed)
-            losses = objective_of(self.config.objective)(batch, self.config)
+            losses = self._objective(batch, self.config)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables
         gradients = tape.gradient(loss, variables)

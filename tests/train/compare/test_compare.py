@@ -30,11 +30,11 @@ def test_every_method_gets_its_row_in_every_table(small_store: Store, tmp_path: 
     with (tmp_path / "out" / "tables.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["method"] for row in rows} == set(methods)
-    mean = results["huse"]["figures"]["mean"]
+    mean = results["huse"]["metrics"]["mean"]
     assert {"retrieval.image_to_text.map", "accuracy.fused"} <= set(mean)
     assert not any("hp_at" in name for name in mean), "of three classes below one, all would be right"
-    assert "retrieval.image_to_text.map" not in results["separate"]["figures"]["mean"], "it has no common space"
-    assert "accuracy.fused" not in results["triplet"]["figures"]["mean"], "it has no classifier"
+    assert "retrieval.image_to_text.map" not in results["separate"]["metrics"]["mean"], "it has no common space"
+    assert "accuracy.fused" not in results["triplet"]["metrics"]["mean"], "it has no classifier"
     assert (tmp_path / "out" / "bars.png").stat().st_size > 1000
 
 

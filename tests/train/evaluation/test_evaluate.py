@@ -9,7 +9,9 @@ from huse.features.modality import Pair, Side
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
-from huse.train.evaluation.evaluate import evaluate_model, figures_table, hierarchical_figures, validation_score
+from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluation.measure import hierarchical_metrics_of, validation_score
+from huse.train.evaluation.table import metrics_table
 from huse.train.fit import fit_model
 from huse.train.network.forward import Output
 
@@ -29,7 +31,7 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
         {"label": "new", "rows": 2, "similar": None},
     ]
     assert result["shared_with_training"] == 1
-    table = figures_table(result)
+    table = metrics_table(result)
     assert "'Things/ CLASS 1': 1 rows; the model has 'things/class 1', spell both alike" in table
     assert "1 of 12 rows share their image or text with a training row" in table
     for index in small_store.shard_numbers():
@@ -44,7 +46,7 @@ def test_hierarchical_figures_are_none_where_all_classes_are_right(labels: list[
     vectors = np.eye(4, dtype=np.float32)
     side, output = Side(vectors, np.ones(4, bool)), Output(vectors, vectors)
     data = TrainingRows(image=side, text=side, labels=np.zeros(4, np.int32))
-    figures = hierarchical_figures(Pair(image=output, text=output), data, np.array([*labels, *labels], object))
+    figures = hierarchical_metrics_of(Pair(image=output, text=output), data, np.array([*labels, *labels], object))
     assert set(figures["image_to_text"].values()) == {None}
 
 

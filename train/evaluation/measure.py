@@ -1,0 +1,155 @@
+"""What a network's outputs are worth: accuracy by modality, retrieval and hierarchical precision by direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.errors import FitError
+from huse.features.modality import MODALITIES, Pair, Side
+from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
+from huse.train.data.batches import TrainingRows
+from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
+from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities, softmax
+from huse.train.objectives.registry import OBJECTIVES
+
+DIRECTIONS = tuple(product(MODALITIES, repeat=2))
+HP_KS = (2, 5, 10)
+
+
+def metrics_of(
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float
+) -> dict[str, Any]:
+    """Accuracy and retrieval of the outputs of a network on some rows; what cannot be said is None.
+
+    Args:
+        outputs: of the network for n rows.
+        data: these rows.
+        labels: (n,) their label paths, also of classes that the network does not know.
+        fusion_weight: share of the image in the fused class.
+
+    Raises:
+        FitError: an output is not finite.
+    """
+    broken = _not_finite(outputs)
+    if broken:
+        raise FitError(
+            f"the towers give values that are not finite ({', '.join(broken)}); "
+            "fit again with a lower learning_rate (--learning-rate), and look at the features with huse store verify"
+        )
+    accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
+    return {
+        "accuracy": {name: _known(value) for name, value in accuracies.items()},
+        "retrieval": {way: {name: _known(v) for name, v in values.items()} for way, values in retrieval.items()},
+    }
+
+
+def hierarchical_metrics_of(
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
+) -> dict[str, dict[str, float | None]]:
+    """HP@2, HP@5 and HP@10 (paper 4.4) in four directions; None where every class would be right.
+
+    Args:
+        outputs: of the network for n rows.
+        data: these rows.
+        labels: (n,) their label paths.
+        taxonomy: file that holds the tree of classes; by default the label paths spell it.
+
+    Raises:
+        FitError: the file cannot be used.
+    """
+    names, classes = np.unique(labels.astype(str), return_inverse=True)
+    labels_used = sorted(names.tolist())
+    ancestors = read_taxonomy(taxonomy, labels_used) if taxonomy else ancestors_of_labels(labels_used)
+    near = near_classes(ancestors, HP_KS)
+    return {
+        way: {k: _known(v) for k, v in hierarchical_precision(a, b, classes[q], classes[g], near, *own).items()}
+        for way, a, b, q, g, own in _directions(outputs, data)
+    }
+
+
+def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
+    """The weight of the image that gives the most accurate fused class on these rows; 0.5 when nothing tells.
+
+    Among equally accurate weights the one nearest to 0.5 is taken.
+    """
+    both = data.present.image & data.present.text
+    if outputs.image is None or outputs.text is None or not both.any():
+        return 0.5
+    image, text = softmax(outputs.image.logits[both]), softmax(outputs.text.logits[both])
+    weights = np.linspace(0, 1, 21)
+    scores = [accuracy(w * image + (1 - w) * text, data.labels[both]) for w in weights]
+    order = sorted(range(len(weights)), key=lambda i: (-scores[i], abs(weights[i] - 0.5)))
+    return float(weights[order[0]])
+
+
+def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
+    """What early stopping maximizes.
+
+    Mean cross-modal mAP; or mean accuracy, when a modality is missing or the objective does not tie them; or mean mAP
+    within the modalities, when the objective trains no classifier either.
+    """
+    cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
+    if None not in cross and OBJECTIVES[objective].one_space:
+        return float(np.mean(cross))
+    if not OBJECTIVES[objective].classifier:
+        within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
+        if any(value is not None for value in within):
+            return float(np.mean([value for value in within if value is not None]))
+    return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
+
+
+def _accuracies(outputs: Outputs, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
+    probabilities = class_probabilities(outputs, data.present, fusion_weight)
+    return {
+        kind: accuracy(probabilities[kind][has], data.labels[has]) if kind in probabilities else math.nan
+        for kind, has in known_by(data.present).items()
+    }
+
+
+def known_by(present: Pair[Mask]) -> dict[str, Mask]:
+    """By kind of prediction, (n,) which rows have what it takes."""
+    return {**dict(present.items()), "fused": present.image | present.text}
+
+
+def _not_finite(outputs: Outputs) -> list[str]:
+    """The names of the outputs with values that are not finite."""
+    values: dict[str, NDArray[np.float32]] = {}
+    for modality, output in outputs.given().items():
+        values |= {EMBEDDING.of(modality): output.embedding, LOGITS.of(modality): output.logits}
+    return [name for name, array in values.items() if not np.isfinite(array).all()]
+
+
+def _retrieval(outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
+    classes = np.unique(labels.astype(str), return_inverse=True)[1]
+    return {
+        way: retrieval_metrics(a, b, classes[q], classes[g], *own)
+        for way, a, b, q, g, own in _directions(outputs, data)
+    }
+
+
+def _directions(outputs: Outputs, data: TrainingRows) -> Iterator[tuple[str, Any, Any, Any, Any, Any]]:
+    """For each direction its name, query and gallery vectors, their row masks, and their keys if of one modality."""
+    keys = np.arange(len(data))
+    sides = Pair.by_name(lambda modality: _side(outputs.of(modality), data.present.of(modality)))
+    for query, gallery in DIRECTIONS:
+        a, b = sides.of(query), sides.of(gallery)
+        own = (keys[a.present], keys[b.present]) if query == gallery else (None, None)
+        yield f"{query}_to_{gallery}", a.vectors[a.present], b.vectors[b.present], a.present, b.present, own
+
+
+def _side(output: Output | None, present: Mask) -> Side:
+    """The embeddings of a modality; of no row where the network does not know it."""
+    if output is None:
+        return Side.zeros(len(present), 1, np.dtype(np.float32))
+    return Side(output.embedding, present)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,51 @@
+"""The best epoch of a search, and how it is kept in a checkpoint beside the state of the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from huse.train.loop.checkpoint import Arrays, Checkpoint
+from huse.train.loop.training import Training
+from huse.train.summary import Spent
+
+Saved = tuple[Arrays, dict[str, Any]]
+"""What a checkpoint holds: arrays and JSON values."""
+
+
+@dataclass
+class Best:
+    """The best epoch of a search, the metrics and weights it had, and what time the fit has spent."""
+
+    network: keras.Model
+    epoch: int
+    metrics: dict[str, Any]
+    fusion_weight: float
+    history: list[dict[str, Any]]
+    score: float = -1.0
+    weights: list[Any] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+
+
+def keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Training, best: Best) -> None:
+    """Saves the state after an epoch, when a checkpoint is wanted and due."""
+    if checkpoint is None or not checkpoint.due():
+        return
+    values = {
+        "epoch": best.epoch,
+        "metrics": best.metrics,
+        "fusion_weight": best.fusion_weight,
+        "history": best.history,
+        "score": best.score,
+    }
+    weights = {f"best/{i}": w for i, w in enumerate(best.weights)}
+    checkpoint.save({**training.state(), **weights}, {"phase": phase, "done": epoch, "best": values})
+
+
+def best_of(saved: Saved, network: keras.Model, spent: Spent) -> Best:
+    """The best epoch that a checkpoint has kept."""
+    arrays, values = saved
+    weights = [arrays[f"best/{i}"] for i in range(len(network.get_weights()))]
+    return Best(network, weights=weights, spent=spent, **values["best"])
