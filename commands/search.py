@@ -72,12 +72,7 @@ def command(
     """Find the rows of EMBEDDINGS nearest to texts and images."""
     if not texts and not images:
         raise click.UsageError("give --text or --image")
-    if not images:
-        tell_unused("no --image is given", "image_encoder", "image_weights", "max_pixels")
-    if not texts:
-        tell_unused("no --text is given", "text_encoder")
-    if not open_page:
-        tell_unused("no --open is given", "images_folder")
+    _tell_unused(texts, images, open_page)
     from huse.embed.draw.hits_page import place_of_hits_page, write_hits_page
     from huse.embed.model import load
     from huse.embed.search.search import search_embeddings
@@ -98,6 +93,20 @@ def command(
     show(results_text(results), {"results": results}, as_json)
     if page is not None:
         write_hits_page(page, queries, found, images_folder or embeddings.parent)
-        if not as_json:
-            show(f"wrote {page}")
-        click.launch(str(page))
+        _open(page, as_json)
+
+
+def _tell_unused(texts: tuple[str, ...], images: tuple[Path, ...], open_page: bool) -> None:
+    for is_given, option, *unused in (
+        (images, "--image", "image_encoder", "image_weights", "max_pixels"),
+        (texts, "--text", "text_encoder"),
+        (open_page, "--open", "images_folder"),
+    ):
+        if not is_given:
+            tell_unused(f"no {option} is given", *unused)
+
+
+def _open(page: Path, as_json: bool) -> None:
+    if not as_json:
+        show(f"wrote {page}")
+    click.launch(str(page))

@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from huse.demo.emoji import unpack_emoji
 from huse.embed.draw.map_png import draw_map
 from huse.embed.embed import embed_source
 from huse.embed.model import Model, load
+from huse.extract.config import ExtractSummary
 from huse.extract.extract import extract_features
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
@@ -66,29 +68,25 @@ def run_demo(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     say(f"{embedded.rows} rows in {embeddings}, {embedded.embedded} of them embedded now")
     loaded = load(model)
     searches = {}
-    for words in TEXT_QUERIES:
-        command = [model, embeddings, "--text", words, "-k", HITS]
-        hits = stage("search", command, lambda words=words: _hits(loaded, embeddings, text=words))  # type: ignore[misc]
-        searches[words] = hits
-        say(_names(hits))
-    image = out / "images" / f"{IMAGE_QUERY}.png"
-    command = [model, embeddings, "--image", image, "-k", HITS]
-    searches[IMAGE_QUERY] = stage("search", command, lambda: _hits(loaded, embeddings, image=image))
-    say(_names(searches[IMAGE_QUERY]))
+    queries = [(words, "text", words) for words in TEXT_QUERIES]
+    for name, modality, query in [*queries, (IMAGE_QUERY, "image", out / "images" / f"{IMAGE_QUERY}.png")]:
+        command = [model, embeddings, f"--{modality}", query, "-k", HITS]
+        searches[name] = stage("search", command, partial(_hits, loaded, embeddings, **{modality: query}))
+        say(_names(searches[name]))
     seconds["draw"] = _draw(embeddings, out)
     say(f"\n{out / IMAGE_FILE} shows the space; all stages took {time.perf_counter() - start:.0f} s")
     return {
         "accuracy": result["accuracy"],
         "retrieval": result["retrieval"],
         "seconds": seconds,
-        "extract": {
-            "rows": extracted.rows,
-            "failures": len(extracted.failures),
-            "rows_per_s": extracted.rows_per_s,
-        },
+        "extract": _extract_figures(extracted),
         "searches": searches,
         "image": str(out / IMAGE_FILE),
     }
+
+
+def _extract_figures(summary: ExtractSummary) -> dict[str, Any]:
+    return {"rows": summary.rows, "failures": len(summary.failures), "rows_per_s": summary.rows_per_s}
 
 
 def _hits(model: Model, embeddings: Path, **query: Any) -> list[dict[str, Any]]:

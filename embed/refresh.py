@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.readers import Readers
+from huse.features.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.interrupt import interruptible
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows, concatenate
-from huse.features.shards.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
 from huse.train.artifact.model_folder import TrainedModel

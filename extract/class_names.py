@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from huse.extract.encoders import TextEncoder
-from huse.extract.manifest.rows import class_texts
-from huse.features.companions import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors
+from huse.extract.manifest.rows import Columns, read_manifest
+from huse.extract.texts import clean_text
+from huse.features.companions import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, class_name
+from huse.features.errors import ManifestError
 from huse.features.store import Store
 
 
@@ -44,3 +47,25 @@ def _files(classes: TextEncoder, text: TextEncoder | None) -> Iterator[tuple[str
     yield CLASSES_FILE, classes
     if text is not None and text.spec != classes.spec:
         yield CLASS_TEXTS_FILE, text
+
+
+def class_texts(labels: list[str], path: Path | None = None, separator: str = "/") -> dict[str, str]:
+    """The text that stands for each class: its description in a file, else its name (the last part of the label).
+
+    Args:
+        labels: the classes.
+        path: file with columns label and text, in any format of a manifest; it may describe some of them.
+        separator: of the levels of the file's labels.
+
+    Raises:
+        ManifestError: the file cannot be read, or names a class that no row has.
+    """
+    texts = {label: clean_text(class_name(label)) for label in labels}
+    if path is None:
+        return texts
+    for row in read_manifest(path, Columns(label_separator=separator)).rows():
+        if row.label not in texts:
+            raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
+        if row.text:
+            texts[row.label] = row.text
+    return texts

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.class_names import write_class_names
+from huse.extract.class_names import class_texts, write_class_names
 from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
 from huse.extract.encoders import FittedEncoder, ImageEncoder, TextEncoder
 from huse.extract.images.decoding import allow_pixels
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.plan import part_of, plan_shards
-from huse.extract.manifest.rows import Columns, Manifest, class_texts, read_manifest
+from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.pipeline import fill_shards
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
 from huse.features.companions import read_encoder_state, write_encoder_state

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.images.loading import Loaded
+from huse.extract.loading import Loaded
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.reuse import Fate, Stored, content_digest, decide
 from huse.features.failure import Failure

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders.protocol import TextEncoder, without_words
 from huse.extract.filling import Filling
-from huse.extract.images.loading import Loaded, load_image
+from huse.extract.loading import Loaded, load_image
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.readers import Readers

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.shards.columns import DIGESTS
+from huse.features.columns import DIGESTS
 from huse.features.store import Store
 
 

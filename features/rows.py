@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.columns import STRINGS, columns_of, modalities_of
 from huse.features.failure import Failure as Failure
 from huse.features.modality import Modality, Pair
-from huse.features.shards.columns import STRINGS, columns_of, modalities_of
 
 
 @dataclass

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features import companions
+from huse.features.columns import Dimensions
 from huse.features.companions import (
     CLASS_FILES,
     CLASSES_FILE,
@@ -30,7 +31,6 @@ from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.filler import Filler
 from huse.features.info import STORE_FILE, StoreInfo, read_info, require_same_info, write_info
 from huse.features.rows import Rows, gathered
-from huse.features.shards.columns import Dimensions
 from huse.features.shards.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 from huse.features.shards.version_2 import ShardColumns
 
@@ -66,9 +66,8 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         there = [entry.name for entry in path.iterdir()]
         if STORE_FILE in there:
-            store = cls.open(path)
-            require_same_info(path, store.info, info)
-            return store
+            require_same_info(path, cls.open(path).info, info)
+            return cls.open(path)
         if not all(is_own_trace(name) for name in there):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         return cls(path, info, write_info(path, info, origin))
@@ -196,9 +195,8 @@ class Store:
     def _require_attributes(self, path: Path, number: int, found: Attributes) -> None:
         for name, value in self._attributes(number).items():
             if found.get(name) != value:
-                again = "remove the file and run the command that made the store again"
-                differs = f"{name} is {found.get(name)!r}, the store has {value!r}"
-                raise ShardError(f"{path}: {differs}; it is another store's; {again}")
+                differs = f"{name} is {found.get(name)!r}, the store has {value!r}; it is another store's"
+                raise ShardError(f"{path}: {differs}; remove the file and run the command that made the store again")
 
     def __iter__(self) -> Iterator[Rows]:
         """The shards in order, each whole and verified."""
@@ -291,8 +289,7 @@ class Store:
     def is_own(self, entry: Path) -> bool:
         """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
         named = {STORE_FILE, PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES}
-        mine = entry.name in named or _SHARD_NAME.fullmatch(entry.name) is not None
-        return mine or is_own_trace(entry.name)
+        return entry.name in named or bool(_SHARD_NAME.fullmatch(entry.name)) or is_own_trace(entry.name)
 
     def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
         """Keeps the class vectors beside the shards, in one of `CLASS_FILES`."""

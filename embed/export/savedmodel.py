@@ -12,11 +12,11 @@ import tensorflow as tf
 from huse.embed.export.graph_decoder import decode
 from huse.embed.model import Model, load
 from huse.extract.encoders.protocol import ImageEncoder, Traceable
+from huse.features.columns import PRESENT
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.modality import MODALITIES
-from huse.features.shards.columns import PRESENT
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import EMBEDDING, LOGITS
 

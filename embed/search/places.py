@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.embed.search.gallery import Hit, hit_of, those_with
+from huse.features.columns import PRESENT
 from huse.features.modality import Pair
 from huse.features.rows import Rows
-from huse.features.shards.columns import PRESENT
 from huse.features.store import Store
 
 SHOWN = ("key", "label", "caption", "uri", "prediction")

@@ -32,7 +32,6 @@ from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
 from huse.extract.texts import SURROGATES, clean_text
-from huse.features.companions import class_name
 from huse.features.errors import ManifestError
 from huse.features.modality import MODALITIES
 
@@ -160,28 +159,6 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
     make_unique(manifest.spool, manifest.digests, np.frombuffer(reading.origins, np.uint8))
     _require_unique(manifest)
     return manifest
-
-
-def class_texts(labels: list[str], path: Path | None = None, separator: str = "/") -> dict[str, str]:
-    """The text that stands for each class: its description in a file, else its name (the last part of the label).
-
-    Args:
-        labels: the classes.
-        path: file with columns label and text, in any format of a manifest; it may describe some of them.
-        separator: of the levels of the file's labels.
-
-    Raises:
-        ManifestError: the file cannot be read, or names a class that no row has.
-    """
-    texts = {label: clean_text(class_name(label)) for label in labels}
-    if path is None:
-        return texts
-    for row in read_manifest(path, Columns(label_separator=separator)).rows():
-        if row.label not in texts:
-            raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
-        if row.text:
-            texts[row.label] = row.text
-    return texts
 
 
 class _Reading:

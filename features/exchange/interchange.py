@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.features.columns import PRESENT, STRINGS
 from huse.features.companions import ClassVectors
 from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
@@ -27,7 +28,6 @@ from huse.features.files.outputs import MARK, require_output
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.modality import DIGEST_BYTES, Modality, Pair
 from huse.features.rows import Failure, Rows
-from huse.features.shards.columns import PRESENT, STRINGS
 from huse.features.store import Store
 from huse.features.strings import clean_label, clean_text, clean_value
 

@@ -14,8 +14,8 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 from numpy.typing import NDArray
 
+from huse.features.columns import REBUILD
 from huse.features.errors import ShardError, UnreadableError
-from huse.features.shards.columns import REBUILD
 
 CHUNK_BYTES = 1 << 20
 SMALL_STEP, LARGE_STEP = 1 << 16, 1 << 24

@@ -11,8 +11,7 @@ import numpy as np
 from h5py import h5f
 from numpy.typing import NDArray
 
-from huse.features.errors import ShardError
-from huse.features.shards.columns import (
+from huse.features.columns import (
     ALL_STRINGS,
     FAILURE_STRINGS,
     REBUILD,
@@ -20,6 +19,7 @@ from huse.features.shards.columns import (
     require_column,
     require_sound,
 )
+from huse.features.errors import ShardError
 from huse.features.shards.hdf5 import Dataset, dataset_names
 from huse.features.shards.version_2 import CHECKED, ShardColumns, file_state
 

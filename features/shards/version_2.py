@@ -15,8 +15,7 @@ import numpy as np
 from h5py import h5f
 from numpy.typing import NDArray
 
-from huse.features.errors import ShardError
-from huse.features.shards.columns import (
+from huse.features.columns import (
     ALL_STRINGS,
     FAILURE_STRINGS,
     PREDICTIONS,
@@ -27,6 +26,7 @@ from huse.features.shards.columns import (
     require_column,
     require_sound,
 )
+from huse.features.errors import ShardError
 from huse.features.shards.hdf5 import Dataset
 from huse.features.shards.packing import unpack
 

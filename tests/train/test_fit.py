@@ -136,7 +136,7 @@ def test_semantic_graphs(tmp_path: Path, small_store: Store) -> None:
     np.save(tmp_path / "g.npy", np.eye(4))
     with pytest.raises(FitError, match=r"shape \(4, 4\); it must hold 3 x 3"):
         fit_model(small_store.path, tmp_path / "x", fast, semantic_graph=str(tmp_path / "g.npy"))
-    with pytest.raises(FitError, match=r"absent\.npy: not auto, names, taxonomy or a \.npy file"):
+    with pytest.raises(FitError, match=r"absent\.npy' \(--semantic-graph\): not auto, names, taxonomy or a \.npy file"):
         fit_model(small_store.path, tmp_path / "x", fast, semantic_graph="absent.npy")
     (small_store.path / "classes.h5").unlink()
     with pytest.raises(FitError, match="another semantic_graph"):

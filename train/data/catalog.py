@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.columns import DIGESTS, PRESENT
 from huse.features.modality import Pair
-from huse.features.shards.columns import DIGESTS, PRESENT
 from huse.features.store import Store
 from huse.train.data.groups import NAME_BYTES, content_groups
 

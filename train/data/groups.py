@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.columns import DIGESTS
 from huse.features.modality import Pair
-from huse.features.shards.columns import DIGESTS
 from huse.features.store import Store
 
 Digests = NDArray[np.uint8]

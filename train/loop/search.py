@@ -59,16 +59,21 @@ def search_best(
             keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
         network.set_weights(best.weights)
-        with spent.on("validate"):
-            outputs = forward(features_of(task.val, network))
-            best.fusion_weight = best_fusion_weight(outputs, task.val)
-            best.metrics = metrics_of(outputs, task.val, task.val_labels, best.fusion_weight)
-        if board:
-            shown = outputs.map(lambda output: None if output is None else output.part(sample))
-            board.space(task.val.take(sample), shown, task.val_labels[sample])
+        _measure(best, task, forward, sample, board)
     else:
         best.epoch = training.epochs
     return best
+
+
+def _measure(best: Best, task: Task, forward: Forward, sample: NDArray[np.intp], board: Board | None) -> None:
+    """Measures the best epoch on all validation rows, and shows the space of a sample of them."""
+    with best.spent.on("validate"):
+        outputs = forward(features_of(task.val, best.network))
+        best.fusion_weight = best_fusion_weight(outputs, task.val)
+        best.metrics = metrics_of(outputs, task.val, task.val_labels, best.fusion_weight)
+    if board:
+        shown = outputs.map(lambda output: None if output is None else output.part(sample))
+        board.space(task.val.take(sample), shown, task.val_labels[sample])
 
 
 def _sample(n: int, seed: int) -> NDArray[np.intp]:

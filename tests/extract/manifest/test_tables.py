@@ -21,8 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from huse.extract.class_names import class_texts
 from huse.extract.manifest.keys import content_key
-from huse.extract.manifest.rows import Columns, class_texts, read_manifest
+from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.features.errors import ManifestError
 
