@@ -100,7 +100,7 @@ def main(rounds: int, as_json: bool) -> None:
     names = np.zeros((CLASSES, 0), np.float32)
     rows = np.arange(ROWS)
     training = Training(build_towers(data, rows, CLASSES, config), data, rows, graph, names, config)
-    features = training.place(data)
+    features = training.on_device(data)
     batches = list(in_batches(np.random.default_rng(0).permutation(ROWS), BATCH))
 
     def ours() -> None:

@@ -9,14 +9,13 @@ import click
 from huse.commands.options import argument, json_option, taxonomy_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
+from huse.features.rows import SPLITS
 
 
 @click.command("evaluate")
 @argument("model")
 @argument("store")
-@click.option(
-    "--split", type=click.Choice(["train", "val", "test", "all"]), default="test", show_default=True, help="Which rows."
-)
+@click.option("--split", type=click.Choice([*SPLITS, "all"]), default="test", show_default=True, help="Which rows.")
 @taxonomy_option
 @click.option(
     "--report",

@@ -9,6 +9,7 @@ import click
 from huse.commands.options import argument, images_option, tell_unused
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
+from huse.features.rows import SPLITS
 
 
 @click.command("plot")
@@ -16,7 +17,7 @@ from huse.commands.tables import show
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
 @click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
-@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only rows of this split.  [default: all]")
+@click.option("--split", type=click.Choice(SPLITS), help="Only rows of this split.  [default: all]")
 @click.option(
     "--projection",
     type=click.Choice(["auto", "umap", "tsne", "pca"]),

@@ -40,7 +40,7 @@ def verify(store: Path, as_json: bool) -> None:
 
     opened = Store.open(store)
     problems = verify_store(opened)
-    shards = {opened.shard_path(index).name for index in opened.shard_numbers()}
+    shards = {opened.shard_path(number).name for number in opened.shard_numbers()}
     shards |= {name for name in problems if name.startswith("shard-")}
     text = verification_text(len(shards), len(shards - set(problems)), problems)
     show(text, {"shards": len(shards), "problems": problems}, as_json)

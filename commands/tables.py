@@ -14,8 +14,8 @@ import click
 if TYPE_CHECKING:
     from huse.embed.embed import EmbedSummary
     from huse.extract.config import ExtractSummary
+    from huse.features.failure import Failure
     from huse.features.leaks import Leak
-    from huse.features.rows import Failure
     from huse.train.summary import FitSummary
 
 FASTER = {

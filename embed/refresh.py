@@ -36,20 +36,20 @@ Part = tuple[Rows, Rows | None]
 def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
     """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
     total = embedded = 0
-    indices = features.shard_numbers()
-    target.write_plan(len(indices))
+    numbers = features.shard_numbers()
+    target.write_plan(len(numbers))
     there = set(target.shard_numbers())
 
     def read(group: list[int]) -> list[Part]:
         return [(features.read(i), target.read_or_none(i) if i in there else None) for i in group]
 
     size = max(1, GROUP_ROWS // features.info.shard_size)
-    groups = [indices[start : start + size] for start in range(0, len(indices), size)]
+    groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
     with (
         interruptible() as check,
         Readers(1) as reader,
         WriteBehind(target) as behind,
-        tqdm(total=len(indices), desc="embed", unit="shard", disable=None) as bar,
+        tqdm(total=len(numbers), desc="embed", unit="shard", disable=None) as bar,
     ):
         for group, parts in zip(groups, reader.ordered(read, groups, READ_AHEAD), strict=True):
             check()
@@ -59,7 +59,7 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
                     behind.write(index, rows)
                 total, embedded = total + len(rows), embedded + new
             bar.update(len(group))
-    for stale in there - set(indices):
+    for stale in there - set(numbers):
         target.shard_path(stale).unlink()
     return total, embedded
 
@@ -95,9 +95,9 @@ def _filled(old: NDArray[Any], at: NDArray[np.intp], new: NDArray[Any]) -> NDArr
 
 
 def _unchanged(rows: Rows, previous: Rows) -> NDArray[np.intp]:
-    """(n,) the place of each row among the previous ones, or -1 where it is new or has changed."""
-    place = {key: i for i, key in enumerate(previous.key)}
-    at = np.array([place.get(key, -1) for key in rows.key], np.intp)
+    """(n,) the position of each row among the previous ones, or -1 where it is new or has changed."""
+    position = {key: i for i, key in enumerate(previous.key)}
+    at = np.array([position.get(key, -1) for key in rows.key], np.intp)
     known = np.flatnonzero(at >= 0)
     new, old = rows.columns(), previous.columns()
     for name in FIXED:

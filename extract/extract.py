@@ -200,13 +200,13 @@ def _fill(manifest: Manifest, store: Store, encoders: Encoders, config: ExtractC
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     keys: dict[int, NDArray[np.bytes_]] = {}
-    for index in store.shard_numbers():
+    for number in store.shard_numbers():
         try:
-            keys[index] = key_digests(store.keys(index))
+            keys[number] = key_digests(store.keys(number))
         except UnreadableError:
             raise
         except ShardError:  # a damaged shard holds nothing: its rows are planned anew, into its place
-            keys[index] = key_digests([])
+            keys[number] = key_digests([])
     return keys
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from huse.extract.loading import Loaded
 from huse.extract.manifest.spool import ManifestRow
-from huse.extract.reuse import Fate, Stored, content_digest, decide
+from huse.extract.reuse import Fate, Stored, decide, digest_of
 from huse.features.failure import Failure
 from huse.features.rows import Rows
 from huse.features.summary import MOST_FAILURES, ExtractSummary
@@ -55,7 +55,7 @@ class Filling:
         for i, row in enumerate(self.rows):
             if not row.text:
                 continue
-            digest, at = content_digest(row.text.encode()), self.stored.find(row.key, "text")
+            digest, at = digest_of(row.text.encode()), self.stored.find(row.key, "text")
             self.out.text.digest[i] = np.frombuffer(digest, np.uint8)
             if at is not None and decide(self.stored.digest(at, "text"), digest) is Fate.KEEP:
                 self.stored.copy(at, self.out, i, "text")

@@ -11,7 +11,7 @@ from huse.extract.config import ExtractConfig
 from huse.extract.images.decoding import ImageError, decode_image
 from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
-from huse.extract.reuse import Fate, Stored, content_digest, decide
+from huse.extract.reuse import Fate, Stored, decide, digest_of
 from huse.features.failure import Failure
 from huse.features.modality import DIGEST_BYTES
 
@@ -26,7 +26,7 @@ class Loaded:
     Attributes:
         digest: of the bytes; `NOTHING` when they could not, or need not be read.
         pixels: (height, width, 3) RGB.
-        kept: place in the stored shard.
+        kept: position in the stored shard.
         failure: why there are no pixels.
     """
 
@@ -54,7 +54,7 @@ def load_image(
     made_of, digest, stage = stored.digest(at, "image"), NOTHING, "read"
     try:
         data = _bytes(manifest, row)
-        digest, stage = content_digest(data), "decode"
+        digest, stage = digest_of(data), "decode"
         if decide(made_of, digest) is Fate.KEEP:
             return Loaded(digest, kept=at)
         return Loaded(digest, decode_image(data, size, config.max_pixels, config.recover_truncated))

@@ -106,7 +106,7 @@ class _Open:
 
 
 _Step = tuple[_Open, int | None]
-"""An image to read, by its place in a shard; None when all of the shard were."""
+"""An image to read, by its position in a shard; None when all of the shard were."""
 
 
 def _steps(opened: Iterable[_Open]) -> Iterator[_Step]:

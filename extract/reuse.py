@@ -45,7 +45,7 @@ class Stored:
         self._failed = {failure.key for failure in self._rows.failures}
 
     def find(self, key: str, modality: str) -> int | None:
-        """The place of a row that has a vector of a modality."""
+        """The position of a row that has a vector of a modality."""
         at = self._place.get(key)
         if at is None or not self._rows.modalities.of(modality).present[at]:
             return None
@@ -66,6 +66,6 @@ class Stored:
         new.vectors[i], new.present[i], new.digest[i] = old.vectors[at], old.present[at], old.digest[at]
 
 
-def content_digest(data: bytes) -> bytes:
+def digest_of(data: bytes) -> bytes:
     """The digest by which an image or a text is known to be unchanged."""
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()

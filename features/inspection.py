@@ -15,8 +15,8 @@ from tqdm import tqdm
 from huse.features.columns import FAILURE_STRINGS, PRESENT
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
 from huse.features.errors import HuseError, StoreError
+from huse.features.failure import Failure
 from huse.features.modality import MODALITIES
-from huse.features.rows import Failure
 from huse.features.store import Store
 
 FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")

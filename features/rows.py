@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.columns import STRINGS, columns_of, modalities_of
-from huse.features.failure import Failure as Failure
+from huse.features.failure import Failure
 from huse.features.modality import Modality, Pair
+
+SPLITS = ("train", "val", "test")
+"""What a row may be for; a row without one is trained on."""
 
 
 @dataclass

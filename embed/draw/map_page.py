@@ -59,7 +59,7 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, projectio
 def map_data(rows: Rows, points: Points) -> dict[str, Any]:
     """What `drawMap` of map.js takes, JSON-ready, without thumbnails."""
     groups, legend = groups_of(rows)
-    entries = zip(points.places.tolist(), points.is_image.tolist(), points.row.tolist(), strict=True)
+    entries = zip(points.coordinates.tolist(), points.is_image.tolist(), points.row.tolist(), strict=True)
     return {
         "points": [[round(x, 4), round(y, 4), int(image), row] for (x, y), image, row in entries],
         "rows": [

@@ -1,4 +1,4 @@
-"""The universal space in two dimensions, as an image: every row's image and text at their places."""
+"""The universal space in two dimensions, as an image: every row's image and text at their coordinates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST_IMAGES, MOST_SPREAD = 1_500, 3_000
 def draw_map(
     rows: Rows, folder: Path, out: Path, seed: int = 0, projection: str = "auto", thumbnails: bool | None = None
 ) -> None:
-    """Draws images and texts of some rows at their places in the space (as the paper's Figure 1).
+    """Draws images and texts of some rows at their coordinates in the space (as the paper's Figure 1).
 
     Images are drawn themselves, texts as dots; the color is that of the label's top level.
 
@@ -60,14 +60,14 @@ def draw_map(
     color = color_of(legend)
     canvas = Image.new("RGB", (WIDTH * OVERSAMPLE, HEIGHT * OVERSAMPLE), "white")
     pen = ImageDraw.Draw(canvas)
-    for place, row in zip(points.places[~points.is_image], points.row[~points.is_image], strict=True):
-        _draw_dot(pen, place, color[groups[row]])
+    for point, row in zip(points.coordinates[~points.is_image], points.row[~points.is_image], strict=True):
+        _draw_dot(pen, point, color[groups[row]])
     small = Thumbnails(folder)
-    for place, row in zip(points.places[points.is_image], points.row[points.is_image], strict=True):
+    for point, row in zip(points.coordinates[points.is_image], points.row[points.is_image], strict=True):
         if thumbnails:
-            _draw_thumbnail(canvas, pen, place, small.image(rows.uri[row]), color[groups[row]])
+            _draw_thumbnail(canvas, pen, point, small.image(rows.uri[row]), color[groups[row]])
         else:
-            pen.ellipse(_box(place, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
+            pen.ellipse(_box(point, DOT), outline=color[groups[row]], width=OVERSAMPLE * 2)
     _draw_class_names(pen, rows, points)
     _draw_legend(pen, legend, color)
     says = PngInfo()
@@ -78,17 +78,17 @@ def draw_map(
 
 
 def spread(
-    places: NDArray[np.float64], radii: NDArray[np.float64], low: tuple[float, float], high: tuple[float, float]
+    coordinates: NDArray[np.float64], radii: NDArray[np.float64], low: tuple[float, float], high: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Moves discs apart until few overlap, and keeps them inside a rectangle.
 
     Args:
-        places: (n, 2) centers.
+        coordinates: (n, 2) centers.
         radii: (n,) of the discs.
         low: smallest (x, y) of a center.
         high: largest (x, y) of a center.
     """
-    moved = places.copy()
+    moved = coordinates.copy()
     wanted = radii[:, None] + radii[None, :]
     for _ in range(120):
         offset = moved[:, None, :] - moved[None, :, :]
@@ -106,26 +106,26 @@ def _on_paper(points: Points, thumbnails: bool) -> Points:
     """The same points in pixels, moved apart where there are few enough to see each."""
     edge = THUMBNAIL / 2 + MARGIN / 2
     low, high = np.array([edge, edge]), np.array([WIDTH - edge, HEIGHT - LEGEND - edge])
-    places = points.places * (high - low) + low
-    if len(places) <= MOST_SPREAD:
+    coordinates = points.coordinates * (high - low) + low
+    if len(coordinates) <= MOST_SPREAD:
         radii = np.where(points.is_image & thumbnails, THUMBNAIL * 0.48, DOT * 0.5)
-        places = spread(places, radii, tuple(low), tuple(high))
-    return replace(points, places=places)
+        coordinates = spread(coordinates, radii, tuple(low), tuple(high))
+    return replace(points, coordinates=coordinates)
 
 
-def _draw_dot(pen: ImageDraw.ImageDraw, place: NDArray[np.float64], color: str) -> None:
-    pen.ellipse(_box(place, DOT), fill=color, outline="white", width=OVERSAMPLE)
+def _draw_dot(pen: ImageDraw.ImageDraw, point: NDArray[np.float64], color: str) -> None:
+    pen.ellipse(_box(point, DOT), fill=color, outline="white", width=OVERSAMPLE)
 
 
 def _draw_thumbnail(
-    canvas: Image.Image, pen: ImageDraw.ImageDraw, place: NDArray[np.float64], small: Image.Image | None, color: str
+    canvas: Image.Image, pen: ImageDraw.ImageDraw, point: NDArray[np.float64], small: Image.Image | None, color: str
 ) -> None:
-    pen.ellipse(_box(place, THUMBNAIL), fill="white", outline=color, width=OVERSAMPLE * 2)
+    pen.ellipse(_box(point, THUMBNAIL), fill="white", outline=color, width=OVERSAMPLE * 2)
     if small is None:
         return
     side = int(THUMBNAIL * OVERSAMPLE * 0.64)  # its corners stay inside the ring
     small = ImageOps.contain(small, (side, side), Image.Resampling.LANCZOS)
-    center = place * OVERSAMPLE
+    center = point * OVERSAMPLE
     canvas.paste(small, (int(center[0] - small.width / 2), int(center[1] - small.height / 2)))
 
 
@@ -135,7 +135,7 @@ def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> N
     labels = shown_labels(rows)[points.row]
     taken: list[tuple[float, float, float, float]] = []
     for label, _ in Counter(labels).most_common():
-        middle = np.median(points.places[labels == label], axis=0) * OVERSAMPLE
+        middle = np.median(points.coordinates[labels == label], axis=0) * OVERSAMPLE
         name = _on_one_line(class_name(label))
         box = pen.textbbox(tuple(middle), name, font=font, anchor="mm")
         if box[0] < 0 or box[2] > WIDTH * OVERSAMPLE or any(_touch(box, other) for other in taken):
@@ -171,8 +171,8 @@ def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: Font)
     return x + font.getlength(words) / OVERSAMPLE
 
 
-def _box(place: NDArray[np.float64], diameter: float) -> tuple[float, float, float, float]:
-    (x, y), r = place * OVERSAMPLE, diameter * OVERSAMPLE / 2
+def _box(point: NDArray[np.float64], diameter: float) -> tuple[float, float, float, float]:
+    (x, y), r = point * OVERSAMPLE, diameter * OVERSAMPLE / 2
     return (x - r, y - r, x + r, y + r)
 
 

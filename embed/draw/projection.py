@@ -28,12 +28,12 @@ class Points:
     """Vectors as points of a plane.
 
     Attributes:
-        places: (n, 2), from 0 to 1 in both directions.
+        coordinates: (n, 2), from 0 to 1 in both directions.
         is_image: (n,) an image, or else a text.
         row: (n,) the row each belongs to.
     """
 
-    places: NDArray[np.float64]
+    coordinates: NDArray[np.float64]
     is_image: NDArray[np.bool_]
     row: NDArray[np.intp]
 
@@ -50,13 +50,13 @@ def lay_out(rows: Rows, projection: str = "auto", seed: int = 0) -> Points:
         QueryError: fewer than three vectors, or no such projection.
         ExtraError: UMAP was asked for and is not installed.
     """
-    places = rows.present.map(np.flatnonzero)
-    images, texts = places.image, places.text
+    coordinates = rows.present.map(np.flatnonzero)
+    images, texts = coordinates.image, coordinates.text
     if len(images) + len(texts) < 3:
         raise QueryError(
             f"a map needs at least three images or texts, there are {len(images) + len(texts)}; embed more rows"
         )
-    vectors = [rows.modalities.of(modality).vectors[index] for modality, index in places.items() if len(index)]
+    vectors = [rows.modalities.of(modality).vectors[index] for modality, index in coordinates.items() if len(index)]
     flat = project(np.concatenate(vectors), projection, seed)
     extent = np.maximum(flat.max(axis=0) - flat.min(axis=0), 1e-9)
     scaled = (flat - flat.min(axis=0)) / extent
@@ -64,7 +64,7 @@ def lay_out(rows: Rows, projection: str = "auto", seed: int = 0) -> Points:
 
 
 def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int = 0) -> NDArray[np.float64]:
-    """(n, D) unit vectors to (n, 2) places.
+    """(n, D) unit vectors to (n, 2) coordinates.
 
     Args:
         vectors: what to project, at least three.

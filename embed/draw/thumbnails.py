@@ -36,11 +36,11 @@ class Thumbnails:
         """
         if not uri:
             return None
-        place = image_location(uri, self.folder)
+        source = image_location(uri, self.folder)
         self._tried += 1
-        self._first = self._first or place
+        self._first = self._first or source
         try:
-            small = small_image(read_image(place), side)
+            small = small_image(read_image(source), side)
         except ImageError:
             return None
         self._found += 1

@@ -77,12 +77,12 @@ def _sprite(rows: Rows, order: NDArray[np.intp], side: int, folder: Path) -> Ima
     sprite = Image.new("RGB", (columns * side, columns * side), "white")
     thumbnails = Thumbnails(folder)
     tiles: dict[int, Image.Image | None] = {}
-    for place, i in enumerate(order):
+    for position, i in enumerate(order):
         if i not in tiles:
             small = thumbnails.image(rows.uri[i], side) if rows.image.present[i] else None
             tiles[i] = small and ImageOps.pad(small, (side, side), color="white")
         tile = tiles[i]
         if tile is not None:
-            sprite.paste(tile, (place % columns * side, place // columns * side))
+            sprite.paste(tile, (position % columns * side, position // columns * side))
     thumbnails.warn_of_none()
     return sprite

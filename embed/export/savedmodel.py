@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from huse.embed.export.graph_decoder import decode
+from huse.embed.export.tensorflow_decoder import decode
 from huse.embed.model import Model, load
 from huse.extract.encoders.protocol import ImageEncoder, Traceable
 from huse.features.columns import PRESENT
@@ -34,7 +34,7 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
     Args:
         model: a model folder, or the loaded model.
         out: a new folder.
-        with_encoders: take images and texts themselves, where TensorFlow runs the encoder; see `graph_decoder`.
+        with_encoders: take images and texts themselves, where TensorFlow runs the encoder; see `tensorflow_decoder`.
 
     Returns:
         The names of the endpoints.

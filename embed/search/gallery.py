@@ -138,22 +138,22 @@ def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Seq
     wanted = np.asarray(queries, np.float32)
     best: list[list[Hit]] = [[] for _ in wanted]
     for gallery in galleries:
-        for places in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes))):
-            scores = wanted @ _taken(gallery.vectors, places).astype(np.float32, copy=False).T
+        for positions in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes))):
+            scores = wanted @ _taken(gallery.vectors, positions).astype(np.float32, copy=False).T
             for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
-                found = [hit_of(gallery.rows, places[c], float(v)) for c, v in zip(columns, values, strict=True)]
+                found = [hit_of(gallery.rows, positions[c], float(v)) for c, v in zip(columns, values, strict=True)]
                 best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
     return best
 
 
-def _blocks(places: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    return (places[start : start + BLOCK] for start in range(0, len(places), BLOCK))
+def _blocks(positions: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    return (positions[start : start + BLOCK] for start in range(0, len(positions), BLOCK))
 
 
-def _taken(vectors: Vectors, places: NDArray[np.intp]) -> Vectors:
-    """The vectors at ascending places; not copied where these follow each other."""
-    first, end = places[0], places[-1] + 1
-    return vectors[first:end] if end - first == len(places) else vectors[places]
+def _taken(vectors: Vectors, positions: NDArray[np.intp]) -> Vectors:
+    """The vectors at ascending positions; not copied where these follow each other."""
+    first, end = positions[0], positions[-1] + 1
+    return vectors[first:end] if end - first == len(positions) else vectors[positions]
 
 
 def _floors(best: list[list[Hit]], k: int) -> list[float]:
@@ -164,7 +164,7 @@ def _floors(best: list[list[Hit]], k: int) -> list[float]:
 def _top(
     scores: NDArray[np.float32], k: int, floors: list[float]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """For each query the places of its at most k highest scores above its floor, highest first, and these scores."""
+    """For each query the positions of its at most k highest scores above its floor, highest first, and these scores."""
     for row, floor in zip(scores, floors, strict=True):
         above = np.flatnonzero(row > floor)
         if len(above) > k:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from huse.embed.search.gallery import Hit
 from huse.embed.search.index_build import HNSW, IVFPQ, SAMPLE_K, build_index, recall_of
-from huse.embed.search.places import Places, places_in_memory, places_on_disk
+from huse.embed.search.positions import Positions, positions_in_memory, positions_on_disk
 from huse.features.errors import QueryError
 from huse.features.extras import require
 from huse.features.files.atomic import replacing
@@ -44,18 +44,18 @@ class Index:
     Attributes:
         recall: share of the true 10 nearest among the 10 found, over a sample of stored vectors; 1 is exact.
         faiss: the index itself; its numbers count the rows that are there, in the order of the shards.
-        places: the rows of these numbers.
+        positions: the rows of these numbers.
     """
 
     recall: float
     faiss: Any
-    places: Places
+    positions: Positions
 
     def nearest(self, queries: NDArray[np.floating], k: int) -> list[list[Hit]]:
         """For each of (q, D) unit vectors about the k nearest rows, nearest first."""
-        scores, numbers = self.faiss.search(np.ascontiguousarray(queries, np.float32), min(k, len(self.places)))
+        scores, numbers = self.faiss.search(np.ascontiguousarray(queries, np.float32), min(k, len(self.positions)))
         return [
-            [self.places.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
+            [self.positions.hit(int(n), float(s)) for s, n in zip(*pair, strict=True) if n >= 0]
             for pair in zip(scores, numbers, strict=True)
         ]
 
@@ -117,15 +117,15 @@ def open_index(
     """
     faiss = require("faiss", "search", f"an index of kind {kind}")
     digest = store.content_digest()
-    places = places_on_disk(store, gallery) if shards is None else places_in_memory(shards, gallery)
-    if not len(places):
+    positions = positions_on_disk(store, gallery) if shards is None else positions_in_memory(shards, gallery)
+    if not len(positions):
         raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)")
     path = store.path / FOLDER / f"{gallery}-{kind}.faiss"
     try:
-        kept = _read(faiss, path, digest, places)
+        kept = _read(faiss, path, digest, positions)
     except _DamageError:
         kept = None
-    return kept or _make(faiss, store, path, (gallery, kind), digest, places, say, shards)
+    return kept or _make(faiss, store, path, (gallery, kind), digest, positions, say, shards)
 
 
 def _make(
@@ -134,7 +134,7 @@ def _make(
     path: Path,
     what: tuple[str, str],
     digest: str,
-    places: Places,
+    positions: Positions,
     say: Callable[[str], None],
     shards: Sequence[Rows] | None,
 ) -> Index:
@@ -142,20 +142,20 @@ def _make(
     require_place(path.parent, QueryError, path, "use index='exact' (--index)")
     with locked(path):
         try:
-            kept = _read(faiss, path, digest, places)  # another process may have made it while this one waited
+            kept = _read(faiss, path, digest, positions)  # another process may have made it while this one waited
         except _DamageError as error:
             say(f"{path}: {error}; making it anew")
             kept = None
         if kept is not None:
             return kept
         rows = shards if shards is not None else store
-        built = build_index(faiss, rows, gallery, kind, len(places), store.info.dtype)
-        recall = recall_of(built, rows, gallery, len(places))
+        built = build_index(faiss, rows, gallery, kind, len(positions), store.info.dtype)
+        recall = recall_of(built, rows, gallery, len(positions))
         _write(faiss, built, path, digest, recall)
     say(
         f"made an index ({kind}) of {built.ntotal} {gallery} vectors: finds {recall:.1%} of the true {SAMPLE_K} nearest"
     )
-    return Index(recall, built, places)
+    return Index(recall, built, positions)
 
 
 def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> None:
@@ -174,7 +174,7 @@ def _write(faiss: Any, built: Any, path: Path, digest: str, recall: float) -> No
         temporary.write_text(json.dumps(asdict(described)) + "\n", encoding="utf-8")
 
 
-def _read(faiss: Any, path: Path, digest: str, places: Places) -> Index | None:
+def _read(faiss: Any, path: Path, digest: str, positions: Positions) -> Index | None:
     """The index on disk; None when there is none, or one of other shards."""
     try:
         described = Description(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
@@ -188,9 +188,9 @@ def _read(faiss: Any, path: Path, digest: str, places: Places) -> Index | None:
     except (ValueError, TypeError, RuntimeError) as error:
         raise _DamageError(f"cannot be read ({str(error).splitlines()[0]})") from error
     recall = described.recall
-    if index.ntotal != len(places) or not isinstance(recall, float) or not 0 <= recall <= 1:
+    if index.ntotal != len(positions) or not isinstance(recall, float) or not 0 <= recall <= 1:
         raise _DamageError("does not fit the embeddings")
-    return Index(recall, index, places)
+    return Index(recall, index, positions)
 
 
 def _file_digest(path: Path) -> str:

@@ -24,14 +24,13 @@ from huse.embed.serve.memory import MANY_PIXELS, give_back
 from huse.embed.serve.schema import (
     MOST_HITS,
     Counted,
-    Found,
-    Gallery,
-    Guessed,
+    GalleryName,
     Info,
     Labels,
     NotYet,
     Query,
-    Reply,
+    ShownAnswer,
+    ShownHit,
     refusals,
 )
 from huse.embed.serve.searcher import Answer, Searcher
@@ -164,7 +163,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
     encoding = ThreadPoolExecutor(TEXTS_AT_ONCE, "huse-text")
 
     @app.post("/api/search", responses=SEARCH_REFUSALS)
-    async def search(query: Query) -> Reply:
+    async def search(query: Query) -> ShownAnswer:
         """The rows nearest to words, or to another row."""
         if bool(query.text) == bool(query.key):
             raise HTTPException(400, "give either text or key")
@@ -172,17 +171,17 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
             return await asyncio.get_running_loop().run_in_executor(encoding, by_text, query)
         return await run_in_threadpool(by_key, query)
 
-    def by_text(query: Query) -> Reply:
-        return _reply(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
+    def by_text(query: Query) -> ShownAnswer:
+        return _shown(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
 
-    def by_key(query: Query) -> Reply:
+    def by_key(query: Query) -> ShownAnswer:
         if query.modality == "image" and not searcher.has_image(query.key):
             raise HTTPException(404, f"no row {query.key!r} with an image")
         try:
             answer = searcher.by_key(query.key, query.modality, query.k, query.gallery, query.classes)
         except KeyError as error:
             raise HTTPException(404, f"no row {query.key!r}") from error
-        return _reply(searcher, answer)
+        return _shown(searcher, answer)
 
 
 def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
@@ -191,19 +190,19 @@ def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, mos
     @app.post("/api/search/image", responses=SEARCH_REFUSALS)
     async def search_image(
         image: Annotated[UploadFile, File(description="An image's file.")],
-        gallery: Annotated[Gallery, Form()] = "other",
+        gallery: Annotated[GalleryName, Form()] = "other",
         classes: Annotated[Labels, Form()] = [],  # noqa: B006 - FastAPI copies it
         k: Annotated[int, Form(ge=1, le=MOST_HITS)] = 24,
-    ) -> Reply:
+    ) -> ShownAnswer:
         """The rows nearest to an image."""
 
-        def answer() -> Reply:
+        def answer() -> ShownAnswer:
             data = image.file.read(most_upload + 1)
             if len(data) > most_upload:
                 raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller image")
             pixels = _pixels_within(data, most_pixels)
             try:
-                return _reply(searcher, searcher.by_image(data, k, gallery, classes))
+                return _shown(searcher, searcher.by_image(data, k, gallery, classes))
             finally:
                 if pixels > MANY_PIXELS:
                     give_back()
@@ -226,21 +225,21 @@ def _add_images(app: FastAPI, searcher: Searcher) -> None:
     @app.get("/images/{key:path}", response_class=Response, responses=IMAGE_REFUSALS)
     def image(key: str) -> Response:
         """The image of a row; nothing that no row names, and nothing but images."""
-        place = searcher.image(key)
-        if place is None:
+        source = searcher.image(key)
+        if source is None:
             raise HTTPException(404, f"no image of row {key!r}")
-        if is_on_the_web(place):
-            return RedirectResponse(place)
+        if is_on_the_web(source):
+            return RedirectResponse(source)
         try:
-            found = shown.show(place)
+            found = shown.show(source)
         except ImageError as error:
             raise HTTPException(404, f"no image of row {key!r}") from error
         return Response(found.data, media_type=found.media_type, headers=IMAGE_HEADERS)
 
 
-def _reply(searcher: Searcher, answer: Answer) -> Reply:
+def _shown(searcher: Searcher, answer: Answer) -> ShownAnswer:
     hits = [
-        Found(
+        ShownHit(
             key=hit.key,
             score=hit.score,
             label=hit.label,
@@ -250,7 +249,7 @@ def _reply(searcher: Searcher, answer: Answer) -> Reply:
         )
         for hit in answer.hits
     ]
-    return Reply(hits=hits, classes=[Guessed(label=g.label, probability=g.probability) for g in answer.classes])
+    return ShownAnswer(hits=hits, classes=answer.classes)
 
 
 def _path(searcher: Searcher, key: str) -> str:

@@ -67,5 +67,5 @@ def _refusal(request: Request, most_upload: int) -> JSONResponse | None:
 def _first(error: RequestValidationError) -> str:
     """Where the first fault is and what it is, without the value, which may be anything."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:]) or first["loc"][0]
-    return f"{place}: {first['msg']}"
+    field = ".".join(str(part) for part in first["loc"][1:]) or first["loc"][0]
+    return f"{field}: {first['msg']}"

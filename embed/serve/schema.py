@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from huse.embed.serve.searcher import Prediction
+
 MOST_HITS = 200
 
-Gallery = Literal["other", "image", "text", "fused"]
+GalleryName = Literal["other", "image", "text", "fused"]
 """What to compare with: ``other`` is the other kind than the query, where there are any."""
 
 
@@ -29,13 +31,13 @@ class Query(BaseModel):
     text: Words = Field("", description="What to search for.")
     key: Words = Field("", description="Search from the row of this key.")
     modality: Literal["image", "text"] = Field("image", description="With `key`: from its image or from its text.")
-    gallery: Gallery = Field("other", description="Compare with images, texts, both, or the other kind.")
+    gallery: GalleryName = Field("other", description="Compare with images, texts, both, or the other kind.")
     classes: Labels = Field([], description="Only rows of these label paths, or below them.")
     k: int = Field(24, ge=1, le=MOST_HITS, description="Most hits.")
 
 
-class Found(BaseModel):
-    """A row found."""
+class ShownHit(BaseModel):
+    """A row found, as the page shows it."""
 
     key: str
     score: float
@@ -45,18 +47,11 @@ class Found(BaseModel):
     image: str = Field(description="Path of its image on this server; empty when there is none to be shown.")
 
 
-class Guessed(BaseModel):
-    """A class that the query may belong to."""
-
-    label: str
-    probability: float
-
-
-class Reply(BaseModel):
+class ShownAnswer(BaseModel):
     """The nearest rows, nearest first, and the most probable classes of the query."""
 
-    hits: list[Found]
-    classes: list[Guessed]
+    hits: list[ShownHit]
+    classes: list[Prediction]
 
 
 class Counted(BaseModel):

@@ -28,12 +28,12 @@ from huse.features.store import Store
 LOOKED_FOR = 1_000
 """Image files that are looked for at the start."""
 
-GUESSES = 3
+PREDICTIONS = 3
 """Most probable classes told of a query."""
 
 
 @dataclass(frozen=True)
-class Guess:
+class Prediction:
     """A class that a query may belong to."""
 
     label: str
@@ -45,7 +45,7 @@ class Answer:
     """What is told of a query: its nearest rows, and its most probable classes."""
 
     hits: list[Hit]
-    classes: list[Guess]
+    classes: list[Prediction]
 
 
 class Searcher:
@@ -82,7 +82,7 @@ class Searcher:
         self.shards = list(store)
         self.map = SpaceMap(self.shards)
         self.problems: list[str] = []
-        self._places = {
+        self._positions = {
             str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
         }
         self._engine = Engine(store, index, self.shards)
@@ -92,7 +92,7 @@ class Searcher:
         self._ready = Event()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def prepare(self) -> None:
         """Begins to build, in the background, what first queries would wait for: the encoders, and then the map."""
@@ -142,9 +142,9 @@ class Searcher:
 
     def has_image(self, key: str) -> bool:
         """Whether there is such a row and it has the vector of an image."""
-        if key not in self._places:
+        if key not in self._positions:
             return False
-        shard, i = self._places[key]
+        shard, i = self._positions[key]
         return bool(self.shards[shard].image.present[i])
 
     def by_text(self, text: str, k: int, gallery: str, classes: list[str]) -> Answer:
@@ -164,21 +164,21 @@ class Searcher:
             KeyError: no such row.
             QueryError: the row lacks that modality.
         """
-        shard, i = self._places[key]
+        shard, i = self._positions[key]
         rows = self.shards[shard].take([i])
         own = Gallery.of(rows, modality)
         if not own.there[0]:
             raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.of(modality)}")
         hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
-        guesses = [Guess(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
-        return Answer(hits, guesses)
+        predictions = [Prediction(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
+        return Answer(hits, predictions)
 
     def image(self, key: str) -> str | None:
         """Where the image of a row is, a path or a URL; None when there is no such row, or no image to be shown."""
         if not self.has_image(key):
             return None
-        shard, i = self._places[key]
+        shard, i = self._positions[key]
         return location(str(self.shards[shard].uri[i]), self.folder)
 
     def _answer(
@@ -189,9 +189,9 @@ class Searcher:
         k: int,
         classes: list[str],
     ) -> Answer:
-        best = np.argsort(-probabilities, kind="stable")[:GUESSES]
-        guesses = [Guess(self.model.classes[i], float(probabilities[i])) for i in best]
-        return Answer(self._nearest(vector[None], gallery, k, classes), guesses)
+        best = np.argsort(-probabilities, kind="stable")[:PREDICTIONS]
+        predictions = [Prediction(self.model.classes[i], float(probabilities[i])) for i in best]
+        return Answer(self._nearest(vector[None], gallery, k, classes), predictions)
 
     def _against(self, modality: str, gallery: str) -> str:
         return default_gallery(self._engine.store, modality) if gallery == "other" else gallery

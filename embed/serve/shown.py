@@ -57,17 +57,17 @@ def location(uri: str, folder: Path) -> str | None:
         uri: of a row that has an image; empty when it came out of a table's cell.
         folder: where relative ones start from.
     """
-    place = image_location(uri, folder)
-    if not SCHEME.match(place):
-        return place if uri and Path(place).is_file() else None
-    if is_on_the_web(place):
-        return place if _is_web_address(place) else None
-    return place if place.partition("://")[0] in FETCHED else None
+    source = image_location(uri, folder)
+    if not SCHEME.match(source):
+        return source if uri and Path(source).is_file() else None
+    if is_on_the_web(source):
+        return source if _is_web_address(source) else None
+    return source if source.partition("://")[0] in FETCHED else None
 
 
-def is_on_the_web(place: str) -> bool:
-    """Whether a place is a URL that browsers fetch themselves."""
-    return place.lower().startswith(("http://", "https://"))
+def is_on_the_web(source: str) -> bool:
+    """Whether a source is a URL that browsers fetch themselves."""
+    return source.lower().startswith(("http://", "https://"))
 
 
 def _is_web_address(uri: str) -> bool:
@@ -87,13 +87,13 @@ class ShownImages:
         self._types: dict[bytes, str] = {}
         self._few = BoundedSemaphore(DECODED_AT_ONCE)
 
-    def show(self, place: str) -> Shown:
-        """The image at a place.
+    def show(self, source: str) -> Shown:
+        """The image at a source.
 
         Raises:
             ImageError: there is none, or what is there is no image.
         """
-        data = read_image(place)
+        data = read_image(source)
         digest = blake2b(data, digest_size=16).digest()
         if digest not in self._types:
             with self._few:

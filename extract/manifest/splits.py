@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-SPLITS = ("train", "val", "test")
-
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",

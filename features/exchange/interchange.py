@@ -21,13 +21,14 @@ from huse.features.errors import StoreError
 from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
 from huse.features.exchange.npy import writing_rows
 from huse.features.extras import require
+from huse.features.failure import Failure
 from huse.features.files.atomic import replacing, replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.modality import DIGEST_BYTES, Modality, Pair
-from huse.features.rows import Failure, Rows
+from huse.features.rows import SPLITS, Rows
 from huse.features.store import Store
 from huse.features.strings import clean_label, clean_text, clean_value
 
@@ -161,7 +162,7 @@ def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
         raise StoreError(f"key {str(keys[counts.argmax()])!r} stands {counts.max()} times; make keys unique")
     if "" in keys:
         raise StoreError("a key is empty; give every row one")
-    wrong = set(strings.get("split", ())) - {"", "train", "val", "test"}
+    wrong = set(strings.get("split", ())) - {"", *SPLITS}
     if wrong:
         raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
     if "label" in strings:

@@ -122,16 +122,16 @@ def _bounds(total: int, parts: int) -> NDArray[np.intp]:
 
 
 def _shards(stores: Sequence[Store], what: str) -> Iterator[Rows]:
-    places = [(store, index) for store in stores for index in store.shard_numbers()]
-    for store, index in tqdm(places, desc=what, unit="shard", disable=None):
-        yield store.read(index)
+    numbered = [(store, number) for store in stores for number in store.shard_numbers()]
+    for store, number in tqdm(numbered, desc=what, unit="shard", disable=None):
+        yield store.read(number)
 
 
 def _require_unique(stores: Sequence[Store]) -> None:
     home: dict[str, Path] = {}
     for store in stores:
-        for index in store.shard_numbers():
-            for key in store.keys(index):
+        for number in store.shard_numbers():
+            for key in store.keys(number):
                 if key in home:
                     raise StoreError(
                         f"key {key!r} stands in {home[key]} and in {store.path}; remove or rename it in one"
@@ -166,7 +166,7 @@ def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
 
 
 def _splits(store: Store) -> list[str]:
-    parts = (store.columns(index, ("split",))["split"] for index in store.shard_numbers())
+    parts = (store.columns(number, ("split",))["split"] for number in store.shard_numbers())
     return [split or NO_SPLIT for split in sorted({str(split) for part in parts for split in part})]
 
 

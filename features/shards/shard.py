@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from huse.features.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dimensions
 from huse.features.errors import ShardError
+from huse.features.failure import Failure
 from huse.features.files.atomic import write_files
 from huse.features.modality import Pair
-from huse.features.rows import Failure, Rows
+from huse.features.rows import Rows
 from huse.features.shards import hdf5
 from huse.features.shards.packing import pack
 from huse.features.shards.version_1 import Version1Columns

@@ -107,8 +107,8 @@ def test_shards_are_embedded_alike_in_groups_of_any_size(
     embed_source(few_model, few_store, tmp_path / "out")
     ours, theirs = Store.open(tmp_path / "out"), Store.open(few_embeddings)
     assert ours.shard_numbers() == theirs.shard_numbers()
-    for index in theirs.shard_numbers():
-        mine, other = ours.read(index), theirs.read(index)
+    for number in theirs.shard_numbers():
+        mine, other = ours.read(number), theirs.read(number)
         assert list(mine.key) == list(other.key)
         np.testing.assert_allclose(mine.image.vectors.astype(float), other.image.vectors.astype(float), atol=2e-3)
 

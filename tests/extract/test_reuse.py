@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from huse.extract.reuse import Fate, Stored, content_digest, decide
+from huse.extract.reuse import Fate, Stored, decide, digest_of
 from huse.features.failure import Failure
 from huse.features.modality import MODALITIES
 from huse.features.rows import Rows
 
-OLD, NEW = content_digest(b"old"), content_digest(b"new")
+OLD, NEW = digest_of(b"old"), digest_of(b"new")
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_a_vector_gives_way_only_to_that_of_content_that_was_read_and_differs(
 
 
 def test_digests_tell_contents_apart() -> None:
-    assert content_digest(b"old") == OLD
-    assert len({OLD, NEW, content_digest(b""), content_digest(b"old ")}) == 4
+    assert digest_of(b"old") == OLD
+    assert len({OLD, NEW, digest_of(b""), digest_of(b"old ")}) == 4
     assert len(OLD) == 16
 
 

@@ -14,10 +14,10 @@ from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 from huse.features.companions import ClassVectors, class_name, read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import imported_spec
 from huse.features.errors import FingerprintError, ShardError, StoreError
+from huse.features.failure import Failure
 from huse.features.files.atomic import temporary_beside
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.inspection import inspect_store, list_failures, verify_store
-from huse.features.rows import Failure
 from huse.features.store import Store
 
 

@@ -15,7 +15,7 @@ from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.data.groups import NAME_BYTES, content_groups
 
-SPLITS = ("", "train", "val")
+KEPT = ("", "train", "val")
 COLUMNS = ("key", "label", "split", PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
 
 
@@ -26,9 +26,9 @@ class Catalog:
     Attributes:
         labels: the label paths that occur, sorted.
         label: (n,) number of each row's label in `labels`.
-        split: (n,) number of each row's split in `SPLITS`; other splits are left out.
+        split: (n,) number of each row's split in `KEPT`; other splits are left out.
         shard: (n,) number of the shard.
-        place: (n,) row number in that shard.
+        position: (n,) row number in that shard.
         present: (n,) for each modality, which rows have it.
         group: (n,) first of the rows that share content with each row, see `content_groups`.
     """
@@ -37,7 +37,7 @@ class Catalog:
     label: NDArray[np.int32]
     split: NDArray[np.int8]
     shard: NDArray[np.int32]
-    place: NDArray[np.int32]
+    position: NDArray[np.int32]
     present: Pair[NDArray[np.bool_]]
     group: NDArray[np.int32]
 
@@ -55,21 +55,21 @@ class Catalog:
         parts = list(_parts(store, number))
         joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
         labels = sorted(number)
-        place = np.zeros(len(labels), np.int32)
-        place[[number[name] for name in labels]] = np.arange(len(labels))
+        position = np.zeros(len(labels), np.int32)
+        position[[number[name] for name in labels]] = np.arange(len(labels))
         return cls(
             labels=labels,
-            label=place[joined["label"]],
+            label=position[joined["label"]],
             split=joined["split"],
             shard=joined["shard"],
-            place=joined["place"],
+            position=joined["position"],
             present=PRESENT.map(joined.__getitem__),
             group=content_groups(DIGESTS.map(joined.__getitem__)),
         )
 
     def of_split(self, *names: str) -> NDArray[np.bool_]:
         """(n,) mask of the rows of some splits."""
-        return np.isin(self.split, [SPLITS.index(name) for name in names])
+        return np.isin(self.split, [KEPT.index(name) for name in names])
 
 
 def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[Any]]]:
@@ -78,19 +78,19 @@ def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[A
     for index in store.shard_numbers():
         columns = store.columns(index, COLUMNS)
         label, split = columns["label"], columns["split"]
-        usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), SPLITS)
+        usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), KEPT)
         missing = np.flatnonzero(usable & (label == ""))
         if len(missing) and not unlabeled:
             first = columns["key"][missing[0]]
         unlabeled += len(missing)
-        place = np.flatnonzero(usable & (label != "")).astype(np.int32)
+        position = np.flatnonzero(usable & (label != "")).astype(np.int32)
         yield {
-            "label": np.array([number.setdefault(name, len(number)) for name in label[place]], np.int32),
-            "split": np.array([SPLITS.index(name) for name in split[place]], np.int8),
-            "shard": np.full(len(place), index, np.int32),
-            "place": place,
-            **{name: columns[name][place] for _, name in PRESENT.items()},
-            **{name: columns[name][place, :NAME_BYTES] for _, name in DIGESTS.items()},
+            "label": np.array([number.setdefault(name, len(number)) for name in label[position]], np.int32),
+            "split": np.array([KEPT.index(name) for name in split[position]], np.int8),
+            "shard": np.full(len(position), index, np.int32),
+            "position": position,
+            **{name: columns[name][position] for _, name in PRESENT.items()},
+            **{name: columns[name][position, :NAME_BYTES] for _, name in DIGESTS.items()},
         }
     if unlabeled:
         warnings.warn(

@@ -28,15 +28,15 @@ PART_VALUES = 1 << 20
 """Values of a column that are widened to float64 at a time."""
 
 
-def blocks_of(shard: NDArray[np.integer], place: NDArray[np.integer], size: int) -> list[slice]:
+def blocks_of(shard: NDArray[np.integer], position: NDArray[np.integer], size: int) -> list[slice]:
     """Ascending rows in blocks that are one read each: of one shard, from `size` places of it.
 
     Args:
         shard: (n,) shard of each row.
-        place: (n,) number of each row in its shard.
+        position: (n,) number of each row in its shard.
         size: places a block.
     """
-    region = place // size
+    region = position // size
     edges = np.flatnonzero((shard[1:] != shard[:-1]) | (region[1:] != region[:-1])) + 1
     return [slice(start, stop) for start, stop in pairwise([0, *edges.tolist(), len(shard)])]
 
@@ -67,7 +67,7 @@ class StreamedRows:
         store: where the vectors are.
         texts: rows in memory that come after those of the store, such as class names.
         shard: (n,) shard of each row, ascending; `TEXTS` for the texts.
-        place: (n,) number of each row in its shard, or among the texts.
+        position: (n,) number of each row in its shard, or among the texts.
         present: (n,) for each modality, which rows have it.
         labels: (n,) class numbers.
         window: most rows a window.
@@ -76,7 +76,7 @@ class StreamedRows:
     store: Store
     texts: TrainingRows
     shard: NDArray[np.int32]
-    place: NDArray[np.int32]
+    position: NDArray[np.int32]
     present: Pair[NDArray[np.bool_]]
     labels: NDArray[np.int32]
     window: int
@@ -89,7 +89,7 @@ class StreamedRows:
             store,
             texts,
             shard=np.append(catalog.shard, np.full(m, TEXTS, np.int32)),
-            place=np.append(catalog.place, np.arange(m, dtype=np.int32)),
+            position=np.append(catalog.position, np.arange(m, dtype=np.int32)),
             present=Pair.by_name(lambda m: np.append(catalog.present.of(m), texts.present.of(m))),
             labels=np.append(catalog.label, texts.labels),
             window=window,
@@ -146,7 +146,7 @@ class StreamedRows:
 
     def _blocks(self, rows: Numbers, size: int) -> list[slice]:
         """Ascending rows in blocks, see `blocks_of`."""
-        return blocks_of(self.shard[rows], self.place[rows], size) if len(rows) else []
+        return blocks_of(self.shard[rows], self.position[rows], size) if len(rows) else []
 
     def _empty(self, n: int) -> TrainingRows:
         return TrainingRows.empty(n, Pair.by_name(self.dimension), self.texts.image.vectors.dtype)
@@ -167,12 +167,12 @@ class StreamedRows:
 
     def _read_columns(self, names: tuple[str, ...], rows: Numbers) -> list[NDArray[np.floating]]:
         """Vectors of a block of rows."""
-        index, place = int(self.shard[rows[0]]), self.place[rows]
+        index, position = int(self.shard[rows[0]]), self.position[rows]
         if index == TEXTS:
-            return [self.texts.modalities.of(name).vectors[place] for name in names]
-        first, end = int(place[0]), int(place[-1]) + 1
+            return [self.texts.modalities.of(name).vectors[position] for name in names]
+        first, end = int(position[0]), int(position[-1]) + 1
         found = self.store.slice(index, names, first, end)
-        return [found[name][place - first] for name in names]
+        return [found[name][position - first] for name in names]
 
 
 def _joined(left: TrainingRows, read: TrainingRows, room: int) -> TrainingRows:

@@ -213,11 +213,11 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
     if window:
         return StreamedRows.of(store, catalog, with_texts(here, texts, numbers), window)
     order = np.argsort(catalog.shard, kind="stable")
-    indices, starts = np.unique(catalog.shard[order], return_index=True)
-    for index, mine in zip(indices, np.split(order, starts[1:]), strict=True):
+    numbers, starts = np.unique(catalog.shard[order], return_index=True)
+    for index, mine in zip(numbers, np.split(order, starts[1:]), strict=True):
         columns = store.columns(int(index), MODALITIES)
         for modality, side in here.modalities.items():
-            side.vectors[mine] = columns[modality][catalog.place[mine]]
+            side.vectors[mine] = columns[modality][catalog.position[mine]]
             side.present[mine] = catalog.present.of(modality)[mine]
     here.labels[:] = catalog.label
     return with_texts(here, texts, numbers)
@@ -225,8 +225,8 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
 
 def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float32] | None) -> str:
     digest = hashlib.sha256(graph.tobytes())
-    for index in store.shard_numbers():
-        digest.update(str(read_attributes(store.shard_path(index))["content_digest"]).encode())
+    for number in store.shard_numbers():
+        digest.update(str(read_attributes(store.shard_path(number))["content_digest"]).encode())
     for array in vectors:
         digest.update(b"" if array is None else array.tobytes())
     return digest.hexdigest()

@@ -112,7 +112,7 @@ class Training:
         Some are fetched at a time: as tensors they are large, and waiting for each would hold up the next step.
         """
         fetched: list[dict[str, NDArray[np.float32]]] = []
-        while some := [self.step(self.place(window), tf.constant(b)) for window, b in islice(batches, FETCHED)]:
+        while some := [self.step(self.on_device(window), tf.constant(b)) for window, b in islice(batches, FETCHED)]:
             fetched.append({name: np.array([float(loss[name]) for loss in some], np.float32) for name in some[0]})
         return {name: np.concatenate([part[name] for part in fetched]) for name in fetched[0]}
 
@@ -129,7 +129,7 @@ class Training:
             return None
         return self.config.steps - (number - 1) * steps_per_epoch(self.config, len(self.rows))
 
-    def place(self, window: TrainingRows) -> Tensors:
+    def on_device(self, window: TrainingRows) -> Tensors:
         """Copies rows onto every device; the same rows are copied once."""
         if self._placed is None or self._placed[0] is not window:
             self._placed = None  # frees the last window before the next is copied

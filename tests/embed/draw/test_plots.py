@@ -43,8 +43,8 @@ def test_points_follow_their_rows(few_embeddings: Path) -> None:
     points = lay_out(rows, "pca")
     assert len(points.row) == 83
     assert 4 not in points.row[points.is_image]
-    assert points.places.min() == 0
-    assert points.places.max() == 1
+    assert points.coordinates.min() == 0
+    assert points.coordinates.max() == 1
 
 
 def test_the_page_is_whole_in_itself(few_emoji: Path, few_embeddings: Path, tmp_path: Path) -> None:

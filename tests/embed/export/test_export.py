@@ -18,10 +18,10 @@ from samples import read_csv
 
 import huse
 from huse.embed.export.card import export_card
-from huse.embed.export.graph_decoder import decode
 from huse.embed.export.onnx import export_onnx
 from huse.embed.export.projector import export_projector
 from huse.embed.export.savedmodel import export_savedmodel
+from huse.embed.export.tensorflow_decoder import decode
 from huse.extract.images.decoding import decode_image
 from huse.features.errors import ModelError
 from huse.features.modality import Pair

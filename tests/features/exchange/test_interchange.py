@@ -21,9 +21,9 @@ from samples import random_store
 from huse.features.errors import StoreError
 from huse.features.exchange.arrays import read_array
 from huse.features.exchange.interchange import export_store, import_store
+from huse.features.failure import Failure
 from huse.features.inspection import verify_store
 from huse.features.leaks import find_leaks
-from huse.features.rows import Failure
 from huse.features.store import Store
 
 N = 7

@@ -14,10 +14,11 @@ from samples import IMAGE_SPEC, TEXT_SPEC, random_rows, random_store
 
 from huse.features.errors import FingerprintError, StoreError
 from huse.features.exchange.merge_split import merge_stores, split_store
+from huse.features.failure import Failure
 from huse.features.info import FEATURES, StoreInfo
 from huse.features.inspection import verify_store
 from huse.features.leaks import Leak, find_leaks
-from huse.features.rows import Failure, Rows
+from huse.features.rows import Rows
 from huse.features.store import Store
 
 

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from huse.features.errors import ShardError
+from huse.features.failure import Failure
 from huse.features.modality import Pair
-from huse.features.rows import Failure, Rows
+from huse.features.rows import Rows
 from huse.features.shards.shard import (
     attributes_digest,
     read_attributes,

@@ -11,7 +11,7 @@ import pytest
 from samples import random_rows
 
 from huse.features.errors import ShardError
-from huse.features.rows import Failure
+from huse.features.failure import Failure
 from huse.features.shards.shard import read_columns, read_shard, read_slice
 
 OLD = Path(__file__).parent / "version_1"

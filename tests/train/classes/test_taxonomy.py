@@ -72,5 +72,5 @@ def test_a_child_without_a_parent_hangs_at_the_root(name: str, content: str, tmp
 
 def test_a_tree_without_end_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("[" * 100_000)
-    with pytest.raises(FitError, match="taxonomy .*: "):
+    with pytest.raises(FitError, match=r"taxonomy .*: "):
         read_taxonomy(tmp_path / "t.json", [])

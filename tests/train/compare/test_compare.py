@@ -52,10 +52,10 @@ def test_test_rows_play_no_part_in_tuning(small_store: Store, tmp_path: Path) ->
     for name in ("a", "b"):
         run = compare(small_store.path, tmp_path / name, ("huse",), seeds=1, trials=2, changes=FAST)
         results.append((run["huse"]["config"], run["huse"]["val_score"]))
-        for index in small_store.shard_numbers():
-            rows = small_store.read(index)
+        for number in small_store.shard_numbers():
+            rows = small_store.read(number)
             rows.image.vectors[rows.split == "test"] *= -3
-            small_store.write(index, rows)
+            small_store.write(number, rows)
     assert results[0] == results[1]
 
 

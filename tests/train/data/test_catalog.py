@@ -67,5 +67,5 @@ def test_the_catalog_is_of_all_shards_and_leaves_out_test_rows(tmp_path: Path) -
     for index in (0, 1, 2):
         rows, mine = store.read(index), catalog.shard == index
         there = np.flatnonzero(rows.split != "test")
-        assert list(catalog.place[mine]) == list(there)
+        assert list(catalog.position[mine]) == list(there)
         assert [catalog.labels[number] for number in catalog.label[mine]] == list(rows.label[there])

@@ -15,8 +15,8 @@ CONFIG = FitConfig()
 
 
 def rewrite(store: Store, rows: Rows) -> None:
-    for index in store.shard_numbers():
-        store.write(index, rows.take(np.arange(index * 25, min(index * 25 + 25, len(rows)))))
+    for number in store.shard_numbers():
+        store.write(number, rows.take(np.arange(number * 25, min(number * 25 + 25, len(rows)))))
 
 
 def test_rows_of_one_product_are_held_out_together(small_store: Store) -> None:

@@ -34,10 +34,10 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
     table = metrics_table(result)
     assert "'Things/ CLASS 1': 1 rows; the model has 'things/class 1', spell both alike" in table
     assert "1 of 12 rows share their image or text with a training row" in table
-    for index in small_store.shard_numbers():
-        rows = small_store.read(index)
+    for number in small_store.shard_numbers():
+        rows = small_store.read(number)
         rows.image.digest[:] = rows.text.digest[:] = 0
-        small_store.write(index, rows)
+        small_store.write(number, rows)
     assert evaluate_model(tmp_path / "m", small_store.path)["shared_with_training"] is None
 
 

@@ -28,10 +28,10 @@ def test_classes_stand_worst_first() -> None:
 
 
 def test_the_page_is_whole_and_escapes_names(small_store: Store, tmp_path: Path) -> None:
-    for index in small_store.shard_numbers():
-        rows = small_store.read(index)
+    for number in small_store.shard_numbers():
+        rows = small_store.read(number)
         rows.label[rows.label == "things/class 0"] = "things/<b>bold</b>"
-        small_store.write(index, rows)
+        small_store.write(number, rows)
     fit_model(small_store.path, tmp_path / "m", FitConfig(dimension=8, hidden_units=8, epochs=2), "taxonomy")
     evaluate_model(tmp_path / "m", small_store.path, report=tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
