@@ -144,7 +144,7 @@ def test_salient_tokens_hold_for_what_is_handed_in(tmp_path: Path) -> None:
         ({"config": replace(CONFIG, precision="float32")}, "leave out image_weights and precision"),
         ({"config": replace(CONFIG, image_weights=Path("w.h5"))}, "leave out image_weights and precision"),
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_what_is_no_encoder_is_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
     values: dict[str, Any] = {"config": CONFIG, "image_encoder": Shade(), "text_encoder": Length(), **given}
