@@ -85,7 +85,7 @@ def test_the_class_of_the_documentation_runs(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(import huse.*?)```", text, re.S)
     manifest(tmp_path)
-    code = code.replace('"products.csv", "features"', f"{str(tmp_path / 'm.csv')!r}, {str(tmp_path / 's')!r}")
+    code = code.replace('"products.csv", "colors"', f"{str(tmp_path / 'm.csv')!r}, {str(tmp_path / 's')!r}")
     exec(compile(code, "encoders.md", "exec"), {})
     assert Store.open(tmp_path / "s").load().image.vectors.tolist() == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
 
