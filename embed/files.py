@@ -36,6 +36,7 @@ def fused_vectors(rows: Rows) -> NDArray[np.float32]:
     """(n, D) one unit vector a row: along the sum of its two, or the one that it has; zeros when it has none."""
     parts = [its.vectors.astype(np.float32) for _, its in rows.modalities.items() if its.dimension]
     total = np.sum(parts, axis=0)  # a row without a modality has zeros there
+    # scikit-learn's normalize refuses an array of no rows, which an empty shard has
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from huse.embed.search.gallery import Hit
 from huse.embed.search.search import search_embeddings
@@ -23,7 +24,7 @@ from huse.features.errors import FingerprintError, HuseError, ModelError, QueryE
 from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
-from huse.train.network.forward import Output, softmax
+from huse.train.network.forward import Output
 
 BATCH = 32
 
@@ -89,21 +90,21 @@ class Model:
 
     def classify_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n texts; errors as `embed_texts`."""
-        return softmax(self._texts(texts).logits)
+        return np.asarray(softmax(self._texts(texts).logits, axis=1))
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n images; errors as `embed_images`."""
-        return softmax(self._images(images).logits)
+        return np.asarray(softmax(self._images(images).logits, axis=1))
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of a text, encoded once; errors as `embed_texts`."""
         output = self._texts([text])
-        return output.embedding[0], softmax(output.logits)[0]
+        return output.embedding[0], softmax(output.logits, axis=1)[0]
 
     def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of an image, encoded once; errors as `embed_images`."""
         output = self._images([image])
-        return output.embedding[0], softmax(output.logits)[0]
+        return output.embedding[0], softmax(output.logits, axis=1)[0]
 
     def search(
         self,

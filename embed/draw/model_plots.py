@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import cosine_distances
 
 from huse.features.companions import class_name
 from huse.features.errors import ModelError, QueryError
@@ -25,8 +26,7 @@ MOST_NAMED = 60
 def class_distances(trained: TrainedModel) -> NDArray[np.float64]:
     """(K, K) cosine distances of the learned class weights, which the embeddings are drawn to."""
     kernel = next(np.asarray(w) for w in trained.network.weights if w.path.endswith("head/kernel"))
-    unit = kernel / np.maximum(np.linalg.norm(kernel, axis=1, keepdims=True), 1e-12)
-    return np.asarray(1.0 - unit @ unit.T, np.float64)
+    return np.asarray(cosine_distances(kernel), np.float64)
 
 
 def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:

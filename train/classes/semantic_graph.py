@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import cosine_distances
 
 from huse.features.errors import FitError
 
@@ -96,10 +97,7 @@ def graph_from_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     Returns:
         (K, K) float32, symmetric, zero diagonal, between 0 and 2.
     """
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    unit = vectors / np.maximum(norms, 1e-12)
-    distances = np.clip(1.0 - unit @ unit.T, 0.0, 2.0)
-    np.fill_diagonal(distances, 0.0)
+    distances = cosine_distances(vectors.astype(np.float64))
     return np.asarray(0.5 * (distances + distances.T), dtype=np.float32)
 
 

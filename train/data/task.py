@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
 
 from huse.features.companions import CLASS_FILES, ClassVectors
 from huse.features.errors import FitError
@@ -166,7 +167,7 @@ def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") 
         where=str(store.path),
         classes=classes,
         graph=graph,
-        class_vectors=_unit(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
+        class_vectors=normalize(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
         data=_open(store, catalog, texts, config),
         given=np.flatnonzero(train).astype(np.int32),
         given_val=np.flatnonzero(val).astype(np.int32),
@@ -230,10 +231,6 @@ def _digest(store: Store, graph: NDArray[np.float32], *vectors: NDArray[np.float
     for array in vectors:
         digest.update(b"" if array is None else array.tobytes())
     return digest.hexdigest()
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def read_class_texts(store: Store) -> ClassVectors | None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
-from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities, softmax
+from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities
 from huse.train.objectives.registry import OBJECTIVES
 
 DIRECTIONS = tuple(product(MODALITIES, repeat=2))
@@ -82,7 +83,7 @@ def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
     both = data.present.image & data.present.text
     if outputs.image is None or outputs.text is None or not both.any():
         return 0.5
-    image, text = softmax(outputs.image.logits[both]), softmax(outputs.text.logits[both])
+    image, text = (softmax(side.logits[both], axis=1) for side in (outputs.image, outputs.text))
     weights = np.linspace(0, 1, 21)
     scores = [accuracy(w * image + (1 - w) * text, data.labels[both]) for w in weights]
     order = sorted(range(len(weights)), key=lambda i: (-scores[i], abs(weights[i] - 0.5)))

@@ -1,4 +1,4 @@
-"""`huse evaluate --report`: one HTML page with a model's figures, its classes and what it confuses."""
+"""`huse evaluate --report`: one HTML page with a model's metrics, its classes and what it confuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ table {{ border-collapse: collapse }} td, th {{ padding: 2px 12px 2px 0; text-al
 td.n, th.n {{ text-align: right }} tr:nth-child(even) {{ background: #f4f5f9 }} img {{ max-width: 100% }}
 pre {{ background: #f4f5f9; padding: 1em; overflow-x: auto }}
 </style></head><body>
-<h1>huse report</h1><pre>{figures}</pre>
+<h1>huse report</h1><pre>{metrics}</pre>
 <h2>What is confused with what</h2>
 <p>Rows: true class, columns: predicted class (fused), the {shown} most frequent classes, each row summing to 1.</p>
 <img alt="confusion matrix" src="data:image/png;base64,{matrix}">
@@ -86,14 +86,14 @@ def write_report(
 
     Args:
         folder: made if it is not there.
-        result: figures as `evaluate_model` returns them.
+        result: metrics as `evaluate_model` returns them.
         truth: (n,) labels.
         predicted: as in `class_rows`.
     """
     frequent = [label for label, _ in Counter(truth).most_common(CLASSES_IN_PLOT)]
     pairs = [{"true": t, "predicted": p, "rows": n} for t, p, n in confusions(truth, predicted["fused"])[:PAIRS]]
     page = _PAGE.format(
-        figures=html.escape(metrics_table(result)),
+        metrics=html.escape(metrics_table(result)),
         shown=len(frequent),
         matrix=_matrix_png(truth, predicted["fused"], frequent),
         pairs=_table(pairs),
@@ -128,13 +128,13 @@ def _shown(value: Any) -> str:
 
 def _matrix_png(truth: NDArray[np.object_], predicted: NDArray[np.object_], classes: list[str]) -> str:
     from matplotlib.figure import Figure
+    from sklearn.metrics import confusion_matrix
 
-    counts = np.array([[np.sum((truth == t) & (predicted == p)) for p in classes] for t in classes], dtype=float)
-    totals = np.array([max(np.sum(truth == t), 1) for t in classes], dtype=float)
+    shares = confusion_matrix(truth.astype(str), predicted.astype(str), labels=classes, normalize="true")
     size = 2.5 + 0.2 * len(classes)
     figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.subplots()
-    axis.imshow(counts / totals[:, None], cmap="Blues", vmin=0, vmax=1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7, parse_math=False)
     axis.set_yticks(range(len(classes)), classes, fontsize=7, parse_math=False)
     buffer = io.BytesIO()

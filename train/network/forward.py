@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from huse.features.modality import Index, Pair, Side
 from huse.features.rows import Rows
@@ -87,15 +88,9 @@ def features_of(rows: Rows | TrainingRows, network: keras.Model) -> Inputs:
     return Pair.by_name(lambda modality: of_side(rows.modalities.of(modality), network.input.get(modality)))
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Class probabilities (n, K) of logits (n, K) (eq. 7)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
 def class_probabilities(outputs: Outputs, present: Pair[Mask], weight: float) -> dict[str, NDArray[np.float32]]:
     """(n, K) class probabilities of each modality in `outputs`, and of both as ``fused``; arguments as `fuse`."""
-    alone = outputs.map(lambda output: None if output is None else softmax(output.logits))
+    alone = outputs.map(lambda output: None if output is None else softmax(output.logits, axis=1))
     return {**alone.given(), "fused": fuse(alone, present, weight)}
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from huse.features.modality import Pair, Side
 from huse.train.config import PRESETS, FitConfig
 from huse.train.data.batches import TrainingRows
-from huse.train.network.forward import fuse, make_forward, softmax
+from huse.train.network.forward import fuse, make_forward
 from huse.train.network.towers import SharedHead, build_towers
 
 SMALL = FitConfig(dimension=8, hidden_units=16)
@@ -119,7 +119,3 @@ def test_fuse_by_hand() -> None:
     np.testing.assert_allclose(fused, [[0.35, 0.65], [0.8, 0.2], [0.2, 0.8], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(fuse(Pair(image=image, text=None), present, 0.25)[:, 0], [0.8, 0.8, 0, 0], atol=1e-6)
     np.testing.assert_allclose(fuse(Pair(image=None, text=text), present, 0.25)[:, 0], [0.2, 0, 0.2, 0], atol=1e-6)
-
-
-def test_softmax_is_stable() -> None:
-    np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0], [-1000.0, 0.0]])), [[0.5, 0.5], [0, 1]])
