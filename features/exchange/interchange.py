@@ -32,9 +32,8 @@ from huse.features.rows import SPLITS, Rows
 from huse.features.store import Store
 from huse.features.strings import clean_label, clean_text, clean_value
 
-ROWS_A_GROUP = 10_000
-MAT_HEADER = 116
-"""Bytes of free text at the start of a .mat file."""
+ROWS_A_GROUP, MAT_HEADER = 10_000, 116
+"""Rows written at a time to Parquet, and bytes of free text at the start of a .mat file."""
 MOST_STRING_BYTES = 1 << 30
 """Memory that a column of strings may take as an array."""
 Vectors = NDArray[Any]

@@ -144,7 +144,7 @@ def test_a_plot_does_not_take_the_place_of_an_image(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "images" / "4.png")
     before = (tmp_path / "images" / "4.png").read_bytes()
-    with pytest.raises(QueryError, match="is an image of these rows"):
+    with pytest.raises(QueryError, match="is not of huse"):
         plot_map(store.path, tmp_path / "images" / "4.png")
     assert (tmp_path / "images" / "4.png").read_bytes() == before
 

@@ -214,9 +214,9 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
     if window:
         return StreamedRows.of(store, catalog, with_texts(here, texts, numbers), window)
     order = np.argsort(catalog.shard, kind="stable")
-    numbers, starts = np.unique(catalog.shard[order], return_index=True)
-    for index, mine in zip(numbers, np.split(order, starts[1:]), strict=True):
-        columns = store.columns(int(index), MODALITIES)
+    shards, starts = np.unique(catalog.shard[order], return_index=True)
+    for shard, mine in zip(shards, np.split(order, starts[1:]), strict=True):
+        columns = store.columns(int(shard), MODALITIES)
         for modality, side in here.modalities.items():
             side.vectors[mine] = columns[modality][catalog.position[mine]]
             side.present[mine] = catalog.present.of(modality)[mine]

@@ -183,9 +183,7 @@ def test_a_large_image_inside_a_small_one_is_refused_before_it_is_decoded(kind: 
     good = container(written(Image.new("RGBA", (256, 256), "red"), "PNG"))
     assert decode_image(good, SIZE)[0, 0].tolist() == [255, 0, 0]
     large = container(written(Image.new("1", (9000, 9000)), "PNG"))
-    with pytest.raises(
-        ImageError, match=r"too many pixels: 9000 x 9000, most_pixels \(--max-upload-pixels\) allows 40000000 in all"
-    ):
+    with pytest.raises(ImageError, match=r"too many pixels: 9000 x 9000, --max-upload-pixels allows 40000000 in all"):
         decode_image(large, SIZE, max_pixels=40_000_000, option="--max-upload-pixels")
 
 
