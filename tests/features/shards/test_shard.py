@@ -63,6 +63,27 @@ def test_what_is_written_is_read(tmp_path: Path, keys: list[str], caption: str, 
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
 
 
+@pytest.mark.parametrize("compression", ["lzf", "gzip"])
+def test_compression_compresses_vectors(tmp_path: Path, compression: str) -> None:
+    rows = Rows.empty(500, 300, 200)
+    rows.key[:] = [f"k{i}" for i in range(500)]
+    for name in ("", compression):
+        write_shard(tmp_path / f"s{name}.h5", rows, ATTRIBUTES, compression=name)
+    assert (tmp_path / f"s{compression}.h5").stat().st_size < 0.3 * (tmp_path / "s.h5").stat().st_size
+
+
+def test_what_cannot_be_written_names_file_key_and_column(tmp_path: Path) -> None:
+    rows = rows_of(3)
+    rows.text.vectors[1] = np.inf
+    with pytest.raises(ShardError, match=r"s\.h5: text vector of key 'k1' is not finite as float16"):
+        write_shard(tmp_path / "s.h5", rows, ATTRIBUTES)
+    rows = rows_of(3)
+    rows.key[2] = "\ud800"
+    with pytest.raises(ShardError, match=r"s\.h5: key '\\ud800' holds half"):
+        write_shard(tmp_path / "s.h5", rows, ATTRIBUTES)
+    assert not list(tmp_path.iterdir())
+
+
 def test_same_rows_give_same_bytes_in_any_process(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.h5", rows_of(50), ATTRIBUTES)
     code = (
@@ -184,7 +205,10 @@ def test_columns_and_attributes_alone(tmp_path: Path) -> None:
     columns = read_columns(tmp_path / "s.h5", ("key", "has_image"))
     assert list(columns) == ["key", "has_image"]
     assert list(columns["key"]) == ["k0", "k1", "k2", "k3"]
-    assert read_attributes(tmp_path / "s.h5")["rows"] == 4
+    described = read_attributes(tmp_path / "s.h5")
+    assert described["rows"] == 4
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert described["content_digest"] == file.attrs["content_digest"].decode()
 
 
 def test_a_long_text_costs_its_own_bytes(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,6 +68,15 @@ def test_ties_count_as_the_average_over_their_orders(seed: int, own: bool) -> No
         assert value == pytest.approx(np.mean([run[name] for run in runs]), abs=0.06), name
 
 
+@pytest.mark.parametrize("relevant", [(1, 1, 0), (1, 0, 0), (1, 1, 1), (0, 1, 1, 0)])
+def test_ties_count_as_the_average_over_all_their_orders(relevant: tuple[int, ...]) -> None:
+    tied = np.ones((len(relevant), 1))
+    orders = list(permutations(range(len(relevant))))
+    runs = [loop_metrics(tied[:1], tied, [1], list(relevant), False, list(order)) for order in orders]
+    expected = {name: np.mean([run[name] for run in runs]) for name in runs[0]}
+    assert retrieval_metrics(tied[:1], tied, np.array([1]), np.array(relevant)) == pytest.approx(expected, abs=1e-9)
+
+
 def test_constant_embeddings_score_chance() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 20)
@@ -97,7 +108,12 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_queries_and_no_gallery() -> None:
     none, some = np.zeros((0, 3)), np.ones((2, 3))
     for q, g in ((none, some), (some, none)):
-        result = retrieval_metrics(q, g, np.zeros(len(q)), np.zeros(len(g)))
+        labels = np.zeros(len(q), int), np.zeros(len(g), int)
+        result = retrieval_metrics(q, g, *labels)
+        assert list(result) == ["r_at_1", "r_at_5", "r_at_10", "map"]
+        near = {k: np.eye(2, dtype=bool) for k in (2, 5)}
+        result |= hierarchical_precision(q, g, *labels, near)
+        assert list(result)[4:] == ["hp_at_2", "hp_at_5"]
         assert all(np.isnan(value) for value in result.values())
 
 
@@ -140,6 +156,19 @@ def test_hierarchical_precision_says_nothing_where_all_classes_are_right(labels:
     near = near_classes(ancestors_of_labels(labels), (5,))
     vectors, classes = unit(np.random.default_rng(0).normal(size=(12, 4))), np.arange(12) % 3
     assert np.isnan(hierarchical_precision(vectors, vectors, classes, classes, near)["hp_at_5"])
+
+
+def test_hierarchical_precision_at_one_k_may_say_nothing_and_at_the_next_something() -> None:
+    near = {5: np.ones((2, 2), bool), 1: np.eye(2, dtype=bool)}
+    result = hierarchical_precision(np.eye(2), np.eye(2), np.arange(2), np.arange(2), near)
+    assert np.isnan(result["hp_at_5"])
+    assert result["hp_at_1"] == 1.0
+
+
+def test_own_keys_are_left_out_only_where_both_sides_have_some() -> None:
+    labels, keys = np.arange(2), np.arange(2)
+    for one_sided in ((keys, None), (None, keys)):
+        assert retrieval_metrics(np.eye(2), np.eye(2), labels, labels, *one_sided)["r_at_1"] == 1.0
 
 
 def test_hierarchical_precision_of_ties_is_chance() -> None:

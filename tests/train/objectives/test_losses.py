@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from huse.train.classes.semantic_graph import graph_from_vectors
 from huse.train.objectives import losses
+from huse.train.objectives.pairwise import pairwise_losses
 
 Array = NDArray[np.float64]
 N, D, K = 12, 5, 4
@@ -160,6 +161,19 @@ def test_graph_loss_by_hand() -> None:
     assert float(far) == pytest.approx(0, abs=1e-6)  # eq. 10 as printed leaves far classes alone
     pushed = losses.graph_loss(embeddings, labels, present, graph * 8, 0.5, "push")
     assert float(pushed) == pytest.approx(2 * 0.1**2 / 4, rel=1e-4)
+
+
+@pytest.mark.parametrize(("distance", "semantic"), [(0.4, 0.5), (0.5, 0.1)])
+def test_graph_loss_at_the_margin_itself(distance: float, semantic: float) -> None:
+    cosine = 1.0 - distance
+    embeddings = tf.constant([[1.0, 0.0], [cosine, math.sqrt(1 - cosine**2)]], tf.float64)
+    graph = tf.constant([[0.0, semantic], [semantic, 0.0]], tf.float64)
+    args = embeddings, tf.constant([0, 1]), tf.ones(2, tf.float64), graph, 0.5
+    assert float(losses.graph_loss(*args, "paper")) == pytest.approx(0, abs=1e-9)  # both must be below it
+    short = 0.5 - distance if semantic >= 0.5 else 0.0
+    assert float(losses.graph_loss(*args, "push")) == pytest.approx(2 * short**2 / 4, abs=1e-9)
+    fast = [pairwise_losses([args[0]], *args[1:2], [args[2]], *args[3:], margin, None) for margin in ("paper", "push")]
+    assert [float(graph_term) for graph_term, _ in fast] == pytest.approx([0, 2 * short**2 / 4], abs=1e-9)
 
 
 def test_absent_rows_add_nothing() -> None:

@@ -48,6 +48,23 @@ def test_equals_the_plain_losses(seed: int, modalities: int, margin: str) -> Non
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-3, atol=2e-6)
 
 
+def test_without_a_temperature_the_contrastive_loss_is_none() -> None:
+    rng = np.random.default_rng(0)
+    labels, present = tf.constant([0, 0, 1, 2, 2]), [tf.ones(5), tf.ones(5)]
+    vectors = [tf.Variable(unit(rng.normal(size=(5, 3))).astype(np.float32)) for _ in range(2)]
+    graph = tf.constant(graph_from_vectors(rng.normal(size=(3, 3)) + 0.8))
+    values, gradients = [], []
+    for temperature in (None, 0.2):
+        with tf.GradientTape() as tape:
+            losses = pairwise_losses(list(map(tf.identity, vectors)), labels, present, graph, 0.7, "push", temperature)
+            total = losses[0] + losses[1] if temperature is None else losses[0]
+        values.append([float(loss) for loss in losses])
+        gradients.append(tape.gradient(total, vectors))
+    assert values[0] == [pytest.approx(values[1][0]), 0.0]
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-7)
+
+
 def test_a_batch_without_positives_or_rows_gives_finite_gradients() -> None:
     vectors = tf.Variable(np.eye(4, dtype=np.float32))
     graph = tf.constant(1 - np.eye(4), tf.float32)
