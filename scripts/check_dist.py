@@ -30,7 +30,7 @@ def package_files() -> set[str]:
     folders = {name.replace(".", "/") for name in config["options"]["packages"].split()}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     inside = {f"huse/{name}" for name in tracked if str(PurePosixPath("huse", name).parent) in folders}
-    return {name for name in inside if "/" in name.removeprefix("huse/") or name.endswith((".py", "py.typed"))}
+    return {name for name in inside if "/" in name.removeprefix("huse/") or name.endswith((".py", ".pyi", ".typed"))}
 
 
 def faults(wheel: Path, of_sdist: Path) -> list[str]:
