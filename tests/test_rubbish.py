@@ -216,8 +216,12 @@ def options() -> Iterator[tuple[list[str], str]]:
                     words + ["absent"] * sum(p.nargs != 0 for p in command.params if isinstance(p, click.Argument)),
                     (parameter.opts[0]),
                 )
-        for name, child in getattr(command, "commands", {}).items():
-            yield from walk(child, [*words, name])
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                assert child is not None
+                yield from walk(child, [*words, name])
 
     yield from walk(main, [])
 
