@@ -157,8 +157,8 @@ def test_errors_are_one_line_with_exit_1(tmp_path: Path) -> None:
         (["evaluate", tmp_path / "nothing", tmp_path / "s"], "make a model with huse fit"),
         (["store", "inspect", tmp_path], "no store.json"),
     ):
-        result = huse(*arguments)
-        assert result.returncode == 1
+        result = invoke(*arguments)
+        assert result.exit_code == 1
         assert result.stdout == ""
         assert result.stderr.startswith("Error: ")
         assert message in result.stderr

@@ -1,10 +1,10 @@
-"""The main job in real processes: extract, fit, evaluate, embed, search."""
+"""The main job: extract, fit, evaluate, embed, search, each once in a real process."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from command_line import huse, ok, ok_json
+from command_line import invoke, ok, ok_json, process_ok, process_ok_json
 from samples import random_store, read_csv, text_manifest, write_csv
 
 from huse.features.store import Store
@@ -25,7 +25,7 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
         rows.insert(place, {**rows[0], **row, "split": "train"})
     manifest = write_csv(few_emoji.parent / "with_bad.csv", rows)
 
-    printed = ok("extract", manifest, store, "--shard-size", 20, "--batch-size", 8)
+    printed = process_ok("extract", manifest, store, "--shard-size", 20, "--batch-size", 8)
     for key in ("missing", "words", "zero"):
         assert f"failed: {key}: " in printed
     stored = Store.open(store).load()
@@ -44,16 +44,16 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
 
     again = ok_json("extract", manifest, store, "--shard-size", 20)
     assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 43, 3)
-    assert "saved" in ok("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32)
-    figures = ok_json("evaluate", model, store)
+    assert "saved" in process_ok("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32)
+    figures = process_ok_json("evaluate", model, store)
     assert set(figures["accuracy"]) == {"image", "text", "fused"}
     directions = {"image_to_image", "image_to_text", "text_to_image", "text_to_text"}
     assert set(figures["retrieval"]) == directions
     assert all(set(values) == {"r_at_1", "r_at_5", "r_at_10", "map"} for values in figures["retrieval"].values())
     assert figures["accuracy"]["fused"] > 0.8
     assert "accuracy   image" in ok("evaluate", model, store, "--split", "all")
-    assert ok_json("embed", model, store, out)["embedded"] == 46
-    hits = ok_json("search", model, out, "--text", "wild animal", "-k", 7)["results"][0]["hits"]
+    assert process_ok_json("embed", model, store, out)["embedded"] == 46
+    hits = process_ok_json("search", model, out, "--text", "wild animal", "-k", 7)["results"][0]["hits"]
     found = [hit["label"] for hit in hits]  # of a model of 12 epochs: the first, and most, whatever the processor
     assert found[0] == "animals & nature/animal mammal"
     assert found.count("animals & nature/animal mammal") > 3
@@ -73,8 +73,8 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
 def test_other_encoders_end_with_one_line_naming_both(few_store: Path, tmp_path: Path) -> None:
     other = random_store(tmp_path / "other")
     ok("fit", few_store, tmp_path / "m", "--epochs", 1, "--hidden-units", 8)
-    result = huse("embed", tmp_path / "m", other.path, tmp_path / "out")
-    assert result.returncode == 1
+    result = invoke("embed", tmp_path / "m", other.path, tmp_path / "out")
+    assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "vgg16" in result.stderr
     assert "image-test" in result.stderr
