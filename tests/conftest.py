@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait by spinning, on the processors of other workers
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 from samples import random_store, read_csv, write_csv
+from shared import Shared, filled
 
-from huse.demo.emoji import unpack_emoji
+from huse.demo.emoji import MANIFEST, unpack_emoji
 from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
@@ -39,43 +43,53 @@ def bare_shell() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def emoji(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shared:
+    """A folder by its name, filled once for all workers. Read only."""
+    base = tmp_path_factory.getbasetemp()
+    return partial(filled, base if worker_id == "master" else base.parent)
+
+
+@pytest.fixture(scope="session")
+def emoji(shared: Shared) -> Path:
     """The manifest of the bundled emoji, unpacked."""
-    return unpack_emoji(tmp_path_factory.mktemp("emoji"))
+    return shared("emoji", unpack_emoji) / MANIFEST
 
 
 @pytest.fixture(scope="session")
-def few_emoji(emoji: Path) -> Path:
+def few_emoji(emoji: Path, shared: Shared) -> Path:
     """A manifest of 42 emoji of three classes, beside the big one; two in seven are test rows."""
-    rows = []
-    for label in FEW_CLASSES:
-        members = [row for row in read_csv(emoji) if row["label"] == label][:ROWS_A_CLASS]
-        rows += [{**row, "split": "test" if i % 7 < 2 else "train"} for i, row in enumerate(members)]
-    return write_csv(emoji.parent / "few.csv", rows)
+
+    few = emoji.parent / "few.csv"
+
+    def pick(_: Path) -> None:
+        rows = []
+        for label in FEW_CLASSES:
+            members = [row for row in read_csv(emoji) if row["label"] == label][:ROWS_A_CLASS]
+            rows += [{**row, "split": "test" if i % 7 < 2 else "train"} for i, row in enumerate(members)]
+        write_csv(few, rows)
+
+    shared("few", pick)
+    return few
 
 
 @pytest.fixture(scope="session")
-def few_store(few_emoji: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_store(few_emoji: Path, shared: Shared) -> Path:
     """Real features of `few_emoji`, in shards of ten rows. Read only."""
-    store = tmp_path_factory.mktemp("few") / "store"
-    extract_features(few_emoji, store, ExtractConfig(shard_size=10, batch_size=8))
-    return store
+    config = ExtractConfig(shard_size=10, batch_size=8)
+    return shared("few-store", lambda store: extract_features(few_emoji, store, config))
 
 
 @pytest.fixture(scope="session")
-def few_model(few_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_model(few_store: Path, shared: Shared) -> Path:
     """A model of the 42 emoji. Read only."""
-    model = tmp_path_factory.mktemp("few") / "model"
-    fit_model(few_store, model, FitConfig(dimension=64, hidden_units=128, epochs=20, patience=0))
-    return model
+    config = FitConfig(dimension=64, hidden_units=128, epochs=20, patience=0)
+    return shared("few-model", lambda model: fit_model(few_store, model, config))
 
 
 @pytest.fixture(scope="session")
-def few_embeddings(few_store: Path, few_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_embeddings(few_store: Path, few_model: Path, shared: Shared) -> Path:
     """The embeddings of the 42 emoji. Read only."""
-    out = tmp_path_factory.mktemp("few") / "embeddings"
-    embed_source(few_model, few_store, out)
-    return out
+    return shared("few-embeddings", lambda out: embed_source(few_model, few_store, out))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,11 @@ def test_unpacks_real_files_and_mends_damaged_ones(emoji: Path, tmp_path: Path) 
     rows = read_csv(emoji)
     assert len(rows) == 1911
     assert sum(row["split"] == "test" for row in rows) == 339
-    victim = emoji.parent / rows[5]["image"]
+    folder = shutil.copytree(emoji.parent, tmp_path / "emoji")
+    victim = folder / rows[5]["image"]
     before = victim.read_bytes()
     victim.write_bytes(before[:10])
-    unpack_emoji(emoji.parent)
+    unpack_emoji(folder)
     assert victim.read_bytes() == before
 
 

@@ -22,6 +22,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from samples import read_csv, write_csv
+from shared import Shared
 
 from huse.cli import main
 
@@ -60,12 +61,15 @@ RUN = [name for name, page in BLOCKS.items() if any(b.language in ("bash", "pyth
 
 
 @pytest.fixture(scope="session")
-def template(few_emoji: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(few_emoji: Path, shared: Shared) -> Path:
     """What the pages take for granted: tables, images, and the features of these, extracted by the command itself."""
-    folder = tmp_path_factory.mktemp("pages")
+    return shared("pages", lambda folder: lay_out(few_emoji, folder))
+
+
+def lay_out(few_emoji: Path, folder: Path) -> None:
     panda = [row for row in read_csv(few_emoji.parent / "emoji.csv") if row["key"] == PANDA]
     rows = [row for row in read_csv(few_emoji) if row["key"] != PANDA] + panda
-    (folder / "huse-demo").mkdir()
+    (folder / "huse-demo").mkdir(parents=True)
     for table in ("products.csv", "more.csv", "huse-demo/emoji.csv"):
         write_csv(folder / table, rows)
     for images in ("images", "huse-demo/images"):
@@ -73,7 +77,6 @@ def template(few_emoji: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(few_emoji.parent / panda[0]["image"], folder / "image.png")
     run(["huse", "extract", str(folder / "products.csv"), str(folder / "features")])
     shutil.copytree(folder / "features", folder / "huse-demo" / "features")
-    return folder
 
 
 @pytest.mark.slow

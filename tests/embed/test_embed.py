@@ -47,17 +47,23 @@ def test_embeddings_carry_prediction_and_rows(few_store: Path, few_model: Path, 
     assert set(rows.prediction) <= set(huse.load(few_model).classes)
 
 
-def test_embedding_a_manifest_equals_embedding_its_store(
+def test_embedding_a_manifest_and_then_a_new_row_equals_embedding_the_store(
     few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
-    summary = embed_source(few_model, few_emoji, tmp_path / "out", ExtractConfig(shard_size=10, batch_size=8))
-    assert summary.extract is not None
-    assert (summary.rows, summary.embedded, summary.extract.encoded) == (42, 42, 42)
-    ours, theirs = Store.open(tmp_path / "out").load(), Store.open(few_embeddings).load()
+    rows = read_csv(few_emoji)
+    for row in rows:
+        row["image"] = str(few_emoji.parent / row["image"])
+    manifest, out = tmp_path / "m.csv", tmp_path / "out"
+    for some, expected in ((rows[:-1], (41, 41, 41)), (rows, (42, 1, 1)), (rows, (42, 0, 0))):
+        write_csv(manifest, some)
+        summary = embed_source(few_model, manifest, out, ExtractConfig(shard_size=10, batch_size=8))
+        assert summary.extract is not None
+        assert (summary.rows, summary.embedded, summary.extract.encoded) == expected
+    ours, theirs = Store.open(out).load(), Store.open(few_embeddings).load()
+    assert list(ours.key) == list(theirs.key)
     np.testing.assert_allclose(ours.image.vectors.astype(float), theirs.image.vectors.astype(float), atol=2e-3)
-    again = embed_source(few_model, few_emoji, tmp_path / "out", ExtractConfig(shard_size=10, batch_size=8))
-    assert again.extract is not None
-    assert (again.rows, again.embedded, again.extract.encoded) == (42, 0, 0)
+    (hits,) = search_embeddings(huse.load(few_model), out, texts=[rows[-1]["text"]], gallery="text", k=1)
+    assert hits[0].key == rows[-1]["key"]
 
 
 def test_changed_rows_and_removed_shards_follow_the_source(few_store: Path, few_model: Path, tmp_path: Path) -> None:
@@ -239,17 +245,3 @@ def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tm
     assert model.embed_texts(["apple"]).shape == (1, 16)
     with pytest.raises(ModelError, match="no image tower"):
         model.embed_images([b""])
-
-
-def test_new_rows_in_a_manifest_are_found(few_emoji: Path, few_model: Path, tmp_path: Path) -> None:
-    rows = read_csv(few_emoji)
-    for row in rows:
-        row["image"] = str(few_emoji.parent / row["image"])
-    manifest = write_csv(tmp_path / "m.csv", rows[:-1])
-    embed_source(few_model, manifest, tmp_path / "out", ExtractConfig(batch_size=8))
-    write_csv(manifest, rows)
-    summary = embed_source(few_model, manifest, tmp_path / "out", ExtractConfig(batch_size=8))
-    assert summary.extract is not None
-    assert summary.extract.encoded == 1
-    (hits,) = search_embeddings(huse.load(few_model), tmp_path / "out", texts=[rows[-1]["text"]], gallery="text", k=1)
-    assert hits[0].key == rows[-1]["key"]

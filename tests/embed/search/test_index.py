@@ -20,14 +20,6 @@ from huse.features.errors import QueryError
 from huse.features.store import Store
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    """FAISS's threads wait for each other by spinning, which takes long where others want the processor too."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-
-
 def found(store: Store, gallery: str = "text") -> list[str]:
     """What an index finds for the first row's own text, and then the nearest others."""
     rows = store.read(0)

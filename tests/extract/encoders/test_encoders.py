@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from samples import read_csv
 
-from huse.extract.encoders import image_encoder, text_encoder
+from huse.extract.encoders import ImageEncoder, image_encoder, text_encoder
 from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
 from huse.extract.images.decoding import decode_image, read_image
 from huse.features.errors import EncoderError
@@ -30,6 +31,12 @@ def images(emoji: Path, n: int) -> NDArray[np.uint8]:
     return np.stack([decode_image(read_image(emoji.parent / row["image"]), (224, 224)) for row in rows])
 
 
+@cache
+def vgg16(precision: str) -> ImageEncoder:
+    """Made once, as compiling Winograd's algorithm takes longer than encoding."""
+    return image_encoder("vgg16", precision=precision)
+
+
 def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     import keras
 
@@ -38,7 +45,7 @@ def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     network.set_weights(load_weights())
     prepared = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
     expected = network.predict(prepared, verbose=0)
-    ours = image_encoder("vgg16", precision="float32").encode(pixels)
+    ours = vgg16("float32").encode(pixels)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(prepared[0, 0, 0], pixels[0, 0, 0, ::-1] - np.array(MEAN_BGR), rtol=1e-5)
@@ -47,9 +54,9 @@ def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
 @pytest.mark.parametrize("count", [6, 2 * BLOCK - 5])
 def test_precisions_agree(emoji: Path, count: int) -> None:
     pixels = images(emoji, count)
-    exact = image_encoder("vgg16", precision="float32").encode(pixels)
+    exact = vgg16("float32").encode(pixels)
     for precision in ("bfloat16", "float16"):
-        rounded = image_encoder("vgg16", precision=precision).encode(pixels)
+        rounded = vgg16(precision).encode(pixels)
         assert cosines(exact, rounded).min() > 0.999
 
 
@@ -67,7 +74,7 @@ def test_threads_and_libraries_change_nothing_that_counts(emoji: Path, tmp_path:
     """As docs/scaling.md states: float32 to 0.0001 of the vectors' size, bfloat16 to a cosine of 0.999."""
     pixels = images(emoji, BLOCK)
     np.save(tmp_path / "pixels.npy", pixels)
-    here = image_encoder("vgg16", precision="float32").encode(pixels)
+    here = vgg16("float32").encode(pixels)
     for precision, environment in (
         ("float32", {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}),
         ("auto", {"TF_NUM_INTRAOP_THREADS": "1"}),
@@ -90,7 +97,7 @@ def test_both_ways_agree(emoji: Path) -> None:
 def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
     """Also not where Winograd's blocks begin or end."""
     pixels = images(emoji, BLOCK + 3)
-    encoder = image_encoder("vgg16", precision="float32")
+    encoder = vgg16("float32")
     whole = encoder.encode(pixels)
     order = np.random.default_rng(0).permutation(len(pixels))
     alone = np.concatenate([encoder.encode(pixels[:BLOCK]), encoder.encode(pixels[BLOCK:])])

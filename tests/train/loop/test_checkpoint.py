@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import ok
 
 from huse.features.errors import FitError
 from huse.features.store import Store
@@ -83,7 +84,7 @@ def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: P
     options = ["--hidden-units", "64", "--dimension", "16", "--epochs", "150", "--patience", "0", "--no-refit"]
     code = "from huse.train.loop import checkpoint; checkpoint.SECONDS_BETWEEN = 0.2; from huse.cli import main; main()"
     command = [sys.executable, "-c", code, "fit", str(small_store.path)]
-    subprocess.run([*command, str(tmp_path / "whole"), *options], check=True, capture_output=True)
+    ok("fit", small_store.path, tmp_path / "whole", *options)
     process = subprocess.Popen([*command, str(tmp_path / "m"), *options], stderr=subprocess.DEVNULL)
     while not (tmp_path / "m.checkpoint.npz").exists():
         time.sleep(0.02)
@@ -91,7 +92,7 @@ def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: P
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "m").exists()
-    subprocess.run([*command, str(tmp_path / "m"), *options, "--resume"], check=True, capture_output=True)
+    ok("fit", small_store.path, tmp_path / "m", *options, "--resume")
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
 
