@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,26 +74,45 @@ def winograd(kernel: NDArray[np.float32], bias: NDArray[np.float32], dtype: tf.D
     kernels = [tf.constant(k[None], dtype) for k in np.einsum("ir,rwck->iwck", KERNEL, kernel)]
     shift = tf.constant(bias, tf.float32)
 
+    def layer(x: tf.Tensor) -> tf.Tensor:
+        parts = _spreading(tuple(x.shape), dtype)(x)
+        products = [tf.nn.conv2d(part, k, 1, "SAME") for part, k in zip(parts, kernels, strict=True)]
+        return _gathering((*x.shape[:3], len(bias)), dtype)(products, shift)
+
+    return layer
+
+
+@cache
+def _spreading(shape: tuple[int, ...], dtype: tf.DType) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """The sums before, from an input of a shape: compiled once for all layers and encoders."""
+    import tensorflow as tf
+
+    tiles = -(-shape[1] // OUTPUTS)
+    below = tiles * OUTPUTS - shape[1] + 1
+
     @tf.function(jit_compile=True)
     def spread(x: tf.Tensor) -> list[tf.Tensor]:
-        tiles = -(-x.shape[1] // OUTPUTS)
-        below = tiles * OUTPUTS - x.shape[1] + 1
         padded = tf.pad(tf.cast(x, tf.float32), [[0, 0], [1, below], [0, 0], [0, 0]])
         rows = [padded[:, i : i + OUTPUTS * (tiles - 1) + 1 : OUTPUTS] for i in range(OUTPUTS + 2)]
         return [tf.cast(part, dtype) for part in _combine(INPUT, rows)]
 
+    return spread  # type: ignore[no-any-return]
+
+
+@cache
+def _gathering(shape: tuple[int, ...], dtype: tf.DType) -> Callable[[list[tf.Tensor], tf.Tensor], tf.Tensor]:
+    """The sums after, to an output of a shape: compiled once for all layers and encoders."""
+    import tensorflow as tf
+
+    n, height, width, channels = shape
+
     @tf.function(jit_compile=True)
-    def gather(products: list[tf.Tensor], height: int) -> tf.Tensor:
+    def gather(products: list[tf.Tensor], shift: tf.Tensor) -> tf.Tensor:
         rows = tf.stack(_combine(OUTPUT, [tf.cast(p, tf.float32) for p in products]), axis=2)
-        n, tiles, _, width, channels = rows.shape
-        whole = tf.reshape(rows, [n, tiles * OUTPUTS, width, channels])[:, :height]
+        whole = tf.reshape(rows, [n, -1, width, channels])[:, :height]
         return tf.cast(tf.nn.relu(whole + shift), dtype)
 
-    def layer(x: tf.Tensor) -> tf.Tensor:
-        products = [tf.nn.conv2d(part, k, 1, "SAME") for part, k in zip(spread(x), kernels, strict=True)]
-        return gather(products, x.shape[1])
-
-    return layer
+    return gather  # type: ignore[no-any-return]
 
 
 def _combine(matrix: NDArray[Any], parts: list[tf.Tensor]) -> list[tf.Tensor]:
