@@ -24,7 +24,8 @@ COMMANDS = {
     "extract-class-text": "extract {manifest.csv} {absent} --text-encoder tfidf:4 "
     "--class-encoder none --class-text {table.csv}",
     "fit": "fit {store} {absent} --epochs 1 --no-refit --hidden-units 4 --dimension 4",
-    "fit-graph": "fit {store} {absent} --epochs 1 --no-refit --hidden-units 4 --dimension 4 --semantic-graph {graph.npy}",
+    "fit-graph": "fit {store} {absent} --epochs 1 --no-refit --hidden-units 4 --dimension 4 "
+    "--semantic-graph {graph.npy}",
     "evaluate": "evaluate {model} {store} --taxonomy {taxonomy.csv} --report {absent}",
     "compare": "compare {store} --out {absent} --objectives posterior --seeds 1 --trials 1 --epochs 1",
     "embed": "embed {model} {store} {absent}",
