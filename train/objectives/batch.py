@@ -103,8 +103,10 @@ class Batch:
         return classification_loss(logits, labels, there * tf.gather(self.class_weights, labels))
 
     def gap(self) -> tf.Tensor:
-        """The cross-modal gap (eq. 12); 0 where there is one modality alone."""
-        if len(self.items) < 2:
-            return tf.constant(0.0)
+        """The cross-modal gap (eq. 12) of both modalities."""
         image, text = self.embeddings()
         return gap_loss(image, text, self.both())
+
+    def weighted_gap(self, weight: float) -> dict[str, tf.Tensor]:
+        """The gap as a part of a loss; no part without a weight, or where there is one modality alone."""
+        return {"gap": weight * self.gap()} if weight and len(self.items) == 2 else {}

@@ -22,6 +22,4 @@ def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
             config.temperature if config.delta else None,
         )
         losses |= {"graph": config.beta * graph, "contrastive": config.delta * contrastive}
-    if config.gamma and len(batch.items) == 2:
-        losses["gap"] = config.gamma * batch.gap()
-    return losses
+    return losses | batch.weighted_gap(config.gamma)

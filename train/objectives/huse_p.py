@@ -13,6 +13,4 @@ def losses(batch: Batch, config: Settings) -> dict[str, tf.Tensor]:
     vectors, labels, there = batch.pooled()
     projection = projection_loss(vectors, tf.gather(batch.class_vectors, labels), there)
     losses = {"class": config.alpha * batch.classification(), "projection": config.beta * projection}
-    if config.gamma and len(batch.items) == 2:
-        losses["gap"] = config.gamma * batch.gap()
-    return losses
+    return losses | batch.weighted_gap(config.gamma)
