@@ -95,13 +95,12 @@ def compare(
     test = test.take(test.label != "")
     if not len(test):
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
-    if taxonomy:  # so is one that lacks a class
-        read_taxonomy(taxonomy, sorted(set(test.label)))
+    ancestors = read_taxonomy(taxonomy, sorted(set(test.label))) if taxonomy else None  # lacks are told now too
     results: Result = {}
     with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
         for method in methods:
             run = _Posterior if method == POSTERIOR else _Towers
-            results[method] = run(method, source, data, changes or {}).measure(test, seeds, trials, taxonomy, bar)
+            results[method] = run(method, source, data, changes or {}).measure(test, seeds, trials, ancestors, bar)
             write_tables(results, folder)
     return results
 
@@ -135,7 +134,7 @@ class _Towers:
         self.data = data
         self.base = base_config(method, store, changes)
 
-    def measure(self, test: Rows, seeds: int, trials: int, taxonomy: Path | None, bar: Any) -> Result:
+    def measure(self, test: Rows, seeds: int, trials: int, ancestors: list[list[str]] | None, bar: Any) -> Result:
         """Tunes on validation rows, then measures on test rows."""
         scores = []
         for trial in range(trials):
@@ -148,7 +147,7 @@ class _Towers:
             config = self.with_seed(best, seed)
             outputs, data, weight = self.test(config, test)
             run = metrics_of(outputs, data, test.label, weight)
-            run["hierarchical"] = hierarchical_metrics_of(outputs, data, test.label, taxonomy)
+            run["hierarchical"] = hierarchical_metrics_of(outputs, data, test.label, ancestors)
             runs.append(blanked(self.method, run))
             bar.update()
         return {"config": self.describe(best), "val_score": score, "metrics": summarize(runs)}

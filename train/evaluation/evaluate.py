@@ -62,8 +62,8 @@ def evaluate_model(
     rows = rows.take(rows.label != "")
     if not len(rows):
         raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
-    if taxonomy is not None:  # one that lacks a class is told before the network runs
-        read_taxonomy(taxonomy, sorted(set(rows.label)))
+    # one that lacks a class is told before the network runs
+    ancestors = None if taxonomy is None else read_taxonomy(taxonomy, sorted(set(rows.label)))
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
     result = {
@@ -72,7 +72,7 @@ def evaluate_model(
         "unknown_classes": [asdict(entry) for entry in unknown_classes(rows.label, trained.classes)],
         "shared_with_training": rows_shared_with_training(source, split) if split in ("val", "test") else None,
         **metrics_of(outputs, data, rows.label, trained.fusion_weight),
-        "hierarchical": hierarchical_metrics_of(outputs, data, rows.label, taxonomy),
+        "hierarchical": hierarchical_metrics_of(outputs, data, rows.label, ancestors),
     }
     if report is not None:
         write_report(report, result, rows.label, predictions(outputs, data, trained))

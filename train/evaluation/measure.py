@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from scipy.special import softmax
 
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
-from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
+from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
 from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities
@@ -52,7 +51,7 @@ def metrics_of(
 
 
 def hierarchical_metrics_of(
-    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], taxonomy: Path | None = None
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], ancestors: list[list[str]] | None = None
 ) -> dict[str, dict[str, float | None]]:
     """HP@2, HP@5 and HP@10 (paper 4.4) in four directions; None where every class would be right.
 
@@ -60,15 +59,10 @@ def hierarchical_metrics_of(
         outputs: of the network for n rows.
         data: these rows.
         labels: (n,) their label paths.
-        taxonomy: file that holds the tree of classes; by default the label paths spell it.
-
-    Raises:
-        FitError: the file cannot be used.
+        ancestors: of each of the different labels, sorted, see `read_taxonomy`; by default label paths spell them.
     """
     names, classes = np.unique(labels.astype(str), return_inverse=True)
-    labels_used = sorted(names.tolist())
-    ancestors = read_taxonomy(taxonomy, labels_used) if taxonomy else ancestors_of_labels(labels_used)
-    near = near_classes(ancestors, HP_KS)
+    near = near_classes(ancestors or ancestors_of_labels(names.tolist()), HP_KS)
     return {
         way: {k: _known(v) for k, v in hierarchical_precision(a, b, classes[q], classes[g], near, *own).items()}
         for way, a, b, q, g, own in _directions(outputs, data)

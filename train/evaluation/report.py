@@ -16,7 +16,7 @@ from huse.features.errors import FitError
 from huse.features.files.atomic import replacing
 from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.outputs import require_output
-from huse.train.evaluation.table import metrics_table
+from huse.train.evaluation.table import metrics_table, shown_value
 
 PAGE_FILE = "index.html"
 
@@ -110,7 +110,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
         return "<p>None.</p>"
     head = "".join(f"<th{_right(value)}>{html.escape(name)}</th>" for name, value in rows[0].items())
     body = "".join(
-        "<tr>" + "".join(f"<td{_right(value)}>{html.escape(_shown(value))}</td>" for value in row.values()) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{_right(value)}>{html.escape(shown_value(value))}</td>" for value in row.values())
+        + "</tr>"
         for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
@@ -118,12 +120,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 def _right(value: Any) -> str:
     return "" if isinstance(value, str) else ' class="n"'
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _matrix_png(truth: NDArray[np.object_], predicted: NDArray[np.object_], classes: list[str]) -> str:

@@ -10,14 +10,14 @@ from huse.train.evaluation.measure import HP_KS
 
 def metrics_table(result: dict[str, Any]) -> str:
     """Accuracy and retrieval as text."""
-    accuracy = "   ".join(f"{name} {_shown(value)}" for name, value in result["accuracy"].items())
+    accuracy = "   ".join(f"{name} {shown_value(value)}" for name, value in result["accuracy"].items())
     lines = [f"{result['rows']} rows of split {result['split']}", *_remarks(result), f"accuracy   {accuracy}", ""]
     heads, parts = ["R@1", "R@5", "R@10", "mAP"], [result["retrieval"]]
     if "hierarchical" in result:
         heads, parts = [*heads, *(f"HP@{k}" for k in HP_KS)], [*parts, result["hierarchical"]]
     lines.append(f"{'retrieval':<16}" + "".join(f"{head:>8}" for head in heads))
     for direction in result["retrieval"]:
-        cells = "".join(f"{_shown(value):>8}" for part in parts for value in part[direction].values())
+        cells = "".join(f"{shown_value(value):>8}" for part in parts for value in part[direction].values())
         lines.append(f"{direction.replace('_', ' '):<16}{cells}")
     return "\n".join(lines)
 
@@ -31,5 +31,8 @@ def _remarks(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def shown_value(value: Any) -> str:
+    """A metric with three digits, - where there is none, and anything else as it is."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
