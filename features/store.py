@@ -17,15 +17,7 @@ from tqdm import tqdm
 
 from huse.features import companions
 from huse.features.columns import Dimensions
-from huse.features.companions import (
-    CLASS_FILES,
-    CLASSES_FILE,
-    ENCODER_STATE_FILE,
-    MISSING,
-    PLAN_FILE,
-    SURPLUS,
-    ClassVectors,
-)
+from huse.features.companions import CLASS_FILES, CLASSES_FILE, ENCODER_STATE_FILE, PLAN_FILE, ClassVectors
 from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.filler import Filler
@@ -66,8 +58,9 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         there = [entry.name for entry in path.iterdir()]
         if STORE_FILE in there:
-            require_same_info(path, cls.open(path).info, info)
-            return cls.open(path)
+            store = cls.open(path)
+            require_same_info(path, store.info, info)
+            return store
         if not all(is_own_trace(name) for name in there):
             raise StoreError(f"{path}: exists and is not a huse store; name an empty or new folder")
         return cls(path, info, write_info(path, info, origin))
@@ -257,11 +250,11 @@ class Store:
         if missing:
             of, first = len(missing) + len(there), self.shard_path(missing[0]).name
             raise StoreError(
-                f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {MISSING}"
+                f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {companions.MISSING}"
             )
         if surplus:
             first = self.shard_path(surplus[0]).name
-            raise StoreError(f"{self.path}: {first} is more than the plan has; {SURPLUS}")
+            raise StoreError(f"{self.path}: {first} is more than the plan has; {companions.SURPLUS}")
         if not there:
             raise StoreError(f"{self.path}: the store has no rows; run the command that made it, on some rows")
 
