@@ -54,9 +54,9 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
         for group, parts in zip(groups, reader.ordered(read, groups, READ_AHEAD), strict=True):
             check()
             done = refreshed(trained, parts)
-            for index, (_, previous), (rows, new) in zip(group, parts, done, strict=True):
+            for number, (_, previous), (rows, new) in zip(group, parts, done, strict=True):
                 if previous is None or not rows.holds_the_same_as(previous):
-                    behind.write(index, rows)
+                    behind.write(number, rows)
                 total, embedded = total + len(rows), embedded + new
             bar.update(len(group))
     for stale in there - set(numbers):
@@ -72,12 +72,12 @@ def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, 
         parts: the features of each, and its embeddings by the same model, of which those of rows whose key and content
             are the same are taken over.
     """
-    places = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
-    taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(places, parts, strict=True)]
+    positions = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
+    taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(positions, parts, strict=True)]
     fresh = embed_rows(trained, concatenate(taken)).columns()
     embedded = {name: fresh[name] for name in EMBEDDED}
     done, start = [], 0
-    for (rows, previous), at, new in zip(parts, places, map(len, taken), strict=True):
+    for (rows, previous), at, new in zip(parts, positions, map(len, taken), strict=True):
         columns = {name: column[start : start + new] for name, column in embedded.items()}
         start += new
         if previous is not None and at is not None:

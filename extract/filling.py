@@ -20,7 +20,7 @@ class Filling:
     """One shard on its way; whoever has it is the only one who does.
 
     Args:
-        index: number of the shard.
+        number: of the shard.
         rows: what it is to hold.
         previous: what it holds; None when it is to be made.
         empty: as many rows as `rows`, without vectors.
@@ -32,8 +32,10 @@ class Filling:
         seconds_encode_texts: time that its texts were.
     """
 
-    def __init__(self, index: int, rows: Sequence[ManifestRow], previous: Rows | None, empty: Rows, dtype: str) -> None:
-        self.index = index
+    def __init__(
+        self, number: int, rows: Sequence[ManifestRow], previous: Rows | None, empty: Rows, dtype: str
+    ) -> None:
+        self.number = number
         self.rows = rows
         self.previous = previous
         self.stored = Stored(previous)
@@ -50,7 +52,7 @@ class Filling:
         self.out.caption[:] = [row.text for row in rows]
 
     def texts_to_encode(self) -> list[int]:
-        """The places of the texts that are new or have changed; all others take over their stored vectors."""
+        """The positions of the texts that are new or have changed; all others take over their stored vectors."""
         todo = []
         for i, row in enumerate(self.rows):
             if not row.text:
@@ -77,15 +79,15 @@ class Filling:
             reason = f"could not be re-read: {image.failure.reason}"
             self.out.failures.append(replace(image.failure, reason=reason))
 
-    def put_images(self, places: Sequence[int], vectors: NDArray[np.float32]) -> None:
+    def put_images(self, positions: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Puts vectors into their rows; one that is not finite as stored is that row's failure."""
-        for i, vector, finite in zip(places, vectors, self._finite(vectors), strict=True):
+        for i, vector, finite in zip(positions, vectors, self._finite(vectors), strict=True):
             self._put(i, vector, "image", "" if finite else self._not_finite("image"))
 
-    def put_texts(self, places: Sequence[int], vectors: NDArray[np.float32], reason: str) -> None:
+    def put_texts(self, positions: Sequence[int], vectors: NDArray[np.float32], reason: str) -> None:
         """Likewise; one of zeros says nothing, and is a failure for the given reason."""
         words = np.any(vectors, axis=1)
-        for i, vector, finite, some in zip(places, vectors, self._finite(vectors), words, strict=True):
+        for i, vector, finite, some in zip(positions, vectors, self._finite(vectors), words, strict=True):
             self._put(i, vector, "text", reason if not some else "" if finite else self._not_finite("text"))
 
     def _put(self, i: int, vector: NDArray[np.float32], modality: str, problem: str) -> None:

@@ -139,11 +139,11 @@ class _Pipeline:
 
     def open(self, planned: tuple[int, Positions]) -> _Open:
         """In the opening thread: what a shard holds and is to hold; its texts go to their encoder."""
-        index, positions = planned
+        number, positions = planned
         rows, image, text = self._manifest.rows(positions), self._encoders.image, self._encoders.text
         widths = [0 if encoder is None else encoder.spec.dimension for encoder in (image, text)]
         empty = Rows.empty(len(rows), *widths)
-        filling = Filling(index, rows, self._store.read_or_none(index), empty, self._config.dtype)
+        filling = Filling(number, rows, self._store.read_or_none(number), empty, self._config.dtype)
         to_read = [i for i, row in enumerate(rows) if row.problem or (image is not None and row.has_image)]
         return _Open(filling, to_read, deque() if text is None else self._encode_texts(filling, text))
 
@@ -210,10 +210,10 @@ class _Pipeline:
         self._encode_images(shard)
         reason = "" if self._encoders.text is None else without_words(self._encoders.text)
         while shard.texts:
-            places, future = shard.texts.popleft()
+            positions, future = shard.texts.popleft()
             vectors, seconds = future.result()
             self._check()
-            shard.rows.put_texts(places, vectors, reason)
+            shard.rows.put_texts(positions, vectors, reason)
             shard.rows.seconds_encode_texts += seconds
         self._bar.update(shard.others)
 
@@ -222,7 +222,7 @@ class _Pipeline:
         rows, summary = filling.finish(), filling.summary()
         if filling.previous is not None and rows.holds_the_same_as(filling.previous):
             return summary
-        self._behind.write(filling.index, rows)
+        self._behind.write(filling.number, rows)
         return replace(summary, shards_written=1)
 
     def _waited_for(self, loaded: Iterable[Item]) -> Iterator[Item]:

@@ -92,8 +92,8 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         for one in new.values():
             _write_classes(one, classes)
         fillers = {name: one.filler() for name, one in new.items()}
-        for rows, places in _numbered(store):
-            of = np.searchsorted(_bounds(total, parts), places, "right") - 1 if parts else _split_names(rows)
+        for rows, positions in _numbered(store):
+            of = np.searchsorted(_bounds(total, parts), positions, "right") - 1 if parts else _split_names(rows)
             for number, name in enumerate(names):
                 mine = of == (number if parts else name)
                 if mine.any():

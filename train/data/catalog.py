@@ -75,8 +75,8 @@ class Catalog:
 def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[Any]]]:
     """The columns of each shard's rows; labels are numbered as they come, and of digests the first bytes are kept."""
     unlabeled, first = 0, ""
-    for index in store.shard_numbers():
-        columns = store.columns(index, COLUMNS)
+    for shard in store.shard_numbers():
+        columns = store.columns(shard, COLUMNS)
         label, split = columns["label"], columns["split"]
         usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), KEPT)
         missing = np.flatnonzero(usable & (label == ""))
@@ -87,7 +87,7 @@ def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[A
         yield {
             "label": np.array([number.setdefault(name, len(number)) for name in label[position]], np.int32),
             "split": np.array([KEPT.index(name) for name in split[position]], np.int8),
-            "shard": np.full(len(position), index, np.int32),
+            "shard": np.full(len(position), shard, np.int32),
             "position": position,
             **{name: columns[name][position] for _, name in PRESENT.items()},
             **{name: columns[name][position, :NAME_BYTES] for _, name in DIGESTS.items()},
