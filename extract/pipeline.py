@@ -77,7 +77,8 @@ def fill_shards(
         opened = opener.ordered(pipeline.open, plan.items(), SHARDS_AHEAD)
         loaded = readers.ordered(pipeline.load, _steps(opened), 2 * config.batch_size, pipeline.weight)
         total = pipeline.fill(loaded)
-    return replace(total, seconds_read=pipeline.seconds_read, seconds_write=behind.seconds)
+    waited = 0.0 if encoders.image is None else pipeline.seconds_read  # for shards to be opened alone
+    return replace(total, seconds_read=waited, seconds_write=behind.seconds)
 
 
 @contextmanager

@@ -315,7 +315,8 @@ def test_images_alone_and_texts_alone(tmp_path: Path, encoders: Pair) -> None:
     rows = read_csv(make_manifest(tmp_path, 3))
     for name in ("image", "text"):
         alone = write_csv(tmp_path / f"{name}.csv", [{"key": row["key"], name: row[name]} for row in rows])
-        encoders.extract(alone, tmp_path / name, CONFIG)
+        summary = encoders.extract(alone, tmp_path / name, CONFIG)
+        assert (summary.seconds_read > 0) == (name == "image"), "there are no images to wait for"
     images, texts = Store.open(tmp_path / "image").load(), Store.open(tmp_path / "text").load()
     assert (images.image.vectors.shape, images.text.vectors.shape) == ((3, 3), (3, 0))
     assert (texts.image.vectors.shape, texts.text.vectors.shape) == ((3, 0), (3, 2))
@@ -420,14 +421,6 @@ def test_the_order_of_rows_changes_no_vector(tmp_path: Path, encoders: Pair) -> 
     shuffled = [read_csv(path)[i] for i in np.random.default_rng(0).permutation(10)]
     encoders.extract(write_csv(tmp_path / "shuffled.csv", shuffled), tmp_path / "s", CONFIG)
     assert vectors(tmp_path / "s") == expected(range(10))
-
-
-def test_the_bottleneck_is_what_was_waited_for() -> None:
-    summary = ExtractSummary(encoded=5, seconds_read=1.0, seconds_encode=3.0, seconds_write=2.0)
-    assert summary.bottleneck == "encode"
-    assert replace(summary, seconds_read=4.0).bottleneck == "read"
-    assert replace(summary, seconds_write=4.0).bottleneck == "write"
-    assert replace(summary, encoded=0).bottleneck == ""
 
 
 def test_a_summary_names_so_many_failures_and_counts_all(tmp_path: Path, encoders: Pair) -> None:

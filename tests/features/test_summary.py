@@ -27,3 +27,6 @@ def test_time_for_texts_is_told_apart() -> None:
     summary = ExtractSummary(encoded=5, seconds_read=1.0, seconds_encode=3.0, seconds_write=2.0)
     assert summary.bottleneck == "encode"
     assert replace(summary, seconds_encode_texts=4.0).bottleneck == "encode_texts"
+    assert replace(summary, seconds_read=4.0).bottleneck == "read"
+    assert replace(summary, seconds_write=4.0).bottleneck == "write"
+    assert replace(summary, encoded=0).bottleneck == ""
