@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.extract.readers import Readers
 from huse.features.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.interrupt import interruptible
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows, concatenate
 from huse.features.store import Store
-from huse.features.write_behind import WriteBehind
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import Output, class_probabilities, features_of
 
 GROUP_ROWS = 1024
-"""Rows that go through the towers at a time, of as many shards as hold them; a large shard is alone."""
-
-READ_AHEAD = 2
-"""Groups of shards read while one is embedded."""
 
 EMBEDDED = (*VECTORS, *PREDICTIONS)
 """The columns that the towers fill."""
@@ -32,9 +28,24 @@ EMBEDDED = (*VECTORS, *PREDICTIONS)
 Part = tuple[Rows, Rows | None]
 """The features of a shard, and its embeddings by an earlier run."""
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple[int, int]:
-    """Brings the embeddings in `target` to the features; returns rows, and how many of them went through the towers."""
+
+def embed_shards(
+    trained: TrainedModel, features: Store, target: Store, group_rows: int = GROUP_ROWS
+) -> tuple[int, int]:
+    """Brings the embeddings in `target` to the features.
+
+    Args:
+        trained: the model.
+        features: of its encoders.
+        target: of its embeddings.
+        group_rows: rows that go through the towers at a time, of as many shards as hold them; a large shard is alone.
+
+    Returns:
+        Rows of the target, and how many of them went through the towers.
+    """
     total = embedded = 0
     numbers = features.shard_numbers()
     target.write_plan(len(numbers))
@@ -43,25 +54,44 @@ def embed_shards(trained: TrainedModel, features: Store, target: Store) -> tuple
     def read(group: list[int]) -> list[Part]:
         return [(features.read(i), target.read_or_none(i) if i in there else None) for i in group]
 
-    size = max(1, GROUP_ROWS // features.info.shard_size)
+    size = max(1, group_rows // features.info.shard_size)
     groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
     with (
         interruptible() as check,
-        Readers(1) as reader,
-        WriteBehind(target) as behind,
+        ThreadPoolExecutor(1, "huse-towers") as towers,
         tqdm(total=len(numbers), desc="embed", unit="shard", disable=None) as bar,
     ):
-        for group, parts in zip(groups, reader.ordered(read, groups, READ_AHEAD), strict=True):
+        # HDF5 takes one caller at a time: a second thread that reads while this one writes makes both wait
+        done = _one_ahead(towers, partial(_refreshed, trained), map(read, groups))
+        for group, shards in zip(groups, done, strict=True):
             check()
-            done = refreshed(trained, parts)
-            for number, (_, previous), (rows, new) in zip(group, parts, done, strict=True):
-                if previous is None or not rows.holds_the_same_as(previous):
-                    behind.write(number, rows)
-                total, embedded = total + len(rows), embedded + new
+            target.write_many(
+                {number: rows for number, (rows, _, changed) in zip(group, shards, strict=True) if changed}
+            )
+            total += sum(len(rows) for rows, _, _ in shards)
+            embedded += sum(new for _, new, _ in shards)
             bar.update(len(group))
     for stale in there - set(numbers):
         target.shard_path(stale).unlink()
     return total, embedded
+
+
+def _one_ahead(thread: Executor, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of `work` in order; while one is worked on in the thread, the next item is fetched here."""
+    begun: Future[Result] | None = None
+    for item in items:
+        following = thread.submit(work, item)
+        if begun is not None:
+            yield begun.result()
+        begun = following
+    if begun is not None:
+        yield begun.result()
+
+
+def _refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int, bool]]:
+    """As `refreshed`, and whether each differs from the embeddings by an earlier run."""
+    done = zip(parts, refreshed(trained, parts), strict=True)
+    return [(rows, new, old is None or not rows.holds_the_same_as(old)) for (_, old), (rows, new) in done]
 
 
 def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int]]:

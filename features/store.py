@@ -112,7 +112,8 @@ class Store:
         for number, rows in shards.items():
             path = self.shard_path(number)
             files[path] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
-        write_files(files, sweep=False)
+        if files:
+            write_files(files, sweep=False)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
         """Writes rows as full shards from shard 0 on, and the plan; returns how many rows there were.

@@ -64,9 +64,10 @@ def replacing_files(*paths: Path, sweep: bool = True) -> Iterator[list[Path]]:
             for path, temporary in zip(paths, temporaries, strict=True):
                 temporary.replace(path)
             sync_folder(folder)
-    finally:
+    except BaseException:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
@@ -121,8 +122,7 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
 
 def temporary_beside(path: Path, suffix: str = "tmp") -> Path:
     """A hidden name beside `path` that no other process takes, and that tells which process took it."""
-    pid = os.getpid()
-    return path.with_name(f".{short_name(path.name)}.{_host()}-{pid}-{_began(pid)}-{uuid4().hex[:8]}.{suffix}")
+    return path.with_name(f".{short_name(path.name)}.{_process(os.getpid())}-{uuid4().hex[:8]}.{suffix}")
 
 
 def remove_leftovers(path: Path) -> None:
@@ -180,6 +180,12 @@ def _is_dead(path: Path, match: re.Match[str]) -> bool:
         return time.time() - path.stat().st_mtime > FORGOTTEN_AFTER
     except FileNotFoundError:
         return False
+
+
+@cache
+def _process(pid: int) -> str:
+    """What tells this process from all others, of this machine and elsewhere."""
+    return f"{_host()}-{pid}-{_began(pid)}"
 
 
 @cache

@@ -48,9 +48,9 @@ def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Attributes, compr
     try:
         for name, array in arrays.items():
             creation = _creation() if not array.size else _chunked(array, compressed.get(name, ""))
-            space = h5s.create_simple(array.shape)
-            dataset = h5d.create(file, name.encode(), _type(array.dtype), space, creation)
-            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), _type(array.dtype))
+            kind = _type(array.dtype)
+            dataset = h5d.create(file, name.encode(), kind, _space(array.shape), creation)
+            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), kind)
         for name, value in attributes.items():
             stored = np.array(value.encode()) if isinstance(value, str) else np.array(value, "<i8")
             kind = _type(stored.dtype)
@@ -242,6 +242,11 @@ def _on_disk() -> h5p.PropFAID:
 @cache
 def _scalar() -> h5s.SpaceID:
     return h5s.create(h5s.SCALAR)
+
+
+@lru_cache(64)
+def _space(shape: tuple[int, ...]) -> h5s.SpaceID:
+    return h5s.create_simple(shape)
 
 
 @lru_cache(64)

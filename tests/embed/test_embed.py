@@ -11,14 +11,15 @@ import pytest
 from samples import random_store, read_csv, without_images, write_csv
 
 import huse
-from huse.embed import refresh
 from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
+from huse.embed.refresh import embed_shards
 from huse.embed.search.search import search_embeddings
 from huse.extract.config import ExtractConfig
 from huse.features.errors import FingerprintError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
+from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
@@ -106,12 +107,11 @@ def test_shards_are_embedded_alike_in_groups_of_any_size(
     few_model: Path,
     few_embeddings: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     group_rows: int,
 ) -> None:
-    monkeypatch.setattr(refresh, "GROUP_ROWS", group_rows)
-    embed_source(few_model, few_store, tmp_path / "out")
-    ours, theirs = Store.open(tmp_path / "out"), Store.open(few_embeddings)
+    theirs = Store.open(few_embeddings)
+    ours = Store.create(tmp_path / "out", theirs.info)
+    assert embed_shards(load_model(few_model), Store.open(few_store), ours, group_rows) == (42, 42)
     assert ours.shard_numbers() == theirs.shard_numbers()
     for number in theirs.shard_numbers():
         mine, other = ours.read(number), theirs.read(number)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 import pytest
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import IMAGE_SPEC, TEXT_SPEC, random_store, without_images, write_csv
 
-from huse.embed import refresh
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig
@@ -27,7 +26,6 @@ from huse.extract.encoders.replicas import CPU_BATCH
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import FingerprintError, HuseError, ManifestError, ModelError, QueryError, StoreError
 from huse.features.inspection import verify_store
-from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
@@ -144,20 +142,21 @@ def test_the_models_name_and_weights_tell_of_another_model(
 
 
 def test_what_is_replaced_stays_until_the_new_is_whole(
-    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: tuple[TrainedModel, TrainedModel], made: Made, tmp_path: Path
 ) -> None:
     path = manifest(tmp_path)
     embed_source(made.model(models[0]), path, tmp_path / "out", ExtractConfig(shard_size=2))
     before = Store.open(tmp_path / "out").load()
     calls = []
 
-    def interrupted(*arguments: Any) -> Rows:
-        calls.append(arguments)
+    def interrupted(features: object) -> Never:
+        calls.append(features)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(refresh, "embed_rows", interrupted)
+    stopped = replace(models[1])
+    stopped.forward = interrupted  # a value of its own, computed when first asked for
     with pytest.raises(KeyboardInterrupt):
-        embed_source(made.model(models[1]), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
+        embed_source(made.model(stopped), path, tmp_path / "out", ExtractConfig(shard_size=2), overwrite=True)
     assert calls
     after = Store.open(tmp_path / "out").load()
     assert after.holds_the_same_as(before)
