@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import argument, json_option, semantic_graph_option, taxonomy_option
+from huse.commands.options import Place, argument, json_option, semantic_graph_option, taxonomy_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 
 
 @click.command("compare")
 @argument("store")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("compare"), show_default=True, help="For tables.")
+@click.option("--out", type=Place(), default=Path("compare"), show_default=True, help="For tables.")
 @click.option("--objectives", metavar="A,B,...", help="Some of the methods.  [default: all that STORE allows]")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs a tuned method.")
 @click.option("--trials", type=click.IntRange(1), default=3, show_default=True, help="Configurations tried a method.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import json_option
+from huse.commands.options import Place, json_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 
@@ -14,7 +14,7 @@ from huse.commands.tables import show
 @click.command("demo")
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(urls=False, file_okay=False),
     default=Path("huse-demo"),
     show_default=True,
     help="Folder for everything the demo makes.",

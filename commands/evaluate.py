@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import argument, json_option, taxonomy_option
+from huse.commands.options import Place, argument, json_option, taxonomy_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 from huse.features.rows import SPLITS
@@ -19,7 +19,7 @@ from huse.features.rows import SPLITS
 @taxonomy_option
 @click.option(
     "--report",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(file_okay=False),
     metavar="DIR",
     help="Write DIR/index.html with a table of classes and what is confused with what.",
 )

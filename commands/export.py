@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from huse.commands.options import (
+    Place,
     argument,
     config_options,
     given,
@@ -48,7 +49,7 @@ def savedmodel(model: Path, out: Path, with_encoders: bool, as_json: bool, **enc
 
 @command.command()
 @argument("model")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=Place(dir_okay=False))
 @json_option
 @uses_tensorflow
 def onnx(model: Path, out: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from huse.commands.options import argument, config_options, given, json_option, semantic_graph_option
+from huse.commands.options import Place, argument, config_options, given, json_option, semantic_graph_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import fit_text, show
 from huse.train.config import PRESETS, FitConfig
@@ -27,7 +27,7 @@ from huse.train.config import preset as preset_of
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted fit.")
 @click.option(
     "--tensorboard",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(urls=False, file_okay=False),
     metavar="DIR",
     help="Log losses, retrieval and the space there, for tensorboard --logdir DIR.",
 )

@@ -26,11 +26,31 @@ ENCODING = (
 )
 """The fields of `ExtractConfig` that say how encoders run, whatever they are."""
 
+
+class Place(click.Path):
+    """A path, or, where `urls` says so, the URL of an object or of a folder of objects; see `place`."""
+
+    def __init__(self, urls: bool = True, **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+        self.urls = urls
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; a URL is refused where it cannot be taken, before anything takes it for a folder of its name."""
+        from huse.features.files.place import is_remote, place
+
+        found = place(value)
+        if not is_remote(found):
+            return super().convert(str(found), param, ctx)
+        if not self.urls:
+            self.fail(f"{value!r} is a URL; name a path of this machine", param, ctx)
+        return found
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 images_option = click.option(
     "--images",
     "images_folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Place(exists=True, file_okay=False),
     metavar="DIR",
     help="Where relative image paths start from.  [default: the folder that EMBEDDINGS lies in]",
 )
@@ -50,7 +70,7 @@ semantic_graph_option = click.option(
 )
 taxonomy_option = click.option(
     "--taxonomy",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Place(dir_okay=False),
     metavar="FILE",
     help="Tree of classes for HP@K, child,parent CSV or JSON.  [default: the label paths]",
 )
@@ -70,8 +90,8 @@ class Part(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
 
 
 def argument(name: str, **settings: Any) -> Decorator[Any]:
-    """An argument that is the path of a file or folder."""
-    return click.argument(name, type=click.Path(path_type=Path), **settings)
+    """An argument that is the path or URL of a file or folder."""
+    return click.argument(name, type=Place(), **settings)
 
 
 def config_options(config: type, *names: str) -> Decorator[Any]:
@@ -151,7 +171,7 @@ def _kind(hint: Any, says: Mapping[str, Any]) -> Any:
     if says["choices"]:
         return click.Choice([choice for choice in says["choices"] if choice])
     if hint == Path | None:
-        return click.Path(dir_okay=False, path_type=Path)
+        return Place(dir_okay=False)
     if hint == tuple[int, int]:
         return Part()
     if says["least"] is None:

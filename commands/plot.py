@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import argument, images_option, tell_unused
+from huse.commands.options import Place, argument, images_option, tell_unused
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 from huse.features.rows import SPLITS
@@ -14,7 +14,7 @@ from huse.features.rows import SPLITS
 
 @click.command("plot")
 @argument("source")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=Place(dir_okay=False))
 @click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
 @click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only rows of this split.  [default: all]")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from huse.commands.options import (
+    Place,
     argument,
     config_options,
     given,
@@ -31,7 +32,7 @@ from huse.extract.config import ExtractConfig
     "--image",
     "images",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=Place(),
     metavar="FILE",
     help="Image to search for; may be given several times.",
 )
@@ -109,4 +110,6 @@ def _tell_unused(texts: tuple[str, ...], images: tuple[Path, ...], open_page: bo
 def _open(page: Path, as_json: bool) -> None:
     if not as_json:
         show(f"wrote {page}")
-    click.launch(str(page))
+    from huse.features.files.cache import local_copy
+
+    click.launch(str(local_copy(page)))

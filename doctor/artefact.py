@@ -11,7 +11,9 @@ from huse.doctor.finding import Finding
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
 from huse.features.files.atomic import is_own_trace
+from huse.features.files.cache import local_copy
 from huse.features.files.lock import lock_path
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, STORE_FILE
 from huse.features.inspection import INDEX_FOLDER, verify_store
 from huse.features.store import Store
@@ -44,6 +46,7 @@ def examine(path: Path) -> Examined:
     Raises:
         StoreError: it is none of huse's folders; the message names those that lie in it.
     """
+    path = place(path)
     if (path / STORE_FILE).is_file():
         return _examine_store(path)
     if (path / CONFIG_FILE).is_file():
@@ -90,7 +93,7 @@ def _why_unread(file: Path) -> str:
     if not file.is_file():
         return ""
     try:
-        with file.open("rb") as content:
+        with local_copy(file).open("rb") as content:
             while content.read(READ_AT_ONCE):
                 pass
     except OSError as error:
@@ -123,7 +126,7 @@ def _traces(path: Path, again: str) -> Iterator[Finding]:
         if is_own_trace(entry.name) and entry.suffix != ".lock":
             yield Finding(entry.name, "of a run that was killed, or is at work; the next run removes it", again)
     lock = lock_path(path)
-    if lock.exists():
+    if lock is not None and lock.exists():
         holder = lock.read_text(encoding="utf-8", errors="replace").strip() or "a process"
         yield Finding(lock.name, f"{holder} writes here, or was killed; a dead process holds nothing", again)
 

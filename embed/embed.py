@@ -20,8 +20,9 @@ from huse.extract.run_encoders import NONE, Choice
 from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
-from huse.features.files.folders import real_path, require_apart, require_place
+from huse.features.files.folders import require_apart, require_place
 from huse.features.files.lock import locked
+from huse.features.files.place import is_remote, place, real_path
 from huse.features.info import EMBEDDINGS, FEATURES, STORE_FILE, StoreInfo
 from huse.features.inspection import FOLDERS
 from huse.features.modality import Pair
@@ -95,14 +96,14 @@ def embed_source(
         with closing(load(model, config.image_weights, config.precision)) as loaded:
             return embed_source(loaded, source, out, config, columns, fuse, overwrite)
     start = time.perf_counter()
-    file = Path(out)
+    file = place(out)
     require_writable(file, fuse, len(model.trained.network.input), source, *model.trained.sources)
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if real_path(folder) == real_path(source):
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
-    stores = [source] if (Path(source) / STORE_FILE).exists() else []
+    stores = [source] if (place(source) / STORE_FILE).exists() else []
     require_apart(folder, QueryError, *stores, *model.trained.sources)
-    stage = _Embedding(model, Path(source), folder, config, columns, overwrite)
+    stage = _Embedding(model, place(source), folder, config, columns, overwrite)
     with locked(folder):
         rows, embedded = stage.run()
         if file.suffix in SUFFIXES:
@@ -140,7 +141,7 @@ class _Embedding:
             target = Store.create(self.out, self._info, self._origin)
             return embed_shards(self.trained, self._features(), target)
         features = self._features()
-        with replacing_folder(self.out, overwrite=True) as new:
+        with replacing_folder(self.out, overwrite=True, keep=(FEATURES_FOLDER,)) as new:
             done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
             _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
         return done
@@ -251,7 +252,7 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
 
 def _link(folder: Path, new: Path) -> None:
     """The files of a folder in another as well; no bytes are copied where the disk allows it."""
-    if not folder.exists():
+    if is_remote(folder) or not folder.exists():  # of objects it stays where it is
         return
     new.mkdir()
     for file in folder.iterdir():

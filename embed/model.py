@@ -21,6 +21,7 @@ from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, r
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError
+from huse.features.files.place import place
 from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -284,5 +285,5 @@ def load(
     Raises:
         ModelError: not a model folder, of another version, or damaged.
     """
-    weights = Path(image_weights) if image_weights else None
+    weights = place(image_weights) if image_weights else None
     return Model(load_model(folder), weights, precision, image_encoder, text_encoder, max_pixels)

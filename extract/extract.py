@@ -26,8 +26,9 @@ from huse.extract.run_encoders import Choice, Encoders, choose_encoders
 from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
-from huse.features.files.folders import real_path, require_folder_name, require_place
+from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.lock import locked
+from huse.features.files.place import place, real_path
 from huse.features.info import FEATURES, StoreInfo
 from huse.features.interrupt import interruptible
 from huse.features.removal import removable_files, remove_store
@@ -76,7 +77,7 @@ def extract_features(
             `config`; or these are no values; or there is no such part.
     """
     config.require_valid(overwrite)
-    _require_folder(Path(store))
+    _require_folder(place(store))
     choice = Choice(image_encoder, text_encoder, class_encoder)
     rows = read_manifest(manifest, columns)
     tell_unused_options(rows, config)
@@ -147,7 +148,7 @@ def prepare_extraction(
     choice: Choice = Choice(),
 ) -> Extraction:
     """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
-    store = Path(store)
+    store = place(store)
     config.require_valid(overwrite)
     _require_folder(store)
     _require_apart(manifest.path, store, overwrite)

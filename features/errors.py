@@ -13,6 +13,10 @@ class ExtraError(HuseError):
     """An optional package is not installed."""
 
 
+class PlaceError(HuseError):
+    """A path or URL that cannot be used as it is written."""
+
+
 class ManifestError(HuseError):
     """The manifest as a whole cannot be used: no such column, duplicate keys, not UTF-8, empty."""
 

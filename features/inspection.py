@@ -16,6 +16,7 @@ from huse.features.columns import FAILURE_STRINGS, PRESENT
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
 from huse.features.errors import HuseError, StoreError
 from huse.features.failure import Failure
+from huse.features.files.cache import local_copy
 from huse.features.modality import MODALITIES
 from huse.features.store import Store
 
@@ -111,6 +112,6 @@ def _require_index(file: Path) -> None:
         written = described["file"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{file}: its description is missing or damaged ({error}); {again}") from error
-    with file.open("rb") as content:
+    with local_copy(file).open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != written:
             raise StoreError(f"{file}: does not match its digest; {again}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from huse.features.errors import StoreError
 from huse.features.files.atomic import is_own_trace
+from huse.features.files.place import place
 from huse.features.info import STORE_FILE
 from huse.features.store import Store
 
@@ -23,7 +24,7 @@ def removable_files(path: str | Path) -> list[Path]:
     Raises:
         StoreError: the folder is there and holds no store, or something else too.
     """
-    path = Path(path)
+    path = place(path)
     if not path.exists() or (path.is_dir() and all(is_own_trace(entry.name) for entry in path.iterdir())):
         return []
     store = Store.open(path)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from huse.features.columns import Dimensions
 from huse.features.companions import CLASS_FILES, CLASSES_FILE, ENCODER_STATE_FILE, PLAN_FILE, ClassVectors
 from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace, sweep, write_files
+from huse.features.files.cache import healed
+from huse.features.files.place import is_remote, make_folder, place, reopen
 from huse.features.filler import Filler
 from huse.features.info import STORE_FILE, StoreInfo, read_info, require_same_info, write_info
 from huse.features.rows import Rows, gathered
@@ -37,6 +38,7 @@ class Store:
         self.info = info
         self.identity = identity
         self._swept = False
+        self._listed: set[int] | None = None
 
     @classmethod
     def create(cls, path: str | Path, info: StoreInfo, origin: str = "") -> Store:
@@ -52,10 +54,10 @@ class Store:
             FingerprintError: the store there was made by other encoders.
             StoreError: the folder is something else, or the store has another shard size, type or compression.
         """
-        path = Path(path)
+        path = place(path)
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path}: is a file; name an empty or new folder")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         there = [entry.name for entry in path.iterdir()]
         if STORE_FILE in there:
             store = cls.open(path)
@@ -76,7 +78,8 @@ class Store:
         Raises:
             StoreError: no store there, or of the wrong kind.
         """
-        path = Path(path)
+        path = place(path)
+        reopen(path)
         info, identity = read_info(path)
         if kind is not None and info.kind != kind:
             raise StoreError(f"{path}: holds {info.kind}, this command needs {kind}")
@@ -87,9 +90,11 @@ class Store:
         return self.path / f"shard-{number:05d}.h5"
 
     def shard_numbers(self) -> list[int]:
-        """The numbers of the shards that are there, ascending."""
-        found = (_SHARD_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
-        return sorted(int(match.group(1)) for match in found if match)
+        """The numbers of the shards that are there, ascending; of objects all that follows rests on one listing."""
+        if self._listed is None or not is_remote(self.path):
+            found = (_SHARD_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+            self._listed = {int(match.group(1)) for match in found if match}
+        return sorted(self._listed)
 
     def write(self, number: int, rows: Rows) -> None:
         """Writes shard `number`, replacing what is there in one step; a plan that does not reach so far grows."""
@@ -114,6 +119,7 @@ class Store:
             files[path] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
         if files:
             write_files(files, sweep=False)
+        self._listed = None if self._listed is None else self._listed | set(shards)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
         """Writes rows as full shards from shard 0 on, and the plan; returns how many rows there were.
@@ -146,8 +152,7 @@ class Store:
         Raises:
             ShardError: as `read`.
         """
-        with self._opened(number) as shard:
-            return shard.read(names)
+        return self._read_from(number, lambda shard: shard.read(names))
 
     def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
         """Rows `start` to `stop` of some columns of shard `number`; each column is verified once, see `read_slice`.
@@ -155,8 +160,7 @@ class Store:
         Raises:
             ShardError: as `read`.
         """
-        with self._opened(number) as shard:
-            return shard.slice(names, start, stop)
+        return self._read_from(number, lambda shard: shard.slice(names, start, stop))
 
     def read_or_none(self, number: int) -> Rows | None:
         """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
@@ -168,16 +172,15 @@ class Store:
             tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None
 
-    @contextmanager
-    def _opened(self, number: int) -> Iterator[ShardColumns]:
+    def _read_from(self, number: int, read: Callable[[ShardColumns], dict[str, Any]]) -> dict[str, Any]:
         path = self.shard_path(number)
-        with open_shard(path, self._dimensions) as shard:
-            self._require_attributes(path, number, shard.attributes)
-            yield shard
 
-    @cached_property
-    def _dimensions(self) -> Dimensions:
-        return Dimensions(self.info.widths, self.info.dtype)
+        def opened() -> dict[str, Any]:
+            with open_shard(path, Dimensions(self.info.widths, self.info.dtype)) as shard:
+                self._require_attributes(path, number, shard.attributes)
+                return read(shard)
+
+        return healed(path, opened)
 
     def _attributes(self, number: int) -> dict[str, str | int]:
         fingerprints = {

@@ -35,8 +35,9 @@ SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_pro
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bare_shell() -> Iterator[None]:
+def bare_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HUSE_CACHE", str(tmp_path_factory.mktemp("cache")))
         for name in SHELL:
             patch.delenv(name, raising=False)
         yield

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
 from huse.features.encoder_spec import EncoderSpec, imported_spec
+from huse.features.files.place import place
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows
 from huse.features.strings import clean_label
@@ -149,7 +150,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             FitError: the folder exists and is not to be overwritten.
         """
         check_is_fitted(self)
-        self.trained_.save(Path(folder), overwrite)
+        self.trained_.save(place(folder), overwrite)
 
     def _config(self) -> FitConfig:
         given = {name: value for name, value in vars(self).items() if name in HYPERPARAMETERS and value is not None}

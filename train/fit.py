@@ -11,6 +11,7 @@ from huse.features.companions import require_encoder_state
 from huse.features.errors import FitError
 from huse.features.files.folders import require_apart
 from huse.features.files.lock import locked
+from huse.features.files.place import local, place
 from huse.features.info import FEATURES
 from huse.features.store import Store
 from huse.train.artifact.model_files import checkpoint_path
@@ -54,14 +55,15 @@ def fit_model(
         StoreError: the store cannot be opened.
         ShardError: a shard is damaged.
     """
-    folder = Path(model)
+    folder = place(model)
     require_free(folder, overwrite)
     require_apart(folder, FitError, store, *([semantic_graph] if semantic_graph.endswith(".npy") else []))
     if tensorboard is not None:
+        tensorboard = local(tensorboard, FitError, "TensorBoard")
         require_apart(tensorboard, FitError, store, folder)
     with locked(folder):
         require_free(folder, overwrite)  # while this one waited, another fit may have made it
-        return _fit(Path(store), folder, config, semantic_graph, overwrite, resume, tensorboard)
+        return _fit(place(store), folder, config, semantic_graph, overwrite, resume, tensorboard)
 
 
 def _fit(

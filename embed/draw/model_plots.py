@@ -15,6 +15,7 @@ from huse.features.companions import class_name
 from huse.features.errors import ModelError, QueryError
 from huse.features.files.atomic import replacing
 from huse.features.files.outputs import MARK, require_output
+from huse.features.files.place import place
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -44,7 +45,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
     """
     from scipy.stats import spearmanr
 
-    _require_format(Path(out), *([] if isinstance(model, TrainedModel) else [model]))
+    _require_format(place(out), *([] if isinstance(model, TrainedModel) else [model]))
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
@@ -62,7 +63,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
         figure.colorbar(shown, ax=axis, shrink=0.8)
     axes[2].plot(given[pairs], learned[pairs], ".", markersize=3, alpha=0.4)
     axes[2].set(xlabel="semantic distance A", ylabel="learned distance", title=f"rank correlation {correlation:.2f}")
-    _save(figure, Path(out))
+    _save(figure, place(out))
     return correlation
 
 
@@ -73,9 +74,9 @@ def plot_history(model: str | Path, out: str | Path) -> None:
         ModelError: the folder has no history.
         QueryError: `out` is of another format than `FORMATS`.
     """
-    _require_format(Path(out), model)
+    _require_format(place(out), model)
     try:
-        with (Path(model) / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (place(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{model}: no history.csv there; name a model that huse fit made") from error
@@ -96,7 +97,7 @@ def plot_history(model: str | Path, out: str | Path) -> None:
     for axis in (left, right):
         if axis.lines:
             axis.legend(fontsize=8)
-    _save(figure, Path(out))
+    _save(figure, place(out))
 
 
 def _line(axis: Any, entries: list[dict[str, str]], name: str) -> None:

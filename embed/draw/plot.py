@@ -10,6 +10,7 @@ from huse.embed.draw.map_png import draw_map
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -42,7 +43,7 @@ def plot_map(
         StoreError: no such store, or no row of this split.
         ExtraError: UMAP was asked for and is not installed.
     """
-    path = Path(out)
+    path = place(out)
     kind = path.suffix.lower()
     if kind not in (".png", ".html"):
         raise QueryError(f"{path}: name a file .png or .html")
@@ -59,5 +60,5 @@ def plot_map(
 
 
 def _is_an_image_of(rows: Rows, folder: Path, path: Path) -> bool:
-    own = os.path.realpath(path)
+    own = os.path.realpath(str(path))
     return any(os.path.realpath(image_location(uri, folder)) == own for uri in rows.uri if uri)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
-from huse.features.files.folders import real_path, require_new
+from huse.features.files.cache import local_copy
+from huse.features.files.folders import require_new
+from huse.features.files.place import place, real_path
 from huse.train.artifact.model_folder import load_model
 
 LARGE = ("*.keras", "*.npy")
@@ -26,11 +28,13 @@ def export_card(model: str | Path, out: str | Path, name: str | None = None, lic
     Raises:
         ModelError: no model there, a damaged one, or `out` is not empty.
     """
-    source, target = Path(model), Path(out)
+    source, target = place(model), place(out)
     require_new(target, ModelError, source)
     trained = load_model(source)
     with replacing_folder(target) as folder:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+        for file in source.iterdir():
+            if file.is_file():
+                shutil.copy2(local_copy(file), folder / file.name)
         (folder / "README.md").write_text(trained.card(name or real_path(source).name, license_id), encoding="utf-8")
         attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
         (folder / ".gitattributes").write_text(attributes, encoding="utf-8")

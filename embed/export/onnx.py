@@ -11,6 +11,7 @@ from huse.features.errors import ModelError
 from huse.features.extras import require
 from huse.features.files.atomic import replacing
 from huse.features.files.folders import require_apart, require_place
+from huse.features.files.place import place
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
 OPSET = 17
@@ -33,7 +34,7 @@ def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
         ModelError: `out` is there, lies in the model, or has another suffix.
         ExtraError: tf2onnx is not installed.
     """
-    path = Path(out)
+    path = place(out)
     if path.suffix != ".onnx":
         raise ModelError(f"{path}: name a file .onnx")
     if path.exists():

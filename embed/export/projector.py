@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import shown_labels
 from huse.features.errors import QueryError
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -37,7 +38,7 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
     Raises:
         QueryError: more vectors than a sprite has room for, none, or `out` holds files that are not of huse.
     """
-    require_projector(Path(out), embeddings)
+    require_projector(place(out), embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load()
     there = rows.present.map(np.flatnonzero)
@@ -47,7 +48,7 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
     vectors = np.concatenate([rows.modalities.of(m).vectors[index] for m, index in there.items() if len(index)])
     side = _tile_side(len(order))
     write_projector(
-        Path(out),
+        place(out),
         vectors,
         {
             "key": [str(rows.key[i]) for i in order],

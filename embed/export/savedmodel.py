@@ -16,6 +16,7 @@ from huse.features.columns import PRESENT
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
+from huse.features.files.place import place
 from huse.features.modality import MODALITIES
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import EMBEDDING, LOGITS
@@ -42,7 +43,7 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
     Raises:
         ModelError: `out` is there or lies in the model, or no encoder of the model runs in TensorFlow.
     """
-    path = Path(out)
+    path = place(out)
     require_new(path, ModelError, *(model.trained.sources if isinstance(model, Model) else [model]))
     loaded = model if isinstance(model, Model) else load(model, precision="float32")
     archive = keras.export.ExportArchive()

@@ -24,6 +24,7 @@ from huse.embed.search.positions import Positions, positions_in_memory, position
 from huse.features.errors import QueryError
 from huse.features.extras import require
 from huse.features.files.atomic import replacing
+from huse.features.files.cache import local_copy
 from huse.features.files.folders import require_place
 from huse.features.files.lock import locked
 from huse.features.rows import Rows
@@ -182,7 +183,7 @@ def _read(faiss: Any, path: Path, digest: str, positions: Positions) -> Index | 
             return None
         if described.file != _file_digest(path):
             raise _DamageError("differs from what was written")
-        index = faiss.read_index(str(path))
+        index = faiss.read_index(str(local_copy(path)))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, RuntimeError) as error:
@@ -194,5 +195,5 @@ def _read(faiss: Any, path: Path, digest: str, positions: Positions) -> Index | 
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with local_copy(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

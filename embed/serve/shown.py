@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, read_image, small_image
 from huse.extract.images.orientation import load_as_stored
-from huse.extract.manifest.locations import SCHEME, image_location
+from huse.extract.manifest.locations import image_location
+from huse.features.files.place import SCHEME
 
 TYPES = {
     "AVIF": "image/avif",

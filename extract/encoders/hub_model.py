@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huse.features.errors import EncoderError
-from huse.features.files.folders import real_path
+from huse.features.files.place import real_path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huse" / "hub"
 """Where downloaded models are kept, unless TFHUB_CACHE_DIR says otherwise; the library's own place is temporary."""

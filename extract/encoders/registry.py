@@ -19,6 +19,8 @@ from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.encoders.protocol import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
+from huse.features.files.cache import local_copy
+from huse.features.files.place import place
 
 GROUP = "huse.encoders"
 """Entry point group of encoders that other packages bring."""
@@ -92,7 +94,7 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
 
     Args:
         name: see `FAMILIES`.
-        weights: a local Keras weights file in place of the bundled or downloaded one.
+        weights: a Keras weights file in place of the bundled or downloaded one.
         precision: arithmetic, one of `PRECISIONS`; not part of the fingerprint.
 
     Raises:
@@ -103,6 +105,7 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
     names = names_in(name)
     if weights is not None and not any(map(_takes_weights, names)):
         raise EncoderError(f"{name}: has weights of its own; leave out image_weights (--image-weights)")
+    weights = None if weights is None else local_copy(place(weights))
     if len(names) > 1:
         files = [weights if _takes_weights(part) else None for part in names]
         return ImageConcatenation([image_encoder(*pair, precision) for pair in zip(names, files, strict=True)])

@@ -108,8 +108,8 @@ def _read(path: Path) -> bytes:
 def _fetch(url: str) -> bytes:
     try:
         fsspec = require("fsspec", "remote", "an image by URL")
-        with fsspec.open(url, "rb") as file:
-            data: bytes = file.read()
+        store, name = fsspec.core.url_to_fs(url)
+        data: bytes = store.cat_file(name)
     except OSError:
         raise
     except Exception as error:

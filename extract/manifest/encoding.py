@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from huse.features.errors import ManifestError
+from huse.features.files.cache import local_copy
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -45,8 +46,8 @@ def open_text(path: Path) -> IO[str]:
             raise ManifestError(f"{path}: {what}")
     encoding = next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+        return gzip.open(local_copy(path), "rt", encoding=encoding, newline="")
+    return local_copy(path).open(encoding=encoding, newline="")
 
 
 def undecodable(path: Path, error: UnicodeDecodeError) -> ManifestError:
@@ -77,5 +78,5 @@ def _first_wrong(path: Path) -> tuple[int, int]:
 
 def _open_bytes(path: Path) -> IO[bytes]:
     if path.suffix.lower() == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
+        return cast(IO[bytes], gzip.open(local_copy(path), "rb"))
+    return local_copy(path).open("rb")

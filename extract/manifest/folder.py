@@ -6,34 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from PIL import Image
-
-from huse.extract.images.decoding import NOT_IMAGES
 from huse.extract.manifest.cells import Cell
+from huse.extract.manifest.image_names import image_suffixes, is_hidden, leave_out
 from huse.extract.manifest.locations import is_there
 from huse.extract.manifest.notices import notify
+from huse.extract.manifest.remote_folder import RemoteWalk
 from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.table import Record, Table
 from huse.features.errors import ManifestError
-
-SYSTEM_FOLDERS = frozenset(
-    {"@eadir", "@recycle", "#recycle", "__macosx", "__pycache__", "$recycle.bin", "lost+found"}
-    | {"system volume information"}
-)
-"""What file systems and network drives put beside images."""
-
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
-
-
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Suffixes, in lower case, of every raster format that Pillow reads here."""
-    Image.init()
-    known = {name for name in Image.OPEN if name not in NOT_IMAGES and name != "PDF"}
-    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in known)
+from huse.features.files.place import is_remote
 
 
 def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
@@ -48,8 +31,8 @@ def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
     Raises:
         ManifestError: while reading: a folder cannot be read, or there are no images.
     """
-    walk = _Walk(folder)
-    splits = _splits(folder)
+    walk = RemoteWalk(folder) if is_remote(folder) else _Walk(folder)
+    splits = _splits(walk)
     columns = dict.fromkeys((image, label, split) if splits else (image, label))
     return Table(columns, _records(walk, image, label, split, splits))
 
@@ -62,6 +45,14 @@ class _Walk:
     left_out: Counter[str] = field(default_factory=Counter)
     seen: set[tuple[int, int]] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
+
+    def topmost(self) -> list[str]:
+        """The names of the sub-folders that are not hidden."""
+        return [entry.name for entry in _entries(self.folder) if _is_folder(entry) and not is_hidden(entry.name)]
+
+    def holds_images(self, name: str) -> bool:
+        """Whether there is an image below a sub-folder."""
+        return any(_Walk(self.folder / name).images())
 
     def images(
         self, inside: tuple[str, ...] = (), above: tuple[tuple[int, int], ...] = (), linked: bool = False
@@ -78,7 +69,7 @@ class _Walk:
                 yield (*inside, entry.name)
         for entry in folders:
             link, identity = entry.is_symlink(), _identity(here / entry.name)
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 self.left_out["hidden or system folders"] += 1
             elif identity in above or (link and linked and identity in self.seen):
                 self.left_out["links back to a folder"] += 1
@@ -88,20 +79,18 @@ class _Walk:
     def _is_image(self, entry: os.DirEntry[str], inside: tuple[str, ...]) -> bool:
         suffix = Path(entry.name).suffix.lower()
         broken = entry.is_symlink() and not is_there(entry.path)
-        if _is_hidden(entry.name):
+        if is_hidden(entry.name):
             self.left_out["hidden files"] += 1
         elif suffix in image_suffixes() and (broken or entry.is_file()):
             return True  # a link that leads nowhere today keeps what is stored of it
         elif broken:
             self.left_out["broken links"] += 1
         else:
-            self.left_out[f"{suffix} files" if suffix.isascii() and suffix else "files without suffix"] += 1
-            if suffix in TABLES:
-                self.tables.append("/".join((*inside, entry.name)))
+            leave_out((*inside, entry.name), self.left_out, self.tables)
         return False
 
 
-def _records(walk: _Walk, image: str, label: str, split: str, splits: dict[str, str]) -> Iterator[Record]:
+def _records(walk: _Walk | RemoteWalk, image: str, label: str, split: str, splits: dict[str, str]) -> Iterator[Record]:
     number = 0
     for number, parts in enumerate(walk.images(), start=1):
         shown = [_shown(part) for part in parts]
@@ -119,24 +108,23 @@ def _records(walk: _Walk, image: str, label: str, split: str, splits: dict[str, 
         notify(f"{walk.folder}: {number} images, left out {left_out}{also}")
 
 
-def _nothing(walk: _Walk, left_out: str) -> str:
+def _nothing(walk: _Walk | RemoteWalk, left_out: str) -> str:
     if walk.tables:
         return f"no images in this folder, but the table {walk.tables[0]}; name that file"
     beside = f", but {left_out}" if left_out else ""
     return f"no images and no store.json in this folder{beside}; add some, or name another"
 
 
-def _splits(folder: Path) -> dict[str, str]:
+def _splits(walk: _Walk | RemoteWalk) -> dict[str, str]:
     """The split of each topmost folder; none when one that holds images is named for something else."""
-    names = [entry.name for entry in _entries(folder) if _is_folder(entry) and not _is_hidden(entry.name)]
+    names = walk.topmost()
     known = {name: split for name in names if (split := split_of(name)) is not None}
     if not known:
         return {}
     for name in names:
-        if name not in known and any(_Walk(folder / name).images()):
-            notify(
-                f"{folder}: folders {', '.join(sorted(known))} are taken for classes, not splits, since {name} is none"
-            )
+        if name not in known and walk.holds_images(name):
+            folders = ", ".join(sorted(known))
+            notify(f"{walk.folder}: folders {folders} are taken for classes, not splits, since {name} is none")
             return {}
     return known
 
@@ -156,10 +144,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in SYSTEM_FOLDERS or name.casefold() == "thumbs.db"
 
 
 def _identity(folder: Path) -> tuple[int, int]:

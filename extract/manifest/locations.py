@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?|(?=/))", re.IGNORECASE)
+from huse.features.files.place import FILE_URL, SCHEME, is_remote
+
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
 """How paths of Windows begin."""
@@ -26,8 +26,12 @@ def image_location(written: str, folder: Path) -> str:
 
     Args:
         written: as in the manifest: a path, absolute or relative, perhaps from ``~`` on, or a URL.
-        folder: what relative paths start from.
+        folder: what relative paths start from; may be of objects.
     """
+    if is_remote(folder):
+        if not written.startswith("/") and not SCHEME.match(written) and not FILE_URL.match(written):
+            return f"{folder}/{written}"
+        folder = Path()
     if FILE_URL.match(written):
         path = FILE_URL.sub("", written, count=1)
         return local_path(folder, path if is_there(folder / path) else unquote(path))
@@ -53,6 +57,8 @@ def nearest_image(written: str, folder: Path) -> str:
     Returns:
         A sentence such as ``a b.png is there: decode %20``, or nothing when the image is there or nothing is like it.
     """
+    if is_remote(folder):  # looking costs requests
+        return ""
     try:
         return _nearest(written, folder, image_location(written, folder))
     except (OSError, ValueError):  # what is looked at may go or be closed, and not every text is a path

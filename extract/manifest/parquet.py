@@ -12,6 +12,7 @@ from huse.extract.manifest.cells import IMAGE_FIELDS, Cell, cell_of
 from huse.extract.manifest.table import Record, Table, require_once
 from huse.features.errors import ManifestError
 from huse.features.extras import require
+from huse.features.files.cache import local_copy
 
 PARQUET = (".parquet", ".pq")
 
@@ -40,7 +41,7 @@ def read_parquet(path: Path, wanted: Collection[str], image: str) -> Table:
     parquet = require("pyarrow.parquet", "parquet", f"{path.name}")
     arrow = require("pyarrow", "parquet", f"{path.name}")
     try:
-        file = parquet.ParquetFile(path, buffer_size=BUFFER)
+        file = parquet.ParquetFile(local_copy(path), buffer_size=BUFFER)
         schema = file.schema_arrow
     except (arrow.ArrowException, OSError) as error:
         _raise_system_error(error)

@@ -33,6 +33,7 @@ from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.errors import ManifestError
+from huse.features.files.place import place, reopen
 from huse.features.modality import MODALITIES
 
 COLUMNS = (*MODALITIES, "label", "split", "key")
@@ -133,7 +134,8 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
             an unknown split; the message has file, line and fix.
         ExtraError: a Parquet file, and no package to read it.
     """
-    path = Path(path)
+    path = place(path)
+    reopen(path)
     reading = _Reading(path, columns)
     with open_table(path, set(reading.names.values()), columns.image, columns.label, columns.split) as table:
         if table.columns:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from huse.features.errors import StoreError
 from huse.features.exchange.mat import read_mat
 from huse.features.extras import require
+from huse.features.files.cache import local_copy
+from huse.features.files.place import place
 from huse.features.strings import clean_text, clean_value
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".parquet")
@@ -43,9 +45,9 @@ def read_array(name: str) -> NDArray[Any]:
     path, inside = _parts(name)
     try:
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            return np.asarray(np.load(local_copy(path), mmap_mode="r", allow_pickle=False))
         if path.suffix == ".npz":
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with local_copy(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return np.asarray(file[_only(file.files, inside, path)])
         if path.suffix == ".mat":
             return _read_mat(path, inside)
@@ -63,10 +65,10 @@ def _parts(name: str) -> tuple[Path, str]:
     for suffix in ARRAY_SUFFIXES:
         if f"{suffix}:" in name:
             path, _, inside = name.rpartition(f"{suffix}:")
-            return Path(path + suffix), inside
-    if Path(name).suffix not in ARRAY_SUFFIXES:
+            return place(path + suffix), inside
+    if place(name).suffix not in ARRAY_SUFFIXES:
         raise StoreError(f"{name}: unknown format; name a file {', '.join(ARRAY_SUFFIXES)}")
-    return Path(name), ""
+    return place(name), ""
 
 
 def _only(there: list[str], inside: str, path: Path) -> str:
@@ -79,17 +81,18 @@ def _only(there: list[str], inside: str, path: Path) -> str:
 
 
 def _read_mat(path: Path, inside: str) -> NDArray[Any]:
-    if path.exists() and h5py.is_hdf5(path):  # version 7.3, its arrays transposed
-        with h5py.File(path, "r") as file:
+    copy = local_copy(path)
+    if copy.exists() and h5py.is_hdf5(copy):  # version 7.3, its arrays transposed
+        with h5py.File(copy, "r") as file:
             there = [name for name in file if isinstance(file[name], h5py.Dataset)]
             return np.asarray(file[_only(there, inside, path)]).T
-    found = read_mat(path, inside)
-    return np.asarray(read_mat(path, _only(found, inside, path))) if isinstance(found, list) else found
+    found = read_mat(copy, inside)
+    return np.asarray(read_mat(copy, _only(found, inside, path))) if isinstance(found, list) else found
 
 
 def _read_parquet(path: Path, inside: str) -> NDArray[Any]:
     parquet = require("pyarrow.parquet", "parquet", path.name)
-    file = parquet.ParquetFile(path)
+    file = parquet.ParquetFile(local_copy(path))
     column = _only(list(file.schema_arrow.names), inside, path)
     values = file.read(columns=[column])[column]
     kind = values.type.storage_type if hasattr(values.type, "storage_type") else values.type

@@ -26,6 +26,7 @@ from huse.features.files.atomic import replacing, replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.modality import DIGEST_BYTES, Modality, Pair
 from huse.features.rows import SPLITS, Rows
@@ -74,7 +75,7 @@ def import_store(
     Raises:
         StoreError: a file cannot be used, their lengths differ, a key stands twice, or `out` is not empty.
     """
-    path = Path(out)
+    path = place(out)
     require_new(path, StoreError, *(file_of(name) for name in (image, text, labels, keys, split) if name))
     vectors = Pair(image=image, text=text).map(lambda file: _matrix(file) if file else None)
     if not vectors.given():
@@ -118,7 +119,7 @@ def export_store(source: str | Path, out: str | Path) -> int:
         StoreError: the store has no rows, the suffix is unknown, a folder is not empty, or a file is not of huse.
         ExtraError: Parquet, and no package to write it.
     """
-    target = Path(out)
+    target = place(out)
     write = {".npz": _export_arrays, ".mat": _export_arrays, ".parquet": _export_parquet}.get(target.suffix)
     if write is None:
         require_new(target, StoreError, source, others="a file .npz, .mat or .parquet")
@@ -138,14 +139,14 @@ def _matrix(name: str) -> Vectors:
 
 
 def _strings(name: str) -> NDArray[np.object_]:
-    if Path(file_of(name)).suffix in ARRAY_SUFFIXES:
+    if place(file_of(name)).suffix in ARRAY_SUFFIXES:
         array = read_array(name)
         if array.size != max(array.shape, default=0):
             raise StoreError(f"{name}: shape {array.shape}; one value a row is needed")
         values = [clean_value(value) for value in array.ravel().tolist()]
     else:
         try:
-            values = [clean_text(line) for line in Path(name).read_text(encoding="utf-8-sig").split("\n")]
+            values = [clean_text(line) for line in place(name).read_text(encoding="utf-8-sig").split("\n")]
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{name}: not a UTF-8 text file with a line a row ({error})") from error
         if values[-1] == "":  # behind the last line's end
@@ -169,9 +170,7 @@ def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
 
 
 def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:
-    if vectors is None:
-        return None
-    return imported_spec(modality, vectors.shape[1], name)
+    return None if vectors is None else imported_spec(modality, vectors.shape[1], name)
 
 
 def _rows(

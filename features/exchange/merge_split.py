@@ -16,6 +16,7 @@ from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -40,7 +41,7 @@ def merge_stores(sources: Sequence[str | Path], out: str | Path) -> int:
             empty.
         ShardError: a shard is damaged.
     """
-    target = Path(out)
+    target = place(out)
     require_new(target, StoreError, *sources)
     stores = [Store.open(source) for source in sources]
     for store in stores:
@@ -78,7 +79,7 @@ def split_store(source: str | Path, out: str | Path, parts: int = 0) -> dict[str
         StoreError: the store has no rows or fewer than parts, shards are missing, or a folder is not empty.
         ShardError: a shard is damaged.
     """
-    target = Path(out)
+    target = place(out)
     require_new(target, StoreError, source)
     store = Store.open(source)
     store.require_whole()

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whatever interrupts the writing."""
+"""Files and folders that are there whole or not at all, whatever interrupts the writing; objects as `put` says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from hashlib import sha256
@@ -17,6 +17,8 @@ from shutil import copymode, rmtree
 from uuid import uuid4
 
 from huse.features.files.exchange_paths import exchange
+from huse.features.files.place import is_remote, real_path
+from huse.features.files.put import abort_forgotten, put_bytes, putting, putting_folder
 from huse.features.files.sync import sync_files, sync_folder, sync_tree
 
 FORGOTTEN_AFTER = 24 * 3600
@@ -49,6 +51,10 @@ def replacing_files(*paths: Path, sweep: bool = True) -> Iterator[list[Path]]:
         paths: the files.
         sweep: remove what dead processes left of earlier tries first; False when the caller has done it for the folder.
     """
+    if is_remote(paths[0]):
+        with putting(paths) as files:
+            yield files
+        return
     folder = paths[0].parent
     folder.mkdir(parents=True, exist_ok=True)
     if sweep:
@@ -76,6 +82,9 @@ def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
     Raises:
         OSError: one could not be written; files whose turn had not come are as they were.
     """
+    if is_remote(next(iter(files))):
+        put_bytes(files)
+        return
     with replacing_files(*files, sweep=sweep) as temporaries:
         for (path, content), temporary in zip(files.items(), temporaries, strict=True):
             with naming(path, temporary), temporary.open("wb", buffering=0) as file:
@@ -83,7 +92,7 @@ def write_files(files: Mapping[Path, bytes], sweep: bool = True) -> None:
 
 
 @contextmanager
-def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
+def replacing_folder(path: Path, overwrite: bool = False, keep: Collection[str] = ()) -> Iterator[Path]:
     """Yields a hidden folder beside `path` to fill; at the end all of it is synced and it takes the place of `path`.
 
     On Linux there is no moment without the folder while a full one is replaced. When the block raises, or the process
@@ -94,12 +103,18 @@ def replacing_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     Args:
         path: the folder; none, or an empty one, is replaced plainly.
         overwrite: replace a folder with something in it too; what was in it is deleted.
+        keep: names in a folder of objects that stay, which cannot be linked into the new one.
 
     Raises:
         OSError: `path` is a file, or has something in it and is not to be overwritten.
     """
-    path = Path(os.path.realpath(path))
+    path = real_path(path)
     _require_replaceable(path, overwrite)
+    if is_remote(path):
+        with putting_folder(path, keep) as new:
+            yield new
+            _require_replaceable(path, overwrite)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     stays = _must_stay(path)
     if not stays:
@@ -130,6 +145,8 @@ def remove_leftovers(path: Path) -> None:
 
     A folder that was put aside while another was to take its place, and whose process died between, is put back.
     """
+    if is_remote(path):
+        return
     for left, name in _leftovers(path.parent, f".{short_name(path.name)}."):
         if name == short_name(path.name):
             _remove(left, path)
@@ -137,6 +154,9 @@ def remove_leftovers(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Removes the temporary files and folders that dead processes left in a folder, whatever they were to become."""
+    if is_remote(folder):
+        abort_forgotten(folder)
+        return
     for left, name in _leftovers(folder, "."):
         _remove(left, folder / name)
 

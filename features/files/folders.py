@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from huse.features.errors import HuseError
 from huse.features.files.atomic import is_own_trace
+from huse.features.files.place import is_remote, place, real_path
+from huse.features.files.put import try_to_put
 
 FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
 """What reads like the suffix of a file, such as ``.csv``; ``.1`` and ``.store-of-mine`` do not."""
@@ -30,11 +31,6 @@ def require_folder_name(folder: Path, error: type[HuseError], others: str = "") 
         raise error(f"{folder}: unknown suffix {folder.suffix}; name a folder without one{others and ', or ' + others}")
 
 
-def real_path(path: str | Path) -> Path:
-    """Where a path leads; a link that leads to itself stays as it is, where `Path.resolve` raises RuntimeError."""
-    return Path(os.path.realpath(path))
-
-
 def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> None:
     """Refuses to write over what is read: an output that is an input, by whatever name, or lies in a folder of one.
 
@@ -44,10 +40,12 @@ def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> Non
         inputs: files and folders that are read.
     """
     target = real_path(out)
-    for entry in map(Path, inputs):
+    for entry in map(place, inputs):
         source = real_path(entry)
-        same = out.exists() and entry.exists() and out.samefile(entry)
-        if same or source == target or (source.is_dir() and source in target.parents):
+        if is_remote(source) != is_remote(target):
+            continue
+        same = not is_remote(target) and out.exists() and entry.exists() and out.samefile(entry)
+        if same or source == target or (source in target.parents and source.is_dir()):
             where = "is what is read" if same or source == target else f"lies in {entry}, which is read"
             raise error(f"{out}: {where}; name another output")
 
@@ -55,15 +53,18 @@ def require_apart(out: Path, error: type[HuseError], *inputs: str | Path) -> Non
 def require_place(
     folder: str | Path, error: type[HuseError], out: str | Path = "", instead: str = "name another output"
 ) -> None:
-    """Refuses, before any work, a folder that cannot be made or written; a nameless file is tried there.
+    """Refuses, before any work, a folder that cannot be made or written; a nameless file or an object is tried there.
 
     Args:
         folder: need not be there.
-        error: what to raise.
+        error: what to raise; of an object store, an `OSError` says what it says.
         out: what is to be written, for the message; the folder itself by default.
         instead: another way out, for the message.
     """
-    there = Path(folder)
+    there = place(folder)
+    if is_remote(there):
+        try_to_put(there)
+        return
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():

@@ -13,6 +13,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from tqdm import tqdm
 
 from huse.features.files.atomic import LOCK_SUFFIX, naming, short_name
+from huse.features.files.place import is_remote, place
 
 POLL_SECONDS = 0.2
 
@@ -24,6 +25,8 @@ def locked(path: str | Path, part: str = "") -> Iterator[None]:
     The lock is the hidden file ``.NAME.lock`` beside the path, removed at the end; where that folder is not writable,
     the file ``.lock`` in it. The block may take the same lock again.
 
+    Object stores have no locks, and nothing is held there: who writes one shard twice at once writes equal bytes.
+
     Args:
         path: a file or folder, which need not be there.
         part: writers of different parts do not wait for each other.
@@ -31,9 +34,13 @@ def locked(path: str | Path, part: str = "") -> Iterator[None]:
     Raises:
         OSError: the lock cannot be made there.
     """
-    file = lock_path(Path(path), part)
+    there = place(path)
+    file = lock_path(there, part)
+    if file is None:
+        yield
+        return
     lock = FileLock(file, is_singleton=True)
-    with naming(Path(path), file):
+    with naming(there, file):
         _acquire(lock, file, path)
     try:
         if lock.lock_counter == 1 and not isinstance(lock, SoftFileLock):  # a soft lock's file is its own mark
@@ -56,8 +63,13 @@ def _acquire(lock: BaseFileLock, file: Path, path: str | Path) -> None:
         lock.acquire(poll_interval=POLL_SECONDS)
 
 
-def lock_path(path: Path, part: str = "") -> Path:
-    """The file of a lock: beside `path`, or in it where the folder around it cannot be written, as of a mount."""
+def lock_path(path: Path, part: str = "") -> Path | None:
+    """The file of a lock: beside `path`, or in it where the folder around it cannot be written, as of a mount.
+
+    None where there are no locks, as in a store of objects.
+    """
+    if is_remote(path):
+        return None
     path = Path(os.path.realpath(path))
     name = f"{part}{LOCK_SUFFIX}" if part else LOCK_SUFFIX[1:]
     if path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK)):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from huse.features.columns import REBUILD
 from huse.features.errors import ShardError, UnreadableError
+from huse.features.files.cache import local_copy
 
 CHUNK_BYTES = 1 << 20
 SMALL_STEP, LARGE_STEP = 1 << 16, 1 << 24
@@ -71,7 +72,7 @@ def reading(path: Path) -> Iterator[h5f.FileID]:
         ShardError: it is damaged.
     """
     try:
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _on_disk())
+        file = h5f.open(os.fsencode(local_copy(path)), h5f.ACC_RDONLY, _on_disk())
         try:
             yield file
         finally:

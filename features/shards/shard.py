@@ -20,6 +20,7 @@ from huse.features.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dim
 from huse.features.errors import ShardError
 from huse.features.failure import Failure
 from huse.features.files.atomic import write_files
+from huse.features.files.cache import healed
 from huse.features.modality import Pair
 from huse.features.rows import Rows
 from huse.features.shards import hdf5
@@ -96,7 +97,11 @@ def read_shard(
         ShardError: the file does not open, is of another format version, points outside itself, declares what is not in
             it, has a vector that is not finite, or does not match its digests.
     """
-    with open_shard(path, Dimensions(widths, dtype)) as shard:
+    return healed(path, lambda: _read_shard(path, Dimensions(widths, dtype)))
+
+
+def _read_shard(path: Path, dimensions: Dimensions) -> tuple[Rows, dict[str, str | int]]:
+    with open_shard(path, dimensions) as shard:
         found = shard.read(shard.names)
         failures = zip(*(found[name] for name in FAILURE_STRINGS), strict=True)
         return Rows.of_columns(found, [Failure(*values) for values in failures]), shard.described
@@ -131,6 +136,10 @@ def read_attributes(path: Path) -> dict[str, str | int]:
     Raises:
         ShardError: as `read_shard`.
     """
+    return healed(path, lambda: _read_attributes(path))
+
+
+def _read_attributes(path: Path) -> dict[str, str | int]:
     with open_shard(path) as shard:
         return {**shard.described, "content_digest": shard.attributes["content_digest"]}
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from huse.features.companions import ENCODER_STATE_FILE, read_encoder_state
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FitError, HuseError, ModelError
+from huse.features.files.cache import forget, local_copy
+from huse.features.files.place import place, reopen
 from huse.train.config import FitConfig
 
 FORMAT = "huse-model"
@@ -109,7 +111,7 @@ def file_problems(folder: Path, files: dict[str, str]) -> dict[str, str]:
     problems = {}
     for name, digest in files.items():
         try:
-            if _digest_file(folder / name) != digest:
+            if not _is_as_written(folder / name, digest):
                 problems[name] = f"{folder}: {name} does not match its digest in config.json; fit it again"
         except FileNotFoundError:
             problems[name] = f"{folder}: no {name} there; make a model with huse fit"
@@ -130,7 +132,8 @@ def check_model(folder: str | Path) -> dict[str, str]:
     Raises:
         ModelError: not a model folder.
     """
-    folder = Path(folder)
+    folder = place(folder)
+    reopen(folder)
     if not (folder / CONFIG_FILE).is_file():
         raise ModelError(f"{folder}: no config.json there; make a model with huse fit")
     problems: dict[str, str] = {}
@@ -160,7 +163,7 @@ def read_classes(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise ModelError(f"{folder}: classes.json is no list of names; fit it again")
     try:
-        graph = np.load(folder / "semantic_graph.npy", allow_pickle=False)
+        graph = np.load(local_copy(folder / "semantic_graph.npy"), allow_pickle=False)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no semantic_graph.npy there; make a model with huse fit") from error
     except (ValueError, EOFError) as error:
@@ -225,6 +228,11 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+def _is_as_written(path: Path, digest: str) -> bool:
+    """Whether a file has a digest; of an object a copy that has not is fetched again."""
+    return _digest_file(path) == digest or (forget(path) and _digest_file(path) == digest)
+
+
 def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with local_copy(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

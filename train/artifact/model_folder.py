@@ -16,7 +16,9 @@ from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import EncoderSpec, digest_arrays, require_same
 from huse.features.errors import FitError, ModelError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
+from huse.features.files.cache import local_copy
 from huse.features.files.folders import require_folder_name, require_place
+from huse.features.files.place import place, reopen
 from huse.features.info import StoreInfo
 from huse.features.modality import Pair
 from huse.features.store import Store
@@ -169,7 +171,8 @@ def load_model(folder: str | Path) -> TrainedModel:
     Raises:
         ModelError: not a model folder, of another version, or damaged.
     """
-    folder = Path(folder)
+    folder = place(folder)
+    reopen(folder)
     config = read_config(folder)
     classes, graph = read_classes(folder)
     try:
@@ -218,6 +221,6 @@ def _load_network(path: Path) -> keras.Model:
     from huse.train.network import towers  # noqa: F401 - registers the layers that the file names
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.saving.load_model(local_copy(path), compile=False, safe_mode=True)
     except Exception as error:
         raise ModelError(f"{path}: cannot be loaded ({first_line(error)}); fit the model again") from error

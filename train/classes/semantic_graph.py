@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_distances
 
 from huse.features.errors import FitError
+from huse.features.files.cache import local_copy
+from huse.features.files.place import place
 
 NAMES = "class names"
 TAXONOMY = "taxonomy of the label paths"
@@ -46,13 +48,13 @@ def load_graph(
     if semantic_graph in ("auto", "taxonomy"):
         graph = graph_from_taxonomy(classes)
         return graph, TAXONOMY if (graph[~np.eye(len(classes), dtype=bool)] < 1).any() else EQUAL
-    return _read_graph(Path(semantic_graph), len(classes)), semantic_graph
+    return _read_graph(place(semantic_graph), len(classes)), semantic_graph
 
 
 def _read_graph(path: Path, classes: int) -> Graph:
     option = f"semantic_graph={str(path)!r} (--semantic-graph)"
     try:
-        graph = np.load(path, allow_pickle=False)
+        graph = np.load(local_copy(path), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise FitError(f"{option}: not auto, names, taxonomy or a .npy file ({error})") from error
     if not isinstance(graph, np.ndarray):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from huse.features.companions import class_name
 from huse.features.errors import FitError
+from huse.features.files.place import place
 
 ROOT = ""
 
@@ -35,7 +36,7 @@ def read_taxonomy(path: Path, labels: list[str]) -> list[list[str]]:
         FitError: the file cannot be read, has a cycle, or lacks a class.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = place(path).read_text(encoding="utf-8-sig")
         parents = _json_parents(json.loads(content)) if path.suffix.lower() == ".json" else _csv_parents(content)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise FitError(f"taxonomy {path}: {error}; give child,parent CSV or a JSON tree") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.errors import FitError, StoreError
+from huse.features.files.place import place
 from huse.features.info import FEATURES
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -79,7 +80,7 @@ def compare(
     unknown = set(methods or ()) - set(METHODS)
     if unknown:
         raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
-    source, folder = Store.open(store, FEATURES), Path(out)
+    source, folder = Store.open(store, FEATURES), place(out)
     require_tables(folder, source.path)
     if taxonomy:  # a file that cannot be used is told now, not after the tuning
         read_taxonomy(taxonomy, [])

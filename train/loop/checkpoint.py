@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import FitError
 from huse.features.files.atomic import replacing
+from huse.features.files.cache import local_copy
 from huse.train.config import FitConfig
 from huse.train.data.task import Task
 
@@ -60,7 +61,7 @@ class Checkpoint:
             FitError: the file is damaged, or belongs to a fit with other data or hyperparameters.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with np.load(local_copy(self.path), allow_pickle=False) as file:
                 arrays = dict(file)
             values: dict[str, Any] = json.loads(arrays.pop("note").tobytes())
         except FileNotFoundError:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from huse.features.errors import StoreError
-from huse.features.files.folders import real_path, require_apart
+from huse.features.files.folders import require_apart
+from huse.features.files.place import real_path
 
 
 def test_a_link_that_leads_to_itself_stays_as_it_is(tmp_path: Path) -> None:

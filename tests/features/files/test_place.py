@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from huse.features.errors import ExtraError, HuseError, PlaceError
+from huse.features.files.folders import require_apart, require_place
+from huse.features.files.place import is_remote, local, place, real_path
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("a/b", Path("a/b")),
+        ("/a b/c%20d", Path("/a b/c%20d")),
+        (Path("a"), Path("a")),
+        ("file:///a/b%20c", Path("/a/b c")),
+        ("file:/a", Path("/a")),
+        ("C:/images", Path("C:/images")),
+        ("~", Path("~")),
+        ("a:b/c", Path("a:b/c")),
+    ],
+)
+def test_what_is_no_url_is_a_path(given: str | Path, path: Path) -> None:
+    assert place(given) == path
+    assert type(place(given)) is type(Path())
+
+
+def test_urls_have_the_parts_of_paths() -> None:
+    url = place("memory://place/a b/c#1?.parquet")
+    assert is_remote(url)
+    assert (str(url), url.name, url.suffix) == ("memory://place/a b/c#1?.parquet", "c#1?.parquet", ".parquet")
+    assert str(url.parent / "d.h5") == "memory://place/a b/d.h5"
+    assert place("memory://place/x/") == place("memory://place/x") == place("MEMORY://place/x")
+    assert real_path("memory://place/x") == place(place("memory://place/x"))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Path("s3://bucket/x"), r"s3:/bucket/x: has lost a slash"),
+        ("s3:/bucket/x", r"s3:/bucket/x: has lost a slash"),
+        ("simplecache::s3://bucket/x", r"goes through another file system"),
+        ("nosuch://bucket/x", r"nosuch://bucket/x: is no URL"),
+        ("s3://", r"s3://: is no URL \(nothing is named"),
+    ],
+)
+def test_what_would_be_taken_for_a_folder_of_its_name_is_refused(given: str | Path, told: str) -> None:
+    with pytest.raises(PlaceError, match=told):
+        place(given)
+    with pytest.raises(PlaceError, match=told):
+        require_place(given, HuseError)
+
+
+def test_a_path_of_this_machine_may_be_asked_for() -> None:
+    assert local("a", HuseError, "this") == Path("a")
+    with pytest.raises(HuseError, match=r"memory://a: this takes paths of this machine"):
+        local("memory://a", HuseError, "this")
+
+
+def test_urls_are_told_apart_from_what_is_read() -> None:
+    for out in ("memory://apart/in", "memory://apart/in/x"):
+        place("memory://apart/in/object").fs.pipe_file("/apart/in/object", b"1")
+        with pytest.raises(HuseError, match=r"which is read|is what is read"):
+            require_apart(place(out), HuseError, "memory://apart/in")
+    require_apart(place("memory://apart/out"), HuseError, "memory://apart/in", "/apart/out", "apart/out")
+
+
+def test_a_missing_package_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "huse.features.files.remote", raising=False)
+        patch.setitem(sys.modules, "upath", None)
+        with pytest.raises(ExtraError, match=r"URLs need upath: pip install 'huse\[remote\]'"):
+            place("memory://a")
+    with pytest.raises(ExtraError, match=r"gs://a: needs a package that is not installed; pip install gcsfs"):
+        place("gs://a")
+
+
+def test_paths_load_no_package_for_urls() -> None:
+    code = "import sys, huse.features.store as s; s.Store; print({'upath', 'fsspec'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
