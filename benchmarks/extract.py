@@ -35,6 +35,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.figures import peak_mib, show
+from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
@@ -44,28 +45,11 @@ from huse.extract.encoders.vgg16 import VGG16Encoder, load_weights
 from huse.extract.extract import extract_features
 from huse.extract.manifest.rows import read_manifest
 
-COLUMNS, ROWS, SIDE = 4, 3, 136
 NAIVE_BATCH = 32
 SMALL = "mobilenetv3small"
 FEW, MANY = 1_000, 10_000
 TIMES = 3
 """How often the captions are encoded in a run, so that it lasts some seconds."""
-
-
-def make_images(emoji: Path, folder: Path, count: int) -> list[Path]:
-    """Writes `count` JPEGs, each with twelve emoji on a colored ground."""
-    rng = np.random.default_rng(0)
-    sources = [emoji.parent / row.image for row in read_manifest(emoji).rows()]
-    paths = []
-    for number in range(count):
-        image = Image.new("RGB", (COLUMNS * SIDE, ROWS * SIDE), tuple(rng.integers(0, 256, 3).tolist()))
-        for place in range(COLUMNS * ROWS):
-            with Image.open(sources[rng.integers(len(sources))]) as source:
-                piece = source.convert("RGBA").resize((SIDE, SIDE))
-            image.paste(piece, (place % COLUMNS * SIDE, place // COLUMNS * SIDE), piece)
-        paths.append(folder / f"{number:05d}.jpg")
-        image.save(paths[-1], quality=90)
-    return paths
 
 
 def manifest_of(paths: Sequence[Path], rows: int, out: Path) -> Path:
