@@ -29,7 +29,7 @@ class S3Server:
         url: its address.
         requests: method and path of those that came, in order.
         refuse_every: refuse every n-th with a 503, 0 for none.
-        held: method and what the path ends with of requests that get no answer.
+        held: method and what the path ends with of requests that get no answer until `dropped`, and then a 503.
         holding: set when there is one.
     """
 
@@ -39,8 +39,8 @@ class S3Server:
     refused: int = 0
     held: tuple[str, str] = ("", "")
     holding: Event = field(default_factory=Event)
+    dropped: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
-    _over: Event = field(default_factory=Event)
 
     def count(self, method: str, end: str = "") -> int:
         return sum(m == method and path.endswith(end) for m, path in self.requests)
@@ -66,7 +66,7 @@ class S3Server:
                 self.refused += refused
             if method == self.held[0] and path.endswith(self.held[1]):
                 self.holding.set()
-                self._over.wait(60)
+                refused = self.dropped.wait(60)
             if refused:
                 return _error(environ, start, "503 Slow Down", "SlowDown", "Please reduce your request rate.")
             if KEY not in environ.get("HTTP_AUTHORIZATION", ""):
@@ -95,7 +95,7 @@ def s3_server() -> Iterator[S3Server]:
     try:
         yield mine
     finally:
-        mine._over.set()
+        mine.dropped.set()
         server.shutdown()
         thread.join()
         server.server_close()

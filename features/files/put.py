@@ -116,8 +116,11 @@ def try_to_put(folder: Path) -> None:
     Raises:
         OSError: they are not.
     """
+    from huse.features.files.remote import told
+
     probe = folder / f".{uuid4().hex[:8]}.lock"  # where removing is forbidden, it is none of the folder's content
-    put_bytes({probe: b""})
+    with told(folder):
+        as_remote(probe).fs.pipe_file(as_remote(probe).path, b"")
     with suppress(PermissionError):
         probe.unlink(missing_ok=True)
 
