@@ -14,7 +14,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -221,12 +221,13 @@ def _upright(image: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, 
         width, height = wanted(size)
         steps = _step(size[0], width), _step(size[1], height)
         rows = max(BAND_PIXELS // size[0] // steps[1], 1) * steps[1]
-        # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
-        across = Image.new("RGB", (width, -(-size[1] // steps[1])))
-        for top in range(0, size[1], rows):
-            box = 0, top, size[0], min(top + rows, size[1])
-            band = _band(image, box, size, turn, steps)
-            across.paste(band.resize((width, band.height), how), (0, top // steps[1]))
+
+        def strip(top: int) -> tuple[tuple[int, int], Image.Image]:
+            band = _band(image, (0, top, size[0], min(top + rows, size[1])), size, turn, steps)
+            # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
+            return (0, top // steps[1]), band.resize((width, band.height), how)
+
+        across = _joined((width, -(-size[1] // steps[1])), map(strip, range(0, size[1], rows)))
     return across.resize((width, height), how)
 
 
@@ -243,15 +244,40 @@ def _band(
     steps: tuple[int, int],
 ) -> Image.Image:
     """The rows of a box over the whole width of the upright image in RGB, averaged over `steps`."""
-    left, top, right, bottom = box
+    _, top, right, bottom = box
     columns = max(BAND_PIXELS // (bottom - top) // steps[0], 1) * steps[0]
-    band = Image.new("RGB", (-(-right // steps[0]), -(-(bottom - top) // steps[1])))
-    for left in range(0, right, columns):
-        piece = image.crop(stored_box((left, top, min(left + columns, right), bottom), size, turn))
-        piece = piece if turn is None else piece.transpose(turn)
-        flat = to_rgb(piece, image)
-        band.paste(flat if steps == (1, 1) else flat.reduce(steps), (left // steps[0], 0))
-    return band
+    return _joined(
+        (-(-right // steps[0]), -(-(bottom - top) // steps[1])),
+        (
+            ((left // steps[0], 0), _piece(image, (left, top, min(left + columns, right), bottom), size, turn, steps))
+            for left in range(0, right, columns)
+        ),
+    )
+
+
+def _piece(
+    image: Image.Image,
+    box: tuple[int, int, int, int],
+    size: tuple[int, int],
+    turn: Turn | None,
+    steps: tuple[int, int],
+) -> Image.Image:
+    stored = stored_box(box, size, turn)
+    piece = image if stored == (0, 0, *image.size) else image.crop(stored)
+    piece = piece if turn is None else piece.transpose(turn)
+    flat = to_rgb(piece, image)
+    return flat if steps == (1, 1) else flat.reduce(steps)
+
+
+def _joined(size: tuple[int, int], parts: Iterable[tuple[tuple[int, int], Image.Image]]) -> Image.Image:
+    """Parts of an image by their places; one that is all of it is not copied, which would hold up other threads."""
+    whole = None
+    for place, part in parts:
+        if part.size == size:
+            return part
+        whole = whole or Image.new("RGB", size, None)
+        whole.paste(part, place)
+    return whole or Image.new("RGB", size)
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:

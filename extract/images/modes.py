@@ -57,7 +57,7 @@ def to_rgb(image: Image.Image, file: Image.Image | None = None) -> Image.Image:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def gray_scale(image: Image.Image) -> GrayScale | None:
