@@ -21,6 +21,7 @@ ENCODING = (
     "max_pixels",
     "recover_truncated",
     "retry_failed",
+    "content",
     "on_error",
     "max_failure_rate",
 )

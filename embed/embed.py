@@ -200,7 +200,7 @@ def _known(trained: TrainedModel, manifest: Manifest) -> Manifest:
         warnings.warn(
             f"{manifest.path}: the model has no {modality} tower; column {modality} is left out", stacklevel=2
         )
-    return replace(manifest, has_images="image" in used, has_texts="text" in used)
+    return replace(manifest, has_images="image" in used, has_texts="text" in used, written="")
 
 
 def _require_features(trained: TrainedModel, folder: Path) -> None:

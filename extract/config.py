@@ -44,6 +44,7 @@ class ExtractConfig:
         max_pixels: most pixels of an image; larger ones are failures.
         recover_truncated: decode what there is of a JPEG that was cut off.
         retry_failed: trust stored rows unread, and take only failed and new ones.
+        content: read every image, also one that looks as it did when its vector was made.
         on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
         part: which of how many runs that fill the store together this is, from (1, n) to (n, n); each takes every n-th
             shard.
@@ -91,6 +92,7 @@ class ExtractConfig:
     max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
     recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
     retry_failed: bool = option(False, "Take failed and new rows only, the others unread.")
+    content: bool = option(False, "Read images that look unchanged, too, to compare their content.")
     on_error: str = option("skip", "Keep a bad row as a failure, or stop at the first.", choices=("skip", "fail"))
     max_failure_rate: float | None = option(
         None,

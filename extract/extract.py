@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,17 +19,18 @@ from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
 from huse.extract.encoders import FittedEncoder, ImageEncoder, TextEncoder
 from huse.extract.images.decoding import allow_pixels
 from huse.extract.manifest.keys import key_digests
-from huse.extract.manifest.plan import part_of, plan_shards
+from huse.extract.manifest.plan import digest_of_plan, part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.pipeline import fill_shards
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
+from huse.extract.second_look import if_unchanged
 from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
 from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.lock import locked
 from huse.features.files.place import place, real_path
-from huse.features.info import FEATURES, StoreInfo
+from huse.features.info import FEATURES, STORE_FILE, StoreInfo
 from huse.features.interrupt import interruptible
 from huse.features.removal import removable_files, remove_store
 from huse.features.store import Store
@@ -79,6 +80,14 @@ def extract_features(
     config.require_valid(overwrite)
     _require_folder(place(store))
     choice = Choice(image_encoder, text_encoder, class_encoder)
+    there = not overwrite and not config.content and (place(store) / STORE_FILE).exists()
+    with locked(store, _part(config)) if there else nullcontext():
+        seen = if_unchanged(place(manifest), place(store), columns, config) if there else None
+        if seen is not None:
+            tell_unused_options(seen.manifest, config)
+            extraction = prepare_extraction(seen.manifest, store, config, choice=choice)
+            with closing(extraction.encoders):
+                return replace(extraction, done=seen.summary).run()
     rows = read_manifest(manifest, columns)
     tell_unused_options(rows, config)
     extraction = prepare_extraction(rows, store, config, overwrite, choice)
@@ -98,6 +107,7 @@ class Extraction:
         class_texts: the text that stands for each class.
         config: encoders, shards and arithmetic.
         overwrite: remove the store that is there first.
+        done: what is to be told when nothing is to be filled.
     """
 
     manifest: Manifest
@@ -107,17 +117,17 @@ class Extraction:
     class_texts: dict[str, str]
     config: ExtractConfig
     overwrite: bool = False
+    done: ExtractSummary | None = None
 
     def run(self) -> ExtractSummary:
         """Fills the store, alone with its part of it; errors as `extract_features`."""
         start = time.perf_counter()
-        part, parts = self.config.part
-        with locked(self.store, f"part-{part}-of-{parts}" if parts > 1 else ""):
+        with locked(self.store, _part(self.config)):
             target = self._open()
-            if part == 1:  # what belongs to the store as a whole has one writer
+            if self.config.part[0] == 1:  # what belongs to the store as a whole has one writer
                 self._write_companions(target)
-            summary = _fill(self.manifest, target, self.encoders, self.config)
-        summary = replace(summary, seconds=time.perf_counter() - start)
+            summary = self.done or _fill(self.manifest, target, self.encoders, self.config)
+        summary = replace(summary, seconds=summary.seconds + time.perf_counter() - start)
         _judge(summary, target, self.config)
         return summary
 
@@ -178,6 +188,12 @@ def tell_unused_options(manifest: Manifest, config: ExtractConfig) -> None:
         tell_unused(f"{manifest.path}: has no {kind}", config.changed(ACT_ON[kind]))
 
 
+def _part(config: ExtractConfig) -> str:
+    """The name of the part that a run has to itself."""
+    part, parts = config.part
+    return f"part-{part}-of-{parts}" if parts > 1 else ""
+
+
 def _require_folder(store: Path) -> None:
     require_place(store, StoreError)
     require_folder_name(store, StoreError)
@@ -196,7 +212,8 @@ def _fill(manifest: Manifest, store: Store, encoders: Encoders, config: ExtractC
     workers = config.workers or 2 * (os.cpu_count() or 1)
     config = replace(config, batch_size=encoders.batch_size(config.batch_size), workers=workers)
     with interruptible() as check:
-        return fill_shards(part_of(whole, *config.part), manifest, store, encoders, config, check)
+        mine = part_of(whole, *config.part)
+        return fill_shards(mine, manifest, store, encoders, config, check, digest_of_plan(whole))
 
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.loading import Loaded
+from huse.extract.loading import NOTHING, Loaded
 from huse.extract.manifest.spool import ManifestRow
-from huse.extract.reuse import Fate, Stored, decide, digest_of
+from huse.extract.reuse import Fate, Stored, decide, digest_of, look_alike
 from huse.features.failure import Failure
+from huse.features.looks import Looks, Values, no_looks
 from huse.features.rows import Rows
 from huse.features.summary import MOST_FAILURES, ExtractSummary
 
@@ -23,33 +24,62 @@ class Filling:
         number: of the shard.
         rows: what it is to hold.
         previous: what it holds; None when it is to be made.
+        looks: how the images of `previous` looked; None when nothing is known of that.
         empty: as many rows as `rows`, without vectors.
         dtype: stored type of the vectors.
 
     Attributes:
         stored: `previous` by key.
+        looks: (n, 2) how the images of the vectors looked, as far as is known.
+        looks_before: those of `previous`.
         seconds_encode: time that its images were in the encoder.
         seconds_encode_texts: time that its texts were.
     """
 
     def __init__(
-        self, number: int, rows: Sequence[ManifestRow], previous: Rows | None, empty: Rows, dtype: str
+        self,
+        number: int,
+        rows: Sequence[ManifestRow],
+        previous: Rows | None,
+        looks: Looks | None,
+        empty: Rows,
+        dtype: str,
     ) -> None:
         self.number = number
         self.rows = rows
         self.previous = previous
-        self.stored = Stored(previous)
+        self.looks_before = looks
+        self.stored = Stored(previous, looks)
         self.seconds_encode = self.seconds_encode_texts = 0.0
         self._dtype = dtype
         self._encoded: set[int] = set()
         self._unread: set[int] = set()
         self._lost: set[int] = set()
+        self._trusted = 0
         self.out = empty
         self.out.key[:] = [row.key for row in rows]
         self.out.label[:] = [row.label for row in rows]
         self.out.split[:] = [row.split for row in rows]
         self.out.uri[:] = [row.image for row in rows]
         self.out.caption[:] = [row.text for row in rows]
+        self._at = self.stored.images_at(self.out.key, self.out.uri)
+        self.looks = self.stored.looks(self._at)
+        self._now = no_looks(len(rows))
+
+    def look(self, now: Values, trust: bool) -> NDArray[np.bool_]:
+        """Takes over the vectors of images that look the same, if that is trusted; returns which need no reading.
+
+        Args:
+            now: (n, 2) how the images look.
+            trust: False to read all images.
+        """
+        self._now = now
+        same = look_alike(self.looks, now) & trust
+        rows = np.flatnonzero(same)
+        if len(rows):
+            self.stored.copy_images(self._at[rows], self.out, rows)
+        self._trusted += len(rows)
+        return same
 
     def texts_to_encode(self) -> list[int]:
         """The positions of the texts that are new or have changed; all others take over their stored vectors."""
@@ -71,6 +101,10 @@ class Filling:
         if image.kept is not None:
             self.stored.copy(image.kept, self.out, i, "image")
         if image.failure is None:
+            if image.digest == NOTHING:
+                self._trusted += 1
+            else:
+                self.looks[i] = self._now[i] if image.look is None else image.look
             return
         if image.kept is None:
             self._fail(i, image.failure)
@@ -122,6 +156,7 @@ class Filling:
             rows=len(self.rows),
             encoded=len(self._encoded),
             reused=len(self.rows) - len(touched),
+            trusted=self._trusted,
             not_reread=len(self._unread),
             failed=len(self._lost),
             failures=self.out.failures[:MOST_FAILURES],

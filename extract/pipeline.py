@@ -1,8 +1,9 @@
 """Read, encode and write, over all shards: each goes on while the others do, and none waits for a shard to end.
 
-Shards are opened one ahead. Reading threads are two batches of images ahead of the image encoder, across the ends of
-shards; a thread of its own encodes the texts of the shards that are open; what is done is written behind. A batch has
-images of one shard only, so that a shard's bytes do not hang on what else a run fills.
+Shards are opened one ahead, and their files looked at: what looks the same is not read. Reading threads are two batches
+of images ahead of the image encoder, across the ends of shards; a thread of its own encodes the texts of the shards
+that are open; what is done is written behind. A batch has images of one shard only, so that a shard's bytes do not hang
+on what else a run fills.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from huse.extract.config import ExtractConfig
 from huse.extract.encoders.protocol import TextEncoder, without_words
 from huse.extract.filling import Filling
 from huse.extract.loading import Loaded, load_image
+from huse.extract.looking import look_at_files
+from huse.extract.manifest.locations import image_locations
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.readers import Readers
 from huse.extract.run_encoders import Encoders
 from huse.features.errors import ExtractionError
+from huse.features.looks import Looks, no_looks, read_looks
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.features.summary import ExtractSummary
@@ -52,6 +56,7 @@ def fill_shards(
     encoders: Encoders,
     config: ExtractConfig,
     check: Callable[[], None],
+    plan_digest: str = "",
 ) -> ExtractSummary:
     """Brings some shards of a store to the rows that are planned for them.
 
@@ -62,6 +67,7 @@ def fill_shards(
         encoders: what encodes them.
         config: limits and arithmetic; batch size and workers are numbers above 0.
         check: raises KeyboardInterrupt when there was one that nothing came of.
+        plan_digest: of the plan of all shards, see `digest_of_plan`; empty when it is not known.
 
     Raises:
         ExtractionError: a row failed, where that stops the run.
@@ -69,11 +75,12 @@ def fill_shards(
     with (
         Readers(1) as opener,
         Readers(config.workers) as readers,
+        Readers(config.workers) as lookers,
         _thread("huse-texts") as texts,
         WriteBehind(store) as behind,
         tqdm(total=sum(map(len, plan.values())), desc="extract", unit="row", disable=None) as bar,
     ):
-        pipeline = _Pipeline(manifest, store, encoders, config, check, texts, behind, bar)
+        pipeline = _Pipeline(manifest, store, encoders, config, check, plan_digest, lookers, texts, behind, bar)
         opened = opener.ordered(pipeline.open, plan.items(), SHARDS_AHEAD)
         loaded = readers.ordered(pipeline.load, _steps(opened), 2 * config.batch_size, pipeline.weight)
         total = pipeline.fill(loaded)
@@ -130,6 +137,8 @@ class _Pipeline:
         encoders: Encoders,
         config: ExtractConfig,
         check: Callable[[], None],
+        plan_digest: str,
+        lookers: Readers,
         texts: Executor,
         behind: WriteBehind,
         bar: tqdm[None],
@@ -137,6 +146,7 @@ class _Pipeline:
         self.seconds_read = 0.0
         self._manifest, self._store, self._encoders, self._config = manifest, store, encoders, config
         self._check, self._texts, self._behind, self._bar = check, texts, behind, bar
+        self._plan_digest, self._lookers = plan_digest, lookers
 
     def open(self, planned: tuple[int, Positions]) -> _Open:
         """In the opening thread: what a shard holds and is to hold; its texts go to their encoder."""
@@ -144,9 +154,21 @@ class _Pipeline:
         rows, image, text = self._manifest.rows(positions), self._encoders.image, self._encoders.text
         widths = [0 if encoder is None else encoder.spec.dimension for encoder in (image, text)]
         empty = Rows.empty(len(rows), *widths)
-        filling = Filling(number, rows, self._store.read_or_none(number), empty, self._config.dtype)
-        to_read = [i for i, row in enumerate(rows) if row.problem or (image is not None and row.has_image)]
+        previous = self._store.read_or_none(number)
+        looks = None if previous is None else read_looks(self._store.shard_path(number))
+        filling = Filling(number, rows, previous, looks, empty, self._config.dtype)
+        same = np.zeros(len(rows), bool) if image is None else self._look(filling)
+        has_image = (row.problem or (image is not None and row.has_image) for row in rows)
+        to_read = [i for i, has in enumerate(has_image) if has and not same[i]]
         return _Open(filling, to_read, deque() if text is None else self._encode_texts(filling, text))
+
+    def _look(self, filling: Filling) -> NDArray[np.bool_]:
+        """Looks at all files, and takes over the vectors of those that look the same; returns which."""
+        files = [i for i, row in enumerate(filling.rows) if row.image and not row.held]
+        locations = image_locations([filling.rows[i].image for i in files], self._manifest.folder)
+        now = no_looks(len(filling.rows))
+        now[files] = look_at_files(locations, self._lookers)
+        return filling.look(now, not self._config.content)
 
     def _encode_texts(self, filling: Filling, encoder: TextEncoder) -> deque[tuple[list[int], Future[Vectors]]]:
         todo = filling.texts_to_encode()
@@ -161,7 +183,9 @@ class _Pipeline:
         if i is None:
             return shard, None, None
         size = (0, 0) if self._encoders.image is None else self._encoders.image.input_size
-        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, size, self._config)
+        rows, then = shard.rows, shard.rows.looks[i]
+        row, look = rows.rows[i], (int(then[0]), int(then[1]))
+        return shard, i, load_image(self._manifest, row, rows.stored, look, size, self._config)
 
     def weight(self, step: _Step) -> int:
         """How far ahead a step is: the end of a shard stands for its rows without an image, but for a batch at most."""
@@ -220,11 +244,14 @@ class _Pipeline:
 
     def _write(self, filling: Filling) -> ExtractSummary:
         """Hands on what differs from what is stored."""
-        rows, summary = filling.finish(), filling.summary()
-        if filling.previous is not None and rows.holds_the_same_as(filling.previous):
-            return summary
-        self._behind.write(filling.number, rows)
-        return replace(summary, shards_written=1)
+        rows, summary, before = filling.finish(), filling.summary(), filling.looks_before
+        looks = Looks(filling.looks, before.shard if before else "", self._manifest.written, self._plan_digest)
+        if filling.previous is None or not rows.holds_the_same_as(filling.previous):
+            self._behind.write(filling.number, rows, looks)
+            return replace(summary, shards_written=1)
+        if looks != before:
+            self._behind.write(filling.number, None, looks)
+        return summary
 
     def _waited_for(self, loaded: Iterable[Item]) -> Iterator[Item]:
         iterator = iter(loaded)

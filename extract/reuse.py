@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import Enum, auto
 
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.features.looks import HELD, UNKNOWN, Looks, Values, no_looks
 from huse.features.modality import DIGEST_BYTES
 from huse.features.rows import Rows
 
@@ -32,15 +37,28 @@ def decide(stored: bytes | None, read: bytes | None) -> Fate:
     return Fate.KEEP if read == stored else Fate.ENCODE
 
 
+def look_alike(then: Values, now: Values) -> NDArray[np.bool_]:
+    """(n,) which images need not be read: how they looked when they were is known, and they look the same now.
+
+    Args:
+        then: (n, 2) looks of the images that the stored vectors are of.
+        now: (n, 2) those of the images now.
+    """
+    same: NDArray[np.bool_] = ((then == now) & (now != HELD)).all(axis=1) & (now != UNKNOWN).any(axis=1)
+    return same
+
+
 class Stored:
     """The rows of one shard by key.
 
     Args:
         rows: as they are stored; None when there are none.
+        looks: how their images looked; None when nothing is known of that.
     """
 
-    def __init__(self, rows: Rows | None) -> None:
+    def __init__(self, rows: Rows | None, looks: Looks | None = None) -> None:
         self._rows = Rows.empty(0, 0, 0) if rows is None else rows
+        self._looks = no_looks(len(self._rows)) if looks is None else looks.values
         self._place = {key: i for i, key in enumerate(self._rows.key)}
         self._failed = {failure.key for failure in self._rows.failures}
 
@@ -59,6 +77,25 @@ class Stored:
     def trusts(self, at: int | None, uri: str) -> bool:
         """Whether the image's vector of a row stays unread: the row did not fail, and its image has not moved."""
         return at is not None and self._rows.key[at] not in self._failed and self._rows.uri[at] == uri
+
+    def images_at(self, keys: Iterable[str], uris: NDArray[np.object_]) -> NDArray[np.intp]:
+        """(n,) the position of the image vector of each row whose location is the same; -1 where there is none."""
+        at = np.array([self._place.get(key, -1) for key in keys], np.intp)
+        there = np.flatnonzero(at >= 0)
+        same = self._rows.image.present[at[there]] & (self._rows.uri[at[there]] == uris[there])
+        at[there[~same.astype(bool)]] = -1
+        return at
+
+    def looks(self, at: NDArray[np.intp]) -> Values:
+        """(n, 2) how the images of rows at some positions looked; unknown where the position is -1."""
+        looks = no_looks(len(at))
+        looks[at >= 0] = self._looks[at[at >= 0]]
+        return looks
+
+    def copy_images(self, at: NDArray[np.intp], out: Rows, rows: NDArray[np.intp]) -> None:
+        """Copies the image vectors at some positions, and their digests, into some rows of others."""
+        old, new = self._rows.image, out.image
+        new.vectors[rows], new.present[rows], new.digest[rows] = old.vectors[at], old.present[at], old.digest[at]
 
     def copy(self, at: int, out: Rows, i: int, modality: str) -> None:
         """Copies the vector of a row, and its digest, into row i of others."""

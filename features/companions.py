@@ -34,6 +34,7 @@ LEARNS = "tfidf:"
 """What the name of a text encoder that learns has in it."""
 
 PLAN_FILE = "plan.json"
+FILES = (PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES)
 
 SLASH_IN_NAME = "\u2215"
 """What stands for a ``/`` that belongs to a class name, where it would part the label path."""

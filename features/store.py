@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,21 @@ from tqdm import tqdm
 
 from huse.features import companions
 from huse.features.columns import Dimensions
-from huse.features.companions import CLASS_FILES, CLASSES_FILE, ENCODER_STATE_FILE, PLAN_FILE, ClassVectors
+from huse.features.companions import CLASSES_FILE, PLAN_FILE, ClassVectors
 from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.files.cache import healed
 from huse.features.files.place import is_remote, make_folder, place, reopen
 from huse.features.filler import Filler
 from huse.features.info import STORE_FILE, StoreInfo, read_info, require_same_info, write_info
+from huse.features.looks import NO_LOOKS, Looks, looks_files
 from huse.features.rows import Rows, gathered
 from huse.features.shards.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 from huse.features.shards.version_2 import ShardColumns
 
-_SHARD_NAME = re.compile(r"shard-(\d{5,})\.h5")
+T = TypeVar("T")
+
+_NUMBERED = re.compile(r"(shard|looks)-(\d{5,})\.h5")
 
 
 class Store:
@@ -92,8 +95,8 @@ class Store:
     def shard_numbers(self) -> list[int]:
         """The numbers of the shards that are there, ascending; of objects all that follows rests on one listing."""
         if self._listed is None or not is_remote(self.path):
-            found = (_SHARD_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
-            self._listed = {int(match.group(1)) for match in found if match}
+            found = (_NUMBERED.fullmatch(entry.name) for entry in self.path.iterdir())
+            self._listed = {int(match[2]) for match in found if match and match[1] == "shard"}
         return sorted(self._listed)
 
     def write(self, number: int, rows: Rows) -> None:
@@ -103,8 +106,8 @@ class Store:
         if self.identity and (planned is None or planned <= number):
             companions.write_plan(self.path, self.identity, number + 1)
 
-    def write_many(self, shards: Mapping[int, Rows]) -> None:
-        """Writes some shards, each whole; they are synced together, which takes little longer than for one.
+    def write_many(self, shards: Mapping[int, Rows], looks: Mapping[int, Looks] = NO_LOOKS) -> None:
+        """Writes some shards, each whole, and looks, also of shards that stay; all synced together, as fast as one.
 
         Raises:
             ShardError: a vector is not finite in the store's type.
@@ -113,19 +116,17 @@ class Store:
         if not self._swept:
             sweep(self.path)
             self._swept = True
-        dtype, compression, files = self.info.dtype, self.info.compression, {}
+        dtype, compression, files, digests = self.info.dtype, self.info.compression, {}, {}
         for number, rows in shards.items():
             path = self.shard_path(number)
-            files[path] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
+            files[path], digests[number] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
+        files |= looks_files(looks, digests, self.shard_path)
         if files:
             write_files(files, sweep=False)
         self._listed = None if self._listed is None else self._listed | set(shards)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
-        """Writes rows as full shards from shard 0 on, and the plan; returns how many rows there were.
-
-        About a shard of rows is in memory at a time.
-        """
+        """Writes rows as full shards from shard 0 on, one in memory, and the plan; returns how many rows there were."""
         filler = self.filler()
         for part in parts:
             filler.add(part)
@@ -152,7 +153,7 @@ class Store:
         Raises:
             ShardError: as `read`.
         """
-        return self._read_from(number, lambda shard: shard.read(names))
+        return self.read_from(number, lambda shard: shard.read(names))
 
     def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
         """Rows `start` to `stop` of some columns of shard `number`; each column is verified once, see `read_slice`.
@@ -160,7 +161,7 @@ class Store:
         Raises:
             ShardError: as `read`.
         """
-        return self._read_from(number, lambda shard: shard.slice(names, start, stop))
+        return self.read_from(number, lambda shard: shard.slice(names, start, stop))
 
     def read_or_none(self, number: int) -> Rows | None:
         """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
@@ -172,10 +173,11 @@ class Store:
             tqdm.write(f"{error}; rebuilding it now", file=sys.stderr)
             return None
 
-    def _read_from(self, number: int, read: Callable[[ShardColumns], dict[str, Any]]) -> dict[str, Any]:
+    def read_from(self, number: int, read: Callable[[ShardColumns], T]) -> T:
+        """What a function gives of shard `number`, open and known to be this store's; errors as `read`."""
         path = self.shard_path(number)
 
-        def opened() -> dict[str, Any]:
+        def opened() -> T:
             with open_shard(path, Dimensions(self.info.widths, self.info.dtype)) as shard:
                 self._require_attributes(path, number, shard.attributes)
                 return read(shard)
@@ -253,9 +255,8 @@ class Store:
         missing, surplus = self.missing_shards(), self.surplus_shards()
         if missing:
             of, first = len(missing) + len(there), self.shard_path(missing[0]).name
-            raise StoreError(
-                f"{self.path}: shards are missing, {len(missing)} of {of}, the first is {first}; {companions.MISSING}"
-            )
+            which = f"{len(missing)} of {of}, the first is {first}"
+            raise StoreError(f"{self.path}: shards are missing, {which}; {companions.MISSING}")
         if surplus:
             first = self.shard_path(surplus[0]).name
             raise StoreError(f"{self.path}: {first} is more than the plan has; {companions.SURPLUS}")
@@ -285,8 +286,8 @@ class Store:
 
     def is_own(self, entry: Path) -> bool:
         """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
-        named = {STORE_FILE, PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES}
-        return entry.name in named or bool(_SHARD_NAME.fullmatch(entry.name)) or is_own_trace(entry.name)
+        numbered = bool(_NUMBERED.fullmatch(entry.name))
+        return numbered or entry.name in (STORE_FILE, *companions.FILES) or is_own_trace(entry.name)
 
     def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
         """Keeps the class vectors beside the shards, in one of `CLASS_FILES`."""

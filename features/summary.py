@@ -18,6 +18,7 @@ class ExtractSummary:
         rows: rows of the manifest, or of this part of it, all of them in the store now.
         encoded: rows that got a new vector in this run, of an image or a text.
         reused: rows whose stored vectors were still right, and that lack nothing.
+        trusted: those among them whose image was not read, since it looks as it did when it was.
         not_reread: rows that keep a stored vector because their image could not be read again, or not be decoded.
         shards_written: shard files written in this run.
         failed: rows that lack a vector because of a failure.
@@ -32,6 +33,7 @@ class ExtractSummary:
     rows: int = 0
     encoded: int = 0
     reused: int = 0
+    trusted: int = 0
     not_reread: int = 0
     shards_written: int = 0
     failed: int = 0

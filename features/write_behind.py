@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from huse.features.errors import HuseError
+from huse.features.looks import Looks
 from huse.features.rows import Rows
 from huse.features.store import Store
 
@@ -33,6 +34,7 @@ class WriteBehind:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "huse-write")
         self._waiting: dict[int, Rows] = {}
+        self._looks: dict[int, Looks] = {}
         self._bytes = 0
         self._pending: Future[None] | None = None
 
@@ -48,23 +50,31 @@ class WriteBehind:
         finally:
             self._thread.shutdown()
 
-    def write(self, index: int, rows: Rows) -> None:
+    def write(self, index: int, rows: Rows | None, looks: Looks | None = None) -> None:
         """Takes a shard to write; waits for the disk when there is enough to write.
+
+        Args:
+            index: number of the shard.
+            rows: what it is to hold; None when it stays as it is.
+            looks: of its images, to be kept beside it, if any.
 
         Raises:
             OSError: a shard before could not be written.
         """
-        self._waiting[index] = rows
-        self._bytes += rows.image.vectors.nbytes + rows.text.vectors.nbytes
+        if looks is not None:
+            self._looks[index] = looks
+        if rows is not None:
+            self._waiting[index] = rows
+            self._bytes += rows.image.vectors.nbytes + rows.text.vectors.nbytes
         if self._pending is None or self._pending.done() or self._bytes >= MOST_WAITING:
             self._start()
 
     def _start(self) -> None:
         """Begins to write what waits, once what is being written is on the disk."""
         self._wait()
-        if self._waiting:
-            self._pending = self._thread.submit(self._store.write_many, self._waiting)
-            self._waiting, self._bytes = {}, 0
+        if self._waiting or self._looks:
+            self._pending = self._thread.submit(self._store.write_many, self._waiting, self._looks)
+            self._waiting, self._looks, self._bytes = {}, {}, 0
 
     def _wait(self) -> None:
         began = time.perf_counter()

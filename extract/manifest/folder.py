@@ -37,6 +37,15 @@ def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
     return Table(columns, _records(walk, image, label, split, splits))
 
 
+def image_parts(folder: Path) -> Iterator[tuple[str, ...]]:
+    """The path of every image below a folder, as its parts, in the order of the table's rows.
+
+    Raises:
+        ManifestError: a folder cannot be read.
+    """
+    return (RemoteWalk(folder) if is_remote(folder) else _Walk(folder)).images()
+
+
 @dataclass
 class _Walk:
     """The images below a folder, and how many of what else there were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,9 @@ from huse.features.files.place import FILE_URL, SCHEME, is_remote
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
 """How paths of Windows begin."""
+
+ODD = re.compile(r"[:\\]|^~", re.MULTILINE)
+"""What is in a location that is not simply a path from the folder, or an absolute one."""
 
 MOST_NAMES = 100_000
 """Folders of more entries are not looked through for a name that is nearly right."""
@@ -36,6 +39,14 @@ def image_location(written: str, folder: Path) -> str:
         path = FILE_URL.sub("", written, count=1)
         return local_path(folder, path if is_there(folder / path) else unquote(path))
     return written if SCHEME.match(written) else local_path(folder, written)
+
+
+def image_locations(written: Sequence[str], folder: Path) -> list[str]:
+    """`image_location` of each of many."""
+    start = f"{folder}/"
+    if not is_remote(folder) and not ODD.search("\n".join(written)):  # the same, ten times as fast
+        return [each if each[0] == "/" else start + each for each in written]
+    return [image_location(each, folder) for each in written]
 
 
 def local_path(folder: Path, written: str) -> str:

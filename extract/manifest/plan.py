@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -45,12 +46,26 @@ def plan_shards(keys: Keys, stored: Mapping[int, Keys], shard_size: int) -> dict
     return {index: plan.get(index, none) for index in range(max(plan, default=-1) + 1)}
 
 
+def digest_of_plan(plan: Mapping[int, Positions]) -> str:
+    """Hexadecimal SHA-256 of which rows belong into which shard."""
+    digest = hashlib.sha256()
+    for number, rows in plan.items():
+        digest.update(f"{number}:{len(rows)}\n".encode())
+        digest.update(np.ascontiguousarray(rows, "<i8").data)
+    return digest.hexdigest()
+
+
 def part_of(plan: Mapping[int, Positions], part: int, parts: int) -> dict[int, Positions]:
     """The shards that run `part` of `parts` fills, counted from 1: every `parts`-th of the plan.
 
     Runs beside each other need no agreement: what others have written changes nobody's plan, see `plan_shards`.
     """
-    return {index: rows for index, rows in plan.items() if index % parts == part - 1}
+    return {index: rows for index, rows in plan.items() if is_of_part(index, part, parts)}
+
+
+def is_of_part(index: int, part: int, parts: int) -> bool:
+    """Whether run `part` of `parts` fills a shard."""
+    return index % parts == part - 1
 
 
 def _find(wanted: Keys, keys: Keys, order: Positions) -> Positions:

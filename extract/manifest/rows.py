@@ -31,6 +31,7 @@ from huse.extract.manifest.records import open_table
 from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
+from huse.extract.manifest.written import written_digest
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.errors import ManifestError
 from huse.features.files.place import place, reopen
@@ -76,6 +77,8 @@ class Manifest:
         separator: of the levels of its labels.
         content: digest of the rows as they stand, images' bytes left out.
         spool: where the rows lie.
+        written: digest of the manifest's bytes, or of a folder's names, and of `Columns`; empty when it is not known
+            that these gave the rows.
         read: gives the bytes of an image that lies elsewhere, see `read_image`.
     """
 
@@ -88,6 +91,7 @@ class Manifest:
     separator: str
     content: str
     spool: Spool
+    written: str = ""
     read: Callable[[str], bytes] = read_image
 
     def __len__(self) -> int:
@@ -136,6 +140,7 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
     """
     path = place(path)
     reopen(path)
+    written = written_digest(path, repr(columns))
     reading = _Reading(path, columns)
     with open_table(path, set(reading.names.values()), columns.image, columns.label, columns.split) as table:
         if table.columns:
@@ -157,6 +162,7 @@ def read_manifest(path: str | Path, columns: Columns = Columns()) -> Manifest:
         separator=columns.label_separator,
         content=reading.content.hexdigest(),
         spool=reading.spool,
+        written=written if written == written_digest(path, repr(columns)) else "",  # not while somebody writes it
     )
     make_unique(manifest.spool, manifest.digests, np.frombuffer(reading.origins, np.uint8))
     _require_unique(manifest)

@@ -47,11 +47,11 @@ def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "fl
         ShardError: a vector is not finite in the stored type.
         OSError: the disk is full, or cannot be written to.
     """
-    write_files({path: shard_bytes(path, rows, attributes, dtype, compression)})
+    write_files({path: shard_bytes(path, rows, attributes, dtype, compression)[0]})
 
 
-def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, compression: str) -> bytes:
-    """The file that `write_shard` writes; `path` is named in errors alone."""
+def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, compression: str) -> tuple[bytes, str]:
+    """The file that `write_shard` writes, and its content digest; `path` is named in errors alone."""
     columns = rows.columns()
     strings = {name: values for name, values in columns.items() if values.dtype == object}
     strings |= dict(zip(FAILURE_STRINGS, _failure_columns(rows.failures), strict=True))
@@ -77,7 +77,8 @@ def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, comp
     }
     stored["content_digest"] = attributes_digest(stored)
     compressed = dict.fromkeys(VECTORS, compression)
-    return hdf5.file_image({**arrays, "strings": data, "string_ends": ends}, stored, compressed)
+    image = hdf5.file_image({**arrays, "strings": data, "string_ends": ends}, stored, compressed)
+    return image, str(stored["content_digest"])
 
 
 def read_shard(

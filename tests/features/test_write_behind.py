@@ -6,6 +6,7 @@ import pytest
 from samples import random_rows
 
 from huse.features import write_behind
+from huse.features.looks import Looks
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.features.write_behind import WriteBehind
@@ -30,7 +31,7 @@ def test_shards_that_come_while_the_disk_is_busy_are_written_together(
 ) -> None:
     may_write, groups = threading.Event(), []
 
-    def write_many(shards: dict[int, Rows]) -> None:
+    def write_many(shards: dict[int, Rows], looks: dict[int, Looks]) -> None:
         assert may_write.wait(10)
         groups.append(list(shards))
 
@@ -45,7 +46,7 @@ def test_shards_that_come_while_the_disk_is_busy_are_written_together(
 
 def test_what_waits_is_bounded(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[list[int]] = []
-    monkeypatch.setattr(small_store, "write_many", lambda shards: groups.append(list(shards)))
+    monkeypatch.setattr(small_store, "write_many", lambda shards, looks: groups.append(list(shards)))
     monkeypatch.setattr(write_behind, "MOST_WAITING", 3 * random_rows(5).image.vectors.nbytes)
     with WriteBehind(small_store) as behind:
         for index in range(40):
@@ -58,7 +59,7 @@ def test_what_waits_is_bounded(small_store: Store, monkeypatch: pytest.MonkeyPat
 def test_an_error_of_the_disk_reaches_the_caller(
     small_store: Store, monkeypatch: pytest.MonkeyPatch, shards: int
 ) -> None:
-    def write_many(shards: dict[int, Rows]) -> None:
+    def write_many(shards: dict[int, Rows], looks: dict[int, Looks]) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(small_store, "write_many", write_many)
@@ -78,9 +79,9 @@ def test_what_waits_for_the_disk_is_written_when_the_run_is_interrupted(
 ) -> None:
     may_write, write_many = threading.Event(), small_store.write_many
 
-    def slowly(shards: dict[int, Rows]) -> None:
+    def slowly(shards: dict[int, Rows], looks: dict[int, Looks]) -> None:
         assert may_write.wait(10)
-        write_many(shards)
+        write_many(shards, looks)
 
     monkeypatch.setattr(small_store, "write_many", slowly)
 

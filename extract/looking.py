@@ -1,0 +1,87 @@
+"""How images look without being read: a file by its size and times, a URL by what its store says of the content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from huse.extract.readers import Readers
+from huse.features.extras import require
+from huse.features.looks import UNKNOWN, Values
+
+LOOKS_A_STEP, FIRST_STEP = 1000, 100
+"""Files that are looked at one after the other; after the first of them it is known how long that takes."""
+
+SLOW_SECONDS = 50e-6
+"""Time to look at a file from which on several threads pay, as over a network; else they hinder each other."""
+
+SETTLED_NS = 3_000_000_000
+"""By how much a file must be older than the moment of looking: one that is written to twice within the resolution of
+its disk's clock (2 s at worst) would look the same both times."""
+
+MOST = (1 << 63) - 1
+
+TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "checksum")
+"""What file systems of fsspec call that which changes with the content."""
+
+
+def look_at_files(locations: Sequence[str], readers: Readers) -> Values:
+    """(n, 2) how files look, by several threads where the disk is slow; unknown what is none, or was just written."""
+    began = time.perf_counter()
+    looks = [_settled(locations[:FIRST_STEP])]
+    slow = time.perf_counter() - began > SLOW_SECONDS * FIRST_STEP
+    steps = [locations[i : i + LOOKS_A_STEP] for i in range(FIRST_STEP, len(locations), LOOKS_A_STEP)]
+    looks += readers.ordered(_settled, steps, len(steps) + 1) if slow else map(_settled, steps)
+    return np.concatenate(looks)
+
+
+def look_at_all(locations: Sequence[str], readers: Readers) -> Values:
+    """As `look_at_files`, and at what URLs lead to as well."""
+    looks = look_at_files(locations, readers)
+    urls = [i for i in np.flatnonzero((looks == UNKNOWN).all(axis=1)).tolist() if is_url(locations[i])]
+    found = readers.ordered(look_at_url, [locations[i] for i in urls], len(urls) + 1)
+    for i, look in zip(urls, found, strict=True):
+        looks[i] = look
+    return looks
+
+
+def look_at_url(url: str) -> tuple[int, int]:
+    """How what a URL leads to looks; unknown when its store does not say."""
+    try:
+        system, path = require("fsspec", "remote", "an image by URL").core.url_to_fs(url)
+        told = system.info(path)
+        token = next((str(told[name]) for name in TOKENS if told.get(name)), "")
+    except Exception:  # noqa: BLE001 - a file system may raise anything; whoever reads the image tells what is wrong
+        return UNKNOWN
+    if not token or token.startswith("W/"):  # a weak one stays the same when bytes change
+        return UNKNOWN
+    digest = hashlib.blake2b(f"{told.get('size')} {token}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8], signed=True), int.from_bytes(digest[8:], signed=True)
+
+
+def is_url(location: str) -> bool:
+    """Whether an image's location is a URL."""
+    return "://" in location
+
+
+def _settled(locations: Sequence[str]) -> Values:
+    before = time.time_ns() - SETTLED_NS
+    try:
+        found = list(map(os.stat, locations))
+        looks = np.array([[file.st_size for file in found], [file.st_mtime_ns & MOST for file in found]], np.int64).T
+    except (OSError, ValueError):  # one of them is not there
+        looks = np.array([_look(location) for location in locations], np.int64).reshape(-1, 2)
+    looks[looks[:, 1] >= before] = UNKNOWN
+    return looks
+
+
+def _look(location: str) -> tuple[int, int]:
+    try:
+        found = os.stat(location)  # noqa: PTH116 - of millions of files, a path object each costs more than the call
+    except (OSError, ValueError):
+        return UNKNOWN
+    return found.st_size, found.st_mtime_ns & MOST
