@@ -470,9 +470,9 @@ class Tagged(MemoryFileSystem):
         tag = self.tags.get(path.rsplit("/", 1)[-1], "")
         return {**super().info(path, **options), **({"ETag": tag} if tag else {})}
 
-    def _open(self, path: str, *arguments: Any, **options: Any) -> Any:
+    def cat_file(self, path: str, *arguments: Any, **options: Any) -> Any:
         self.fetched.append(path.rsplit("/", 1)[-1])
-        return super()._open(path, *arguments, **options)
+        return super().cat_file(path, *arguments, **options)
 
 
 @pytest.mark.parametrize(
