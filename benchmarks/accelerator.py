@@ -3,7 +3,8 @@
 The same JPEGs of 544 x 408 as `benchmarks.extract`, taken several times over. In every round each contestant takes
 all of them once, in turn; images a second, medians of three rounds:
 
-- decode: huse's decoder, from bytes in memory to pixels, a thread a core and two threads a core;
+- one_thread, decode: huse's decoder, from bytes in memory to pixels, by one thread and by one a core;
+- processes: the same by a process a core, none of which hands its pixels on: what the cores could do;
 - network: VGG16 without its fully connected layers, averaged, in bfloat16, from pixels in memory to vectors in memory,
   in batches of 256;
 - both: decoder and network side by side, as stage 1 runs them; `busy` is the share of the time that the network had
@@ -20,7 +21,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -65,6 +68,14 @@ def decoded(data: list[bytes], repeats: int, threads: int) -> Iterator[Pixels]:
         yield from readers.ordered(lambda one: decode_image(one, SIZE, MAX_PIXELS, False), every, 2 * BATCH)
 
 
+def decode_some(paths: list[Path], repeats: int) -> None:
+    """What a process of its own does."""
+    for path in paths:
+        data = path.read_bytes()
+        for _ in range(repeats):
+            decode_image(data, SIZE, MAX_PIXELS, False)
+
+
 def both(forward: Callable[[Pixels], object], images: Iterator[Pixels]) -> float:
     """Encodes the images as they come; returns the seconds that the network took."""
     busy, batch = 0.0, np.zeros((BATCH, *SIZE, 3), np.uint8)
@@ -80,28 +91,39 @@ def both(forward: Callable[[Pixels], object], images: Iterator[Pixels]) -> float
 def measure(images: int, repeats: int) -> dict[str, float | int | str]:
     """All figures."""
     cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as name:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ProcessPoolExecutor(cores, get_context("spawn")) as processes,
+    ):
         paths = make_images(unpack_emoji(Path(name) / "emoji"), Path(name), images)
         data = [path.read_bytes() for path in paths]
-    total, forward = images * repeats // BATCH * BATCH, network()
-    batch = np.stack(list(decoded(data[:BATCH], 1 + BATCH // images, cores)))[:BATCH]
-    seconds: dict[str, list[float]] = {}
-    busy = []
-
-    def timed(contestant: str, act: Callable[[], object]) -> None:
-        began = time.perf_counter()
-        act()
-        seconds.setdefault(contestant, []).append(time.perf_counter() - began)
-
-    for _ in range(ROUNDS):
-        timed("decode", lambda: sum(1 for _ in decoded(data, repeats, cores)))
-        timed("decode_two_threads_a_core", lambda: sum(1 for _ in decoded(data, repeats, 2 * cores)))
-        timed("network", lambda: [forward(batch) for _ in range(total // BATCH)])
-        timed("both", lambda: busy.append(both(forward, decoded(data, repeats, 2 * cores))))
+        total, forward = images * repeats // BATCH * BATCH, network()
+        batch = np.stack(list(decoded(data[:BATCH], 1 + BATCH // images, cores)))[:BATCH]
+        busy: list[float] = []
+        contestants: dict[str, Callable[[], object]] = {
+            "one_thread": lambda: sum(1 for _ in decoded(data, max(repeats // cores, 1), 1)),
+            "decode": lambda: sum(1 for _ in decoded(data, repeats, cores)),
+            "processes": lambda: list(
+                processes.map(decode_some, [paths[i::cores] for i in range(cores)], repeat(repeats))
+            ),
+            "network": lambda: [forward(batch) for _ in range(total // BATCH)],
+            "both": lambda: busy.append(both(forward, decoded(data, repeats, cores))),
+        }
+        contestants["processes"]()  # starts them
+        seconds: dict[str, list[float]] = {contestant: [] for contestant in contestants}
+        for _ in range(ROUNDS):
+            for contestant, once in contestants.items():
+                began = time.perf_counter()
+                once()
+                seconds[contestant].append(time.perf_counter() - began)
     medians = {contestant: statistics.median(taken) for contestant, taken in seconds.items()}
-    rates = {f"{contestant}_per_s": total / taken for contestant, taken in medians.items()}
+    done = dict.fromkeys(contestants, images * repeats) | {
+        "one_thread": images * max(repeats // cores, 1),
+        "network": total,
+    }
+    rates = {f"{contestant}_per_s": done[contestant] / taken for contestant, taken in medians.items()}
     share = statistics.median(busy) / medians["both"]
-    return {"backend": keras.backend.backend(), "cores": cores, "images": total, **rates, "busy": share}
+    return {"backend": keras.backend.backend(), "cores": cores, "images": images * repeats, **rates, "busy": share}
 
 
 @click.command()
