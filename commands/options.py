@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
@@ -78,16 +79,27 @@ taxonomy_option = click.option(
 
 
 class Part(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
-    """I/N, one of N runs that share the work."""
+    """I/N, one of N runs that share the work; or auto or auto/N, as the scheduler of the run says."""
 
     name = "I/N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         """Both numbers, I from 1 to N."""
-        part, _, parts = str(value).partition("/")
+        part, slash, parts = str(value).partition("/")
+        if part == "auto" and (not slash or (parts.isdecimal() and int(parts))):
+            return self._of_job(int(parts) if slash else None, param, ctx)
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            self.fail(f"{value!r} is not I/N with I from 1 to N, such as 1/4", param, ctx)
+            self.fail(f"{value!r} is not I/N with I from 1 to N, such as 1/4, nor auto or auto/N", param, ctx)
         return int(part), int(parts)
+
+    def _of_job(self, parts: int | None, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        from huse.extract.parts import part_of_job
+        from huse.features.errors import StoreError
+
+        try:
+            return part_of_job(os.environ, parts)
+        except StoreError as error:
+            self.fail(str(error), param, ctx)
 
 
 def argument(name: str, **settings: Any) -> Decorator[Any]:

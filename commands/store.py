@@ -32,9 +32,11 @@ def inspect(store: Path, as_json: bool) -> None:
 
 @command.command()
 @argument("store")
+@click.option("--parts", type=click.IntRange(1), metavar="N", help="Name the parts, of N, that are to run again.")
 @json_option
-def verify(store: Path, as_json: bool) -> None:
+def verify(store: Path, parts: int | None, as_json: bool) -> None:
     """Read every byte of STORE and check it; exit 1 when a shard is damaged or missing."""
+    from huse.extract.parts import parts_to_run
     from huse.features.inspection import verify_store
     from huse.features.store import Store
 
@@ -42,8 +44,10 @@ def verify(store: Path, as_json: bool) -> None:
     problems = verify_store(opened)
     shards = {opened.shard_path(number).name for number in opened.shard_numbers()}
     shards |= {name for name in problems if name.startswith("shard-")}
+    again = {} if parts is None else {"parts": parts_to_run(problems, parts)}
     text = verification_text(len(shards), len(shards - set(problems)), problems)
-    show(text, {"shards": len(shards), "problems": problems}, as_json)
+    text += "".join(f"\nrun again: --part {part}/{parts}" for part in again.get("parts", ()))
+    show(text, {"shards": len(shards), "problems": problems, **again}, as_json)
     if problems:
         raise click.exceptions.Exit(1)
 

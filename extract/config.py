@@ -70,7 +70,8 @@ class ExtractConfig:
     )
     part: tuple[int, int] = option(
         (1, 1),
-        "One of N runs that fill STORE together, at once or one after the other.",
+        "One of N runs that fill STORE together, at once or one after the other; auto is the task of Slurm's array, "
+        "auto/N that of Kubernetes' indexed job.",
         metavar="I/N",
         shown="all of it",
     )

@@ -65,7 +65,12 @@ def part_of(plan: Mapping[int, Positions], part: int, parts: int) -> dict[int, P
 
 def is_of_part(index: int, part: int, parts: int) -> bool:
     """Whether run `part` of `parts` fills a shard."""
-    return index % parts == part - 1
+    return part_with(index, parts) == part
+
+
+def part_with(index: int, parts: int) -> int:
+    """The run, of so many and counted from 1, that fills a shard."""
+    return index % parts + 1
 
 
 def _find(wanted: Keys, keys: Keys, order: Positions) -> Positions:

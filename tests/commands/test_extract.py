@@ -24,11 +24,27 @@ def test_failing_runs_still_name_the_rows(tmp_path: Path) -> None:
     assert "all 2 rows failed" in result.stderr
 
 
-@pytest.mark.parametrize("part", ["0/2", "3/2", "2", "1/0", "a/b", "-1/2"])
+@pytest.mark.parametrize("part", ["0/2", "3/2", "2", "1/0", "a/b", "-1/2", "auto/0", "auto/", "auto/x"])
 def test_a_part_that_is_none_is_wrong_usage(tmp_path: Path, part: str) -> None:
     result = invoke("extract", tmp_path / "m.csv", tmp_path / "s", "--part", part)
     assert result.exit_code == 2
     assert "is not I/N with I from 1 to N, such as 1/4" in result.output
+
+
+def test_a_task_of_an_array_fills_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "extract", text_manifest(tmp_path), tmp_path / "s", "--text-encoder", "tfidf:4", "--shard-size", 2
+    words = *words, "--class-encoder", "none"
+    alone = invoke(*words, "--part", "auto")
+    assert alone.exit_code == 2
+    assert "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set" in alone.output
+    for name, value in {"ID": "0", "MIN": "0", "MAX": "2", "COUNT": "3"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert invoke(*words, "--part", "auto").exit_code == 0
+    assert Store.open(tmp_path / "s").shard_numbers() == [0, 3]
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    assert invoke(*words, "--part", "auto/3").exit_code == 0
+    assert Store.open(tmp_path / "s").shard_numbers() == [0, 1, 3]
 
 
 @pytest.mark.slow

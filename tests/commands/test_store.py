@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from command_line import invoke
+from command_line import invoke, ok_json
 from samples import random_store
 
 from huse.features.store import Store
@@ -22,6 +22,16 @@ def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
     result = invoke("store", "verify", store.path)
     assert result.exit_code == 1
     assert "1 of 3 shards are whole" in result.output
+
+
+def test_verify_names_the_parts_to_run_again(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "s")
+    assert ok_json("store", "verify", store.path, "--parts", 2)["parts"] == []
+    store.shard_path(1).unlink()
+    result = invoke("store", "verify", store.path, "--parts", 2, "--json")
+    assert (result.exit_code, json.loads(result.output)["parts"]) == (1, [2])
+    assert invoke("store", "verify", store.path, "--parts", 2).output.endswith("\nrun again: --part 2/2\n")
+    assert "parts" not in json.loads(invoke("store", "verify", store.path, "--json").output)
 
 
 def test_an_import_counts_the_rows_that_failed(tmp_path: Path) -> None:

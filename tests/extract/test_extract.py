@@ -501,6 +501,22 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> N
     assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
 
 
+@pytest.mark.slow
+def test_eight_parts_two_of_them_started_twice_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> None:
+    path = make_manifest(tmp_path, 75)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
+    parts = (*range(1, 9), 3, 6)
+    running = [subprocess.Popen(mortal_run(path, tmp_path / "s", part, 8), stdout=subprocess.DEVNULL) for part in parts]
+    assert [process.wait(120) for process in running] == [0] * 10
+    assert not verify_store(Store.open(tmp_path / "s"))
+    names = {file.name for file in (tmp_path / "whole").iterdir()}
+    assert {file.name for file in (tmp_path / "s").iterdir()} == names, "nothing is left of the runs"
+    of_time = {name for name in names if name.startswith("looks-")}
+    assert all(
+        (tmp_path / "s" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names - of_time
+    )
+
+
 def test_parts_run_at_once_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> None:
     path = make_manifest(tmp_path, 50)
     encoders.extract(path, tmp_path / "whole", CONFIG)
