@@ -90,7 +90,7 @@ def _spreading(shape: tuple[int, ...], dtype: tf.DType) -> Callable[[tf.Tensor],
     tiles = -(-shape[1] // OUTPUTS)
     below = tiles * OUTPUTS - shape[1] + 1
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def spread(x: tf.Tensor) -> list[tf.Tensor]:
         padded = tf.pad(tf.cast(x, tf.float32), [[0, 0], [1, below], [0, 0], [0, 0]])
         rows = [padded[:, i : i + OUTPUTS * (tiles - 1) + 1 : OUTPUTS] for i in range(OUTPUTS + 2)]
@@ -106,7 +106,7 @@ def _gathering(shape: tuple[int, ...], dtype: tf.DType) -> Callable[[list[tf.Ten
 
     n, height, width, channels = shape
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def gather(products: list[tf.Tensor], shift: tf.Tensor) -> tf.Tensor:
         rows = tf.stack(_combine(OUTPUT, [tf.cast(p, tf.float32) for p in products]), axis=2)
         whole = tf.reshape(rows, [n, -1, width, channels])[:, :height]

@@ -98,7 +98,7 @@ class VGG16Encoder:
         layers = [convolution.direct(first, self._arrays[1], dtype)]
         layers += [inner(*pair, dtype) for pair in zip(self._arrays[2::2], self._arrays[3::2], strict=True)]
 
-        @tf.function(input_signature=[tf.TensorSpec((batch, *self.input_size, 3), tf.uint8)])
+        @tf.function(input_signature=[tf.TensorSpec((batch, *self.input_size, 3), tf.uint8)], autograph=False)
         def network(pixels: tf.Tensor) -> tf.Tensor:
             centered = tf.cast(pixels, tf.float32) - tf.constant(MEAN_BGR[::-1])
             x, remaining = tf.cast(centered, dtype), iter(layers)

@@ -152,7 +152,7 @@ class Training:
     def _copied(self, values: NDArray[Any]) -> tf.Tensor:
         return self._strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
         """One step on some row numbers (B,) of a window; returns the losses of the batch."""
         losses = self._strategy.run(self._replica_step, (window, rows))

@@ -51,7 +51,7 @@ Forward = Callable[[Inputs], Outputs]
 def make_forward(network: keras.Model) -> Forward:
     """A function from features (n, dim) to embeddings and logits, in batches, without dropout."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs: dict[str, tf.Tensor] = network(batch, training=False)
         return outputs

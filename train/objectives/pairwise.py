@@ -84,7 +84,7 @@ def _losses_and_slopes(
     return (graph_loss, contrast), graph_slopes, contrast_slopes
 
 
-_compiled = tf.function(_losses_and_slopes, jit_compile=True)
+_compiled = tf.function(_losses_and_slopes, jit_compile=True, autograph=False)
 
 
 def _graph(
