@@ -61,7 +61,9 @@ class FitConfig:
     balance: str = option("none", "Draw or weigh every class equally, however rare it is.", choices=BALANCES)
     epochs: int = option(100, "Passes over the training rows, unless steps are given.")
     steps: int = option(0, "Training steps, exactly, and at most as many again for a refit; 0 counts in epochs.")
-    patience: int = option(30, "Epochs without a better validation score before stopping; 0 never stops.")
+    patience: int = option(
+        30, "Epochs without a better validation score before stopping, none after a perfect one; 0 never stops."
+    )
     val_fraction: float = option(0.15, "Share of training rows held out when the store has no val split.")
     refit: bool = option(True, "Train once more with the held out rows, for the epochs found best.")
     seed: int = option(0, "Seed of weights, dropout, order and held out rows.")

@@ -21,6 +21,9 @@ from huse.train.summary import Spent
 STEPS_BETWEEN_VALIDATIONS = 4
 """Validation waits for at least this many steps, so that tiny epochs do not spend their time on it."""
 
+PERFECT = 1.0
+"""A validation score that no later epoch can exceed, so that none is waited for."""
+
 VALIDATION_ROWS = 2000
 """Epochs are compared on at most this many validation rows; the best is then measured on all of them."""
 
@@ -54,7 +57,7 @@ def search_best(
                 board.epoch(best.history[-1])
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
-            if config.patience and best.epoch and epoch - best.epoch >= config.patience:
+            if config.patience and best.epoch and (epoch - best.epoch >= config.patience or best.score >= PERFECT):
                 break
             keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
