@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import tensorflow as tf
@@ -10,7 +11,13 @@ import tensorflow as tf
 def strategy() -> tf.distribute.Strategy:
     """Mirrors the towers over all GPUs when there are several; otherwise TensorFlow's own choice of one device."""
     gpus = tf.config.list_logical_devices("GPU")
-    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+    return mirrored(tuple(gpu.name for gpu in gpus)) if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+@cache
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """The one strategy over some devices; those of a second would take part in the exchanges of the first."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def own_share(rows: tf.Tensor) -> tf.Tensor:
