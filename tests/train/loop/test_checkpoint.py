@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from command_line import ok
+from samples import random_store
 
 from huse.features.errors import FitError
 from huse.features.store import Store
@@ -20,6 +21,7 @@ from huse.train.fit import fit_model
 from huse.train.loop import checkpoint as module
 from huse.train.loop.training import Training
 from huse.train.objectives.registry import OBJECTIVES
+from huse.train.summary import FitSummary
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=9, batch_size=16, patience=0)
 
@@ -29,12 +31,25 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS_BETWEEN", 0.0)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A fit that nothing interrupted."""
+
+    store: Path
+    model: Path
+    summary: FitSummary
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    store = random_store(folder / "store").path
+    return Whole(store, folder / "m", fit_model(store, folder / "m", FAST))
+
+
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("stop", [3, 8, 11])
-def test_resumed_equals_uninterrupted(
-    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
-) -> None:
-    whole = fit_model(small_store.path, tmp_path / "whole", FAST)
+def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     ran, epoch = 0, Training.epoch
 
     def interrupted(self: Training, number: int) -> dict[str, float]:
@@ -46,14 +61,15 @@ def test_resumed_equals_uninterrupted(
 
     monkeypatch.setattr(Training, "epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit_model(small_store.path, tmp_path / "m", FAST)
+        fit_model(whole.store, tmp_path / "m", FAST)
     assert not (tmp_path / "m").exists()
     ran = 100
-    again = fit_model(small_store.path, tmp_path / "m", FAST, resume=True)
-    assert ran - 100 == whole.epochs + FAST.epochs - stop + 1, "goes on, does not start again"  # refits take 10, or all
-    assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
-    assert replace(again, seconds=0) == replace(whole, seconds=0)
-    assert (tmp_path / "m" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+    again = fit_model(whole.store, tmp_path / "m", FAST, resume=True)
+    epochs = whole.summary.epochs + FAST.epochs  # refits take 10, or all
+    assert ran - 100 == epochs - stop + 1, "goes on, does not start again"
+    assert load_model(tmp_path / "m").fingerprint == load_model(whole.model).fingerprint
+    assert replace(again, seconds=0) == replace(whole.summary, seconds=0)
+    assert (tmp_path / "m" / "history.csv").read_text() == (whole.model / "history.csv").read_text()
     assert not list(tmp_path.glob("*.checkpoint.npz"))
 
 
