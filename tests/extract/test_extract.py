@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -42,7 +40,6 @@ from huse.features.inspection import list_failures, verify_store
 from huse.features.shards import hdf5
 from huse.features.store import Store
 from huse.features.summary import MOST_FAILURES
-from huse.train.data.task import read_class_texts
 
 CONFIG = ExtractConfig(shard_size=4, batch_size=3, dtype="float32")
 
@@ -712,6 +709,8 @@ def test_the_same_run_twice_at_once_ends_whole(tmp_path: Path, encoders: Pair) -
 
 
 def test_class_names_are_of_the_class_encoder_and_also_of_the_text_encoder(tmp_path: Path) -> None:
+    from huse.train.data.task import read_class_texts  # not above: processes of the killed runs import this file
+
     rows = [{"text": f"red {name}", "label": f"fruit/{name}"} for name in ("apple", "pear", "plum")]
     path = write_csv(tmp_path / "m.csv", rows)
     names, texts = LengthEncoder(EncoderSpec("names", "text", 2, "none", "0")), LengthEncoder()
@@ -843,6 +842,8 @@ def test_an_interrupt_waits_for_no_image_that_does_not_come(tmp_path: Path, enco
 
 def test_images_in_cells_are_encoded_and_known_again(tmp_path: Path, encoders: Pair) -> None:
     """A table of structs of bytes and path; then rows change places, one goes and one comes."""
+    import pyarrow.parquet
+
     path = tmp_path / "m.parquet"
 
     def write(numbers: Sequence[int]) -> Path:
