@@ -10,7 +10,7 @@ from samples import random_store, read_csv, text_manifest, write_csv
 from huse.features.store import Store
 
 
-def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
+def test_the_main_job(few_emoji: Path, few_store: Path, tmp_path: Path) -> None:
     store, model, out = tmp_path / "features", tmp_path / "model", tmp_path / "embeddings"
     bad = [
         {"key": "missing", "image": "absent.png", "text": "a missing file"},
@@ -32,9 +32,7 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
     assert list(stored.key) == [row["key"] for row in rows]
     assert list(stored.key[~stored.image.present]) == ["missing", "words", "zero"]
     assert list(stored.key[~stored.text.present]) == ["mute"]
-    clean = tmp_path / "clean"
-    ok("extract", few_emoji, clean, "--batch-size", 8)
-    other = Store.open(clean).load()
+    other = Store.open(few_store).load()
     at = {key: i for i, key in enumerate(stored.key)}
     for i, key in enumerate(other.key):  # aligned by content, not by count
         assert abs(stored.image.vectors[at[key]].astype(float) - other.image.vectors[i].astype(float)).max() < 0.05
@@ -70,10 +68,9 @@ def test_the_main_job(few_emoji: Path, tmp_path: Path) -> None:
     assert "zero\tread\tempty file" in ok("store", "failures", store)
 
 
-def test_other_encoders_end_with_one_line_naming_both(few_store: Path, tmp_path: Path) -> None:
+def test_other_encoders_end_with_one_line_naming_both(few_model: Path, tmp_path: Path) -> None:
     other = random_store(tmp_path / "other")
-    ok("fit", few_store, tmp_path / "m", "--epochs", 1, "--hidden-units", 8)
-    result = invoke("embed", tmp_path / "m", other.path, tmp_path / "out")
+    result = invoke("embed", few_model, other.path, tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "vgg16" in result.stderr
