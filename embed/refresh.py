@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features.columns import FIXED, PREDICTIONS, VECTORS
+from huse.features.files.ahead import fetched_ahead
 from huse.features.interrupt import interruptible
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows, concatenate
@@ -54,6 +56,9 @@ def embed_shards(
     def read(group: list[int]) -> list[Part]:
         return [(features.read(i), target.read_or_none(i) if i in there else None) for i in group]
 
+    def paths_of(group: list[int]) -> list[Path]:
+        return [store.shard_path(i) for i in group for store in (features, target) if store is features or i in there]
+
     size = max(1, group_rows // features.info.shard_size)
     groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
     with (
@@ -62,7 +67,7 @@ def embed_shards(
         tqdm(total=len(numbers), desc="embed", unit="shard", disable=None) as bar,
     ):
         # HDF5 takes one caller at a time: a second thread that reads while this one writes makes both wait
-        done = _one_ahead(towers, partial(_refreshed, trained), map(read, groups))
+        done = _one_ahead(towers, partial(_refreshed, trained), map(read, fetched_ahead(groups, paths_of)))
         for group, shards in zip(groups, done, strict=True):
             check()
             target.write_many(

@@ -218,7 +218,7 @@ def _fill(manifest: Manifest, store: Store, encoders: Encoders, config: ExtractC
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:
     keys: dict[int, NDArray[np.bytes_]] = {}
-    for number in store.shard_numbers():
+    for number in store.ahead():
         try:
             keys[number] = key_digests(store.keys(number))
         except UnreadableError:

@@ -57,7 +57,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
     labels: Counter[str] = Counter()
     present = Counter(dict.fromkeys(MODALITIES, 0))
     size = failed = 0
-    for number in store.shard_numbers():
+    for number in store.ahead():
         columns = store.columns(number, ("split", "label", PRESENT.image, PRESENT.text, "failure_key"))
         splits.update(value or "(none)" for value in columns["split"])
         labels.update(value for value in columns["label"] if value)
@@ -84,7 +84,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
 
 def list_failures(store: Store) -> list[Failure]:
     """What went wrong in the rows of all shards."""
-    parts = (store.columns(number, FAILURE_STRINGS) for number in store.shard_numbers())
+    parts = (store.columns(number, FAILURE_STRINGS) for number in store.ahead())
     return [Failure(*each) for part in parts for each in zip(*(part[n] for n in FAILURE_STRINGS), strict=True)]
 
 

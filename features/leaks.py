@@ -36,7 +36,7 @@ def find_leaks(store: Store) -> list[Leak]:
     """
     store.require_whole()
     names = ("key", "split", DIGESTS.image, DIGESTS.text)
-    parts = [store.columns(number, names) for number in store.shard_numbers()]
+    parts = [store.columns(number, names) for number in store.ahead()]
     key, split = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("key", "split"))
     split = np.where(split == "", "train", split)
     leaks = []

@@ -18,6 +18,7 @@ from huse.features import companions
 from huse.features.columns import Dimensions
 from huse.features.companions import CLASSES_FILE, PLAN_FILE, ClassVectors
 from huse.features.errors import ShardError, StoreError, UnreadableError
+from huse.features.files.ahead import fetched_ahead
 from huse.features.files.atomic import is_own_trace, sweep, write_files
 from huse.features.files.cache import healed
 from huse.features.files.place import is_remote, make_folder, place, reopen
@@ -99,11 +100,14 @@ class Store:
             self._listed = {int(match[2]) for match in found if match and match[1] == "shard"}
         return sorted(self._listed)
 
+    def ahead(self) -> Iterator[int]:
+        """The numbers of the shards, to read them in this order; of objects the next ones are fetched meanwhile."""
+        return fetched_ahead(self.shard_numbers(), lambda number: [self.shard_path(number)])
+
     def write(self, number: int, rows: Rows) -> None:
         """Writes shard `number`, replacing what is there in one step; a plan that does not reach so far grows."""
         self.write_many({number: rows})
-        planned = companions.read_plan(self.path, self.identity) if self.identity else None
-        if self.identity and (planned is None or planned <= number):
+        if self.identity and (companions.read_plan(self.path, self.identity) or 0) <= number:
             companions.write_plan(self.path, self.identity, number + 1)
 
     def write_many(self, shards: Mapping[int, Rows], looks: Mapping[int, Looks] = NO_LOOKS) -> None:
@@ -165,8 +169,9 @@ class Store:
 
     def read_or_none(self, number: int) -> Rows | None:
         """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
+        there = number in self.shard_numbers() if is_remote(self.path) else self.shard_path(number).exists()
         try:
-            return self.read(number) if self.shard_path(number).exists() else None
+            return self.read(number) if there else None
         except UnreadableError:  # what may be whole is not replaced
             raise
         except ShardError as error:
@@ -199,11 +204,11 @@ class Store:
 
     def __iter__(self) -> Iterator[Rows]:
         """The shards in order, each whole and verified."""
-        return (self.read(number) for number in self.shard_numbers())
+        return (self.read(number) for number in self.ahead())
 
     def __len__(self) -> int:
         """Number of rows, from the shards' attributes."""
-        return sum(int(read_attributes(self.shard_path(number))["rows"]) for number in self.shard_numbers())
+        return sum(int(read_attributes(self.shard_path(number))["rows"]) for number in self.ahead())
 
     def keys(self, number: int) -> list[str]:
         """The keys of shard `number`, in order, without reading its vectors."""
@@ -229,7 +234,7 @@ class Store:
 
     def content_digest(self) -> str:
         """SHA-256 over the content digests of all shards."""
-        shards = ((number, read_attributes(self.shard_path(number))) for number in self.shard_numbers())
+        shards = ((number, read_attributes(self.shard_path(number))) for number in self.ahead())
         lines = "".join(f"{number}:{attributes['content_digest']}\n" for number, attributes in shards)
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -254,9 +259,8 @@ class Store:
             raise StoreError(f"{self.path}: the store has no shard; run the command that made it again")
         missing, surplus = self.missing_shards(), self.surplus_shards()
         if missing:
-            of, first = len(missing) + len(there), self.shard_path(missing[0]).name
-            which = f"{len(missing)} of {of}, the first is {first}"
-            raise StoreError(f"{self.path}: shards are missing, {which}; {companions.MISSING}")
+            lost = f"{len(missing)} of {len(missing) + len(there)}, the first is {self.shard_path(missing[0]).name}"
+            raise StoreError(f"{self.path}: shards are missing, {lost}; {companions.MISSING}")
         if surplus:
             first = self.shard_path(surplus[0]).name
             raise StoreError(f"{self.path}: {first} is more than the plan has; {companions.SURPLUS}")
@@ -273,7 +277,7 @@ class Store:
         self.require_whole()
         chosen: dict[int, NDArray[np.bool_]] = {}
         there: set[str] = set()
-        for number in self.shard_numbers():
+        for number in self.ahead():
             split = self.columns(number, ("split",))["split"].astype(str)
             there |= set(split)
             chosen[number] = np.isin(split, splits) if splits else np.ones(len(split), bool)

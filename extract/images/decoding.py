@@ -108,14 +108,14 @@ def _read(path: Path) -> bytes:
 def _fetch(url: str) -> bytes:
     try:
         fsspec = require("fsspec", "remote", "an image by URL")
-        store, name = fsspec.core.url_to_fs(url)
-        data: bytes = store.cat_file(name)
+        from huse.features.files.remote import whole_object
+
+        return whole_object(*fsspec.core.url_to_fs(url))
     except OSError:
         raise
     except Exception as error:
         named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
         raise ImageError(f"{named}{_reason(error)}: {url}") from error
-    return data
 
 
 @contextmanager

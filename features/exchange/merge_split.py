@@ -13,6 +13,7 @@ from tqdm import tqdm
 from huse.features.companions import CLASS_FILES, ClassVectors, read_encoder_state, write_encoder_state
 from huse.features.encoder_spec import require_same
 from huse.features.errors import StoreError
+from huse.features.files.ahead import fetched_ahead
 from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import require_new
 from huse.features.files.lock import locked
@@ -124,14 +125,15 @@ def _bounds(total: int, parts: int) -> NDArray[np.intp]:
 
 def _shards(stores: Sequence[Store], what: str) -> Iterator[Rows]:
     numbered = [(store, number) for store in stores for number in store.shard_numbers()]
-    for store, number in tqdm(numbered, desc=what, unit="shard", disable=None):
+    coming = fetched_ahead(numbered, lambda one: [one[0].shard_path(one[1])])
+    for store, number in tqdm(coming, desc=what, total=len(numbered), unit="shard", disable=None):
         yield store.read(number)
 
 
 def _require_unique(stores: Sequence[Store]) -> None:
     home: dict[str, Path] = {}
     for store in stores:
-        for number in store.shard_numbers():
+        for number in store.ahead():
             for key in store.keys(number):
                 if key in home:
                     raise StoreError(
@@ -167,7 +169,7 @@ def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
 
 
 def _splits(store: Store) -> list[str]:
-    parts = (store.columns(number, ("split",))["split"] for number in store.shard_numbers())
+    parts = (store.columns(number, ("split",))["split"] for number in store.ahead())
     return [split or NO_SPLIT for split in sorted({str(split) for part in parts for split in part})]
 
 

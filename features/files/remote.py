@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,8 +89,7 @@ class Remote(ProxyUPath):
     def read_bytes(self) -> bytes:
         """The whole object, in one request."""
         with told(self):
-            data: bytes = self.fs.cat_file(self.path)
-        return data
+            return whole_object(self.fs, self.path)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> str:  # noqa: ARG002
         """The whole object as text."""
@@ -108,6 +109,18 @@ class Remote(ProxyUPath):
             if not missing_ok:
                 raise
         SEEN.pop(str(self), None)
+
+
+def whole_object(store: Any, name: str) -> bytes:
+    """The bytes of an object in one request: s3fs would ask for the size first, to fetch large ones in parts."""
+    data: bytes = store.cat_file(name, **_at_once(type(store)))
+    return data
+
+
+@cache
+def _at_once(store: type) -> dict[str, int]:
+    fetch = getattr(store, "_cat_file", None)
+    return {"max_concurrency": 1} if fetch and "max_concurrency" in signature(fetch).parameters else {}
 
 
 def remote(given: Any) -> Remote:

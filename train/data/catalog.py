@@ -75,7 +75,7 @@ class Catalog:
 def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[Any]]]:
     """The columns of each shard's rows; labels are numbered as they come, and of digests the first bytes are kept."""
     unlabeled, first = 0, ""
-    for shard in store.shard_numbers():
+    for shard in store.ahead():
         columns = store.columns(shard, COLUMNS)
         label, split = columns["label"], columns["split"]
         usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), KEPT)

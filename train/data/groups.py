@@ -58,7 +58,7 @@ def rows_shared_with_training(store: Store, split: str) -> int | None:
         The number, or None when the store does not know what its vectors were made of.
     """
     names = ("label", "split", DIGESTS.image, DIGESTS.text)
-    parts = [store.columns(shard, names) for shard in store.shard_numbers()]
+    parts = [store.columns(shard, names) for shard in store.ahead()]
     splits, labels = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("split", "label"))
     trained, asked = np.isin(splits, ("", "train")), (splits == split) & (labels != "")
     shared, known = np.zeros(len(splits), bool), False

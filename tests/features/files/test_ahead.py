@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from huse.features.files import cache
+from huse.features.files.ahead import AHEAD, fetched_ahead
+from huse.features.files.place import place
+from huse.features.files.put import put_bytes
+
+
+def test_paths_of_this_machine_start_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    assert list(fetched_ahead([3, 1, 2], lambda n: [tmp_path / str(n)])) == [3, 1, 2]
+    assert list(fetched_ahead([], lambda n: [])) == []
+    assert threading.active_count() == before
+
+
+def test_what_comes_next_is_fetched_while_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, names, fetch = place("memory://ahead"), [f"{i:02d}" for i in range(30)], cache._fetch
+    put_bytes({folder / name: name.encode() for name in names})
+    together, at_once = threading.Barrier(AHEAD), []
+
+    def counted(path: Path, *rest: object) -> None:
+        if int(path.name) < AHEAD:  # each waits for the others, which would hang if they came one after the other
+            at_once.append(together.wait(60))
+        fetch(path, *rest)
+
+    monkeypatch.setattr(cache, "_fetch", counted)
+    monkeypatch.setattr(cache, "LOCKS", 40)
+    read = [cache.local_copy(folder / name).read_bytes() for name in fetched_ahead(names, lambda n: [folder / n])]
+    assert read == [name.encode() for name in names]
+    assert len(at_once) == AHEAD
+
+
+def test_what_cannot_be_fetched_is_told_by_whoever_reads_it() -> None:
+    folder = place("memory://ahead/absent")
+    assert list(fetched_ahead(["a"], lambda n: [folder / n])) == ["a"]
+    with pytest.raises(FileNotFoundError):
+        cache.local_copy(folder / "a")
+
+
+def test_whoever_stops_reading_stops_the_fetching() -> None:
+    folder, names = place("memory://ahead/stopped"), [str(i) for i in range(100)]
+    put_bytes({folder / name: b"x" for name in names})
+    coming = fetched_ahead(names, lambda n: [folder / n])
+    next(coming)
+    coming.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("huse-fetch"):
+            thread.join(60)
+    assert sum(str(folder / name) in remote_seen() for name in names) <= 2 * AHEAD
+
+
+def remote_seen() -> dict[str, Path]:
+    from huse.features.files.remote import SEEN
+
+    return SEEN
