@@ -262,8 +262,7 @@ class Store:
             lost = f"{len(missing)} of {len(missing) + len(there)}, the first is {self.shard_path(missing[0]).name}"
             raise StoreError(f"{self.path}: shards are missing, {lost}; {companions.MISSING}")
         if surplus:
-            first = self.shard_path(surplus[0]).name
-            raise StoreError(f"{self.path}: {first} is more than the plan has; {companions.SURPLUS}")
+            raise StoreError(f"{self.shard_path(surplus[0])} is more than the plan has; {companions.SURPLUS}")
         if not there:
             raise StoreError(f"{self.path}: the store has no rows; run the command that made it, on some rows")
 
@@ -275,8 +274,7 @@ class Store:
             ShardError: a shard is damaged.
         """
         self.require_whole()
-        chosen: dict[int, NDArray[np.bool_]] = {}
-        there: set[str] = set()
+        chosen, there = dict[int, NDArray[np.bool_]](), set[str]()
         for number in self.ahead():
             split = self.columns(number, ("split",))["split"].astype(str)
             there |= set(split)

@@ -102,9 +102,11 @@ def put(folder: Path, url: str) -> None:
 
 
 def content(folder: str | Path) -> dict[str, bytes]:
+    """All files but those that say how images look where they lie."""
     if isinstance(folder, str):
-        return {name: (place(folder) / name).read_bytes() for name in objects_below(place(folder))}
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        return {n: (place(folder) / n).read_bytes() for n in objects_below(place(folder)) if "looks-" not in n}
+    files = (path for path in folder.rglob("*") if path.is_file() and "looks-" not in path.name)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def stages(catalog: str | Path, base: str) -> list[list[str]]:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
@@ -113,12 +112,11 @@ class Remote(ProxyUPath):
 
 def whole_object(store: Any, name: str) -> bytes:
     """The bytes of an object in one request: s3fs would ask for the size first, to fetch large ones in parts."""
-    data: bytes = store.cat_file(name, **_at_once(type(store)))
+    data: bytes = store.cat_file(name, **_at_once(store))
     return data
 
 
-@cache
-def _at_once(store: type) -> dict[str, int]:
+def _at_once(store: Any) -> dict[str, int]:
     fetch = getattr(store, "_cat_file", None)
     return {"max_concurrency": 1} if fetch and "max_concurrency" in signature(fetch).parameters else {}
 
