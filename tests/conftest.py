@@ -34,6 +34,11 @@ SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_pro
 """What a user's shell may set: it changes what is printed, and whom the tests reach."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests come first, so that no worker ends with one while the others wait."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def bare_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
