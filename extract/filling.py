@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from huse.extract.loading import NOTHING, Loaded
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.reuse import Fate, Stored, decide, digest_of, look_alike
+from huse.features.columns import STRINGS
 from huse.features.failure import Failure
 from huse.features.looks import Looks, Values, no_looks
 from huse.features.rows import Rows
@@ -64,22 +65,44 @@ class Filling:
         self.out.caption[:] = [row.text for row in rows]
         self._at = self.stored.images_at(self.out.key, self.out.uri)
         self.looks = self.stored.looks(self._at)
-        self._now = no_looks(len(rows))
+        self._now, self._same = no_looks(len(rows)), np.zeros(len(rows), bool)
 
     def look(self, now: Values, trust: bool) -> NDArray[np.bool_]:
-        """Takes over the vectors of images that look the same, if that is trusted; returns which need no reading.
+        """Notes how the images look; returns which need no reading.
 
         Args:
-            now: (n, 2) how the images look.
+            now: (n, 2) their looks.
             trust: False to read all images.
         """
         self._now = now
-        same = look_alike(self.looks, now) & trust
-        rows = np.flatnonzero(same)
+        self._same = look_alike(self.looks, now) & trust
+        self._trusted += int(self._same.sum())
+        return self._same
+
+    def stays(self, to_read: Sequence[int], has_texts: bool) -> bool:
+        """Whether all of the shard stays as it is, which is told without a copy of it.
+
+        Args:
+            to_read: the positions of the images that are to be read.
+            has_texts: whether texts have vectors.
+        """
+        before, now = self.previous, self.out
+        if to_read or before is None or before.failures:
+            return False
+        texts = (now.caption != "") & has_texts
+        words = before.text.present & before.text.vectors.any(axis=1)
+        pairs = [(now.columns()[name], before.columns()[name]) for name in STRINGS]
+        pairs += [(self._same, before.image.present), (texts, words)]
+        if not all(np.array_equal(ours, theirs) for ours, theirs in pairs):
+            return False
+        self.out = before
+        return True
+
+    def keep_images(self) -> None:
+        """Takes over the vectors of the images that need no reading."""
+        rows = np.flatnonzero(self._same)
         if len(rows):
             self.stored.copy_images(self._at[rows], self.out, rows)
-        self._trusted += len(rows)
-        return same
 
     def texts_to_encode(self) -> list[int]:
         """The positions of the texts that are new or have changed; all others take over their stored vectors."""

@@ -160,10 +160,13 @@ class _Pipeline:
         same = np.zeros(len(rows), bool) if image is None else self._look(filling)
         has_image = (row.problem or (image is not None and row.has_image) for row in rows)
         to_read = [i for i, has in enumerate(has_image) if has and not same[i]]
+        if filling.stays(to_read, text is not None):
+            return _Open(filling, [], deque())
+        filling.keep_images()
         return _Open(filling, to_read, deque() if text is None else self._encode_texts(filling, text))
 
     def _look(self, filling: Filling) -> NDArray[np.bool_]:
-        """Looks at all files, and takes over the vectors of those that look the same; returns which."""
+        """Looks at all files; returns which images need no reading."""
         files = [i for i, row in enumerate(filling.rows) if row.image and not row.held]
         locations = image_locations([filling.rows[i].image for i in files], self._manifest.folder)
         now = no_looks(len(filling.rows))
