@@ -68,7 +68,7 @@ def extract_text(summary: ExtractSummary, store: Path) -> str:
         f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
         f"{summary.not_reread} not re-read, {summary.failed} failures, {summary.seconds:.1f} s, "
         f"{summary.rows_per_s:.1f} rows/s",
-        *([f"{summary.trusted} images not read, as they look as they did; --content reads all"] * bool(summary.trusted)),
+        *([f"{summary.trusted} images not read, as they look as before; --content reads all"] * bool(summary.trusted)),
         f"time spent: {summary.seconds_encode:.1f} s encoding images, {summary.seconds_encode_texts:.1f} s encoding "
         f"texts beside them, {summary.seconds_read:.1f} s waiting for images, "
         f"{summary.seconds_write:.1f} s waiting for the disk",
