@@ -127,7 +127,7 @@ class Filling:
             if image.digest == NOTHING:
                 self._trusted += 1
             else:
-                self.looks[i] = self._now[i] if image.look is None else image.look
+                self.looks[i] = self._now[i]
             return
         if image.kept is None:
             self._fail(i, image.failure)

@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from huse.extract.config import ExtractConfig
 from huse.extract.images.decoding import ImageError, decode_image
-from huse.extract.looking import is_url, look_at_url
 from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.reuse import Fate, Stored, decide, digest_of
 from huse.features.failure import Failure
-from huse.features.looks import HELD, UNKNOWN
 from huse.features.modality import DIGEST_BYTES
-
-Look = tuple[int, int]
 
 NOTHING = bytes(DIGEST_BYTES)
 """The digest of what was not read."""
@@ -32,18 +28,16 @@ class Loaded:
         pixels: (height, width, 3) RGB.
         kept: position in the stored shard.
         failure: why there are no pixels.
-        look: how the image looked just before it was read, where that is not known of all files already.
     """
 
     digest: bytes = NOTHING
     pixels: NDArray[np.uint8] | None = None
     kept: int | None = None
     failure: Failure | None = None
-    look: Look | None = None
 
 
 def load_image(
-    manifest: Manifest, row: ManifestRow, stored: Stored, then: Look, size: tuple[int, int], config: ExtractConfig
+    manifest: Manifest, row: ManifestRow, stored: Stored, size: tuple[int, int], config: ExtractConfig
 ) -> Loaded:
     """Reads the image of a row and, unless its stored vector still holds, decodes it.
 
@@ -51,34 +45,22 @@ def load_image(
         manifest: where the image is from.
         row: the row; one that has a problem is a failure.
         stored: what the shard of the row holds.
-        then: how the image of the stored vector looked.
         size: (height, width) of the pixels.
         config: limits, and whether stored rows are trusted unread.
     """
     at = stored.find(row.key, "image")
     if config.retry_failed and stored.trusts(at, row.image):
         return Loaded(kept=at)
-    look = None if row.problem else _look(manifest, row)
-    if look not in (None, UNKNOWN, HELD) and look == then and not config.content:
-        return Loaded(kept=at)
     made_of, digest, stage = stored.digest(at, "image"), NOTHING, "read"
     try:
         data = _bytes(manifest, row)
         digest, stage = digest_of(data), "decode"
         if decide(made_of, digest) is Fate.KEEP:
-            return Loaded(digest, kept=at, look=look)
-        return Loaded(digest, decode_image(data, size, config.max_pixels, config.recover_truncated), look=look)
+            return Loaded(digest, kept=at)
+        return Loaded(digest, decode_image(data, size, config.max_pixels, config.recover_truncated))
     except ImageError as error:
         kept = at if decide(made_of, None) is Fate.KEEP else None
         return Loaded(digest, kept=kept, failure=Failure(row.key, stage, str(error)))
-
-
-def _look(manifest: Manifest, row: ManifestRow) -> Look | None:
-    """How an image looks that is no file: files are looked at many at a time."""
-    if row.held:
-        return HELD
-    location = manifest.location(row)
-    return look_at_url(location) if is_url(location) else None
 
 
 def _bytes(manifest: Manifest, row: ManifestRow) -> bytes:

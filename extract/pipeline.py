@@ -1,9 +1,9 @@
 """Read, encode and write, over all shards: each goes on while the others do, and none waits for a shard to end.
 
-Shards are opened one ahead, and their files looked at: what looks the same is not read. Reading threads are two batches
-of images ahead of the image encoder, across the ends of shards; a thread of its own encodes the texts of the shards
-that are open; what is done is written behind. A batch has images of one shard only, so that a shard's bytes do not hang
-on what else a run fills.
+Shards are opened one ahead, and their images looked at: what looks the same is not read. Reading threads are two
+batches of images ahead of the image encoder, across the ends of shards; a thread of its own encodes the texts of the
+shards that are open; what is done is written behind. A batch has images of one shard only, so that a shard's bytes do
+not hang on what else a run fills.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from huse.extract.config import ExtractConfig
 from huse.extract.encoders.protocol import TextEncoder, without_words
 from huse.extract.filling import Filling
 from huse.extract.loading import Loaded, load_image
-from huse.extract.looking import look_at_files
+from huse.extract.looking import look_at_all
 from huse.extract.manifest.locations import image_locations
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.readers import Readers
 from huse.extract.run_encoders import Encoders
 from huse.features.errors import ExtractionError
-from huse.features.looks import Looks, no_looks, read_looks
+from huse.features.looks import HELD, Looks, no_looks, read_looks
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.features.summary import ExtractSummary
@@ -166,11 +166,13 @@ class _Pipeline:
         return _Open(filling, to_read, deque() if text is None else self._encode_texts(filling, text))
 
     def _look(self, filling: Filling) -> NDArray[np.bool_]:
-        """Looks at all files; returns which images need no reading."""
-        files = [i for i, row in enumerate(filling.rows) if row.image and not row.held]
-        locations = image_locations([filling.rows[i].image for i in files], self._manifest.folder)
+        """Looks at all images; returns which need no reading."""
         now = no_looks(len(filling.rows))
-        now[files] = look_at_files(locations, self._lookers)
+        held = [i for i, row in enumerate(filling.rows) if row.held]
+        others = [i for i, row in enumerate(filling.rows) if row.image and not row.held]
+        locations = image_locations([filling.rows[i].image for i in others], self._manifest.folder)
+        now[others] = look_at_all(locations, self._lookers)
+        now[held] = HELD
         return filling.look(now, not self._config.content)
 
     def _encode_texts(self, filling: Filling, encoder: TextEncoder) -> deque[tuple[list[int], Future[Vectors]]]:
@@ -186,9 +188,7 @@ class _Pipeline:
         if i is None:
             return shard, None, None
         size = (0, 0) if self._encoders.image is None else self._encoders.image.input_size
-        rows, then = shard.rows, shard.rows.looks[i]
-        row, look = rows.rows[i], (int(then[0]), int(then[1]))
-        return shard, i, load_image(self._manifest, row, rows.stored, look, size, self._config)
+        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, size, self._config)
 
     def weight(self, step: _Step) -> int:
         """How far ahead a step is: the end of a shard stands for its rows without an image, but for a batch at most."""
