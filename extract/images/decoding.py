@@ -85,18 +85,12 @@ def read_image(location: str | Path) -> bytes:
     try:
         data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
     except OSError as error:
-        raise ImageError(f"{error.strerror or _cause(error)}: {shown}") from error
+        raise ImageError(f"{error.strerror or error}: {shown}") from error
     except (ValueError, MemoryError) as error:
         raise ImageError(f"cannot be read ({_reason(error)}): {shown}") from error
     if not data:
         raise ImageError(f"empty file: {shown}")
     return data
-
-
-def _cause(error: OSError) -> str:
-    """What is behind the error of a file system that repeats the location alone, as that of HTTP does."""
-    cause = error.__cause__
-    return f"{type(error).__name__}{f' ({type(cause).__name__}: {_reason(cause)})' if cause else ''}"
 
 
 def _read(path: Path) -> bytes:
@@ -108,9 +102,11 @@ def _read(path: Path) -> bytes:
 def _fetch(url: str) -> bytes:
     try:
         fsspec = require("fsspec", "remote", "an image by URL")
-        from huse.features.files.remote import whole_object
+        from huse.features.files.remote import told, whole_object
 
-        return whole_object(*fsspec.core.url_to_fs(url))
+        store, name = fsspec.core.url_to_fs(url)
+        with told(url):
+            return whole_object(store, name)
     except OSError:
         raise
     except Exception as error:

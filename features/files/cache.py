@@ -54,7 +54,7 @@ def local_copy(path: Path) -> Path:
 
     Raises:
         OSError: there is no such object, or it cannot be had.
-        PlaceError: `HUSE_CACHE_SIZE` is no size.
+        PlaceError: no copy can be kept in the cache, or `HUSE_CACHE_SIZE` is no size.
     """
     if not is_remote(path):
         return path
@@ -67,10 +67,15 @@ def local_copy(path: Path) -> Path:
     if described["type"] != "file":
         raise IsADirectoryError(errno.EISDIR, "is a folder, not an object", str(path))
     file = cache_folder() / _name(path, described)
-    with FileLock(_locks() / file.name[:LOCKS]):
-        if not _use(file):
-            _fetch(path, described.get("size"), file)
-            _make_room(file)
+    try:
+        with FileLock(_locks() / file.name[:LOCKS]):
+            if not _use(file):
+                _fetch(path, described.get("size"), file)
+                _make_room(file)
+    except OSError as error:
+        if error.filename == str(path):  # what the store says
+            raise
+        raise _useless(file, error) from error
     SEEN[str(path)] = file
     return file
 
@@ -110,8 +115,17 @@ def cache_folder() -> Path:
     named = os.environ.get("HUSE_CACHE")
     above = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(named).expanduser() if named else above / "huse" / "objects"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _useless(folder, error) from error
     return folder
+
+
+def _useless(place: Path, error: OSError) -> PlaceError:
+    """What to say of a cache that cannot be written; no error of the object, whose shard would count as damaged."""
+    reason = error.strerror or error
+    return PlaceError(f"{place}: no copies of objects can be kept there ({reason}); name another folder by HUSE_CACHE")
 
 
 def _locks() -> Path:

@@ -31,7 +31,7 @@ SEEN: dict[str, Path] = {}
 NO_BUCKET = re.compile(r"bucket|container", re.IGNORECASE)
 DENIED = re.compile(r"credential|denied|forbidden|unauthorized|access key|signature|token", re.IGNORECASE)
 DENIED_CODES = (401, 403)
-FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Remote(ProxyUPath):
@@ -161,8 +161,8 @@ def told(url: object) -> Iterator[None]:
     except (KeyboardInterrupt, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.filename == str(url):  # told already
-            raise
+        if isinstance(error, OSError) and (error.filename == str(url) or error.errno in OF_THE_DISK):
+            raise  # told already, or of this machine
         code, reason = _meaning(error)
         raise OSError(code, reason, str(url)) from error
 
@@ -170,14 +170,12 @@ def told(url: object) -> Iterator[None]:
 def _meaning(error: Exception) -> tuple[int, str]:
     said = getattr(error, "strerror", None) or str(error)
     reason = " ".join(str(said).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in FULL:
-        return error.errno, f"{reason}; make room for copies of objects, or name another folder by HUSE_CACHE"
     if isinstance(error, FileNotFoundError):
         if NO_BUCKET.search(reason) and "/" not in reason:
             return errno.ENXIO, f"{reason.rstrip('.')}; make it, or name another"
         return errno.ENOENT, "no such object"
-    status = getattr(error, "code", getattr(error, "status_code", None))
-    denied = status in DENIED_CODES or DENIED.search(f"{type(error).__name__} {reason}")
+    denied = any(getattr(error, name, None) in DENIED_CODES for name in ("code", "status", "status_code"))
+    denied = denied or bool(DENIED.search(f"{type(error).__name__} {reason}"))
     if isinstance(error, PermissionError) or denied:
         return errno.EACCES, f"{reason.rstrip('.')}; check the credentials in the environment, and what they allow"
     if isinstance(error, TimeoutError):

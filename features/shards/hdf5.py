@@ -72,7 +72,7 @@ def reading(path: Path) -> Iterator[h5f.FileID]:
         ShardError: it is damaged.
     """
     try:
-        file = h5f.open(os.fsencode(local_copy(path)), h5f.ACC_RDONLY, _on_disk())
+        file = h5f.open(os.fsencode(_on_this_machine(path)), h5f.ACC_RDONLY, _on_disk())
         try:
             yield file
         finally:
@@ -86,6 +86,15 @@ def reading(path: Path) -> Iterator[h5f.FileID]:
         raise _damaged(path, error) from error
     except (RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
         raise _damaged(path, error) from error
+
+
+def _on_this_machine(path: Path) -> Path:
+    try:
+        return local_copy(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _damaged(path: Path, error: Exception) -> ShardError:

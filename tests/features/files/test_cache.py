@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from samples import random_store
 
-from huse.features.errors import PlaceError, ShardError
+from huse.features.errors import PlaceError, ShardError, UnreadableError
 from huse.features.files import cache
 from huse.features.files.cache import healed, local_copy, most_bytes
 from huse.features.files.place import place
@@ -144,3 +146,34 @@ def test_a_damaged_copy_is_fetched_again_once(fetched: list[str]) -> None:
     with pytest.raises(ShardError):
         healed(path, read)
     assert len(fetched) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_damages_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = random_store("memory://cache/store")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HUSE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(PlaceError, match=r"file/cache: no copies of objects can be kept there .*by HUSE_CACHE"):
+        store.read_or_none(0)
+    monkeypatch.setenv("HUSE_CACHE", str(tmp_path / "full"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(store.path.fs), "get_file", full)
+    with pytest.raises(PlaceError, match=r"no copies of objects can be kept there \(No space left on device\)"):
+        store.read_or_none(0)
+
+
+def test_a_store_that_gives_no_answer_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = random_store("memory://cache/silent")
+
+    def silent(*_: object, **__: object) -> None:
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(type(store.path.fs), "get_file", silent)
+    with pytest.raises(
+        UnreadableError, match=r"shard-00000\.h5: cannot be read \(cannot be reached \(ConnectionError: reset"
+    ):
+        store.read_or_none(0)
