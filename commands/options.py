@@ -25,6 +25,11 @@ ENCODING = (
     "content",
     "on_error",
     "max_failure_rate",
+    "engine",
+    "ray_address",
+    "gpus_per_worker",
+    "cpus_per_worker",
+    "max_retries",
 )
 """The fields of `ExtractConfig` that say how encoders run, whatever they are."""
 
@@ -100,6 +105,20 @@ class Part(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
             return part_of_job(os.environ, parts)
         except StoreError as error:
             self.fail(str(error), param, ctx)
+
+
+class Workers(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """N, or MIN:MAX."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+        """One number, or both."""
+        parts = str(value).split(":")
+        if not all(part.isdecimal() and len(part) < 10 for part in parts) or len(parts) > 2:
+            self.fail(f"{value!r} is neither N nor MIN:MAX, such as 4 or 2:8", param, ctx)
+        numbers = [int(part) for part in parts]
+        return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def argument(name: str, **settings: Any) -> Decorator[Any]:
@@ -187,6 +206,8 @@ def _kind(hint: Any, says: Mapping[str, Any]) -> Any:
         return Place(dir_okay=False)
     if hint == tuple[int, int]:
         return Part()
+    if hint == int | tuple[int, int]:
+        return Workers()
     if says["least"] is None:
         return hint
     span: Any = click.IntRange if hint is int else click.FloatRange

@@ -7,14 +7,16 @@ import time
 import warnings
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from huse.embed.by_ray import embed_by_ray
 from huse.embed.draw.hits_page import PAGE_FILE
 from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
-from huse.embed.refresh import embed_shards
+from huse.embed.refresh import embed_here, embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
-from huse.extract.extract import Extraction, prepare_extraction, tell_unused_options
+from huse.extract.extract import Extraction, engine_at_hand, prepare_extraction, tell_unused_options
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.run_encoders import NONE, Choice
 from huse.features.encoder_spec import ELSEWHERE
@@ -103,11 +105,13 @@ def embed_source(
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
     stores = [source] if (place(source) / STORE_FILE).exists() else []
     require_apart(folder, QueryError, *stores, *model.trained.sources)
-    stage = _Embedding(model, place(source), folder, config, columns, overwrite)
-    with locked(folder):
-        rows, embedded = stage.run()
-        if file.suffix in SUFFIXES:
-            write_file(Store.open(folder), file, fuse)
+    config.require_valid(overwrite=False)
+    with engine_at_hand(config):
+        stage = _Embedding(model, place(source), folder, config, columns, overwrite)
+        with locked(folder):
+            rows, embedded = stage.run()
+            if file.suffix in SUFFIXES:
+                write_file(Store.open(folder), file, fuse)
     return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted)
 
 
@@ -132,6 +136,7 @@ class _Embedding:
             self._extraction = _extraction(model, rows, out / FEATURES_FOLDER, config)
             self._info = _info(self.trained, config.shard_size, config.dtype)
             self._origin = self._extraction.origin
+        self._engine = partial(embed_by_ray, config=config) if config.engine == "ray" else embed_here
         self._anew = overwrite and (out / STORE_FILE).exists()
         require_own(out, self._info, self._anew)
 
@@ -139,10 +144,11 @@ class _Embedding:
         """Embeds the rows; returns how many there are, and how many went through the towers."""
         if not self._anew:
             target = Store.create(self.out, self._info, self._origin)
-            return embed_shards(self.trained, self._features(), target)
+            return embed_shards(self.trained, self._features(), target, engine=self._engine)
         features = self._features()
         with replacing_folder(self.out, overwrite=True, keep=(FEATURES_FOLDER,)) as new:
-            done = embed_shards(self.trained, features, Store.create(new, self._info, self._origin))
+            target = Store.create(new, self._info, self._origin)
+            done = embed_shards(self.trained, features, target, engine=self._engine)
             _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
         return done
 
@@ -168,11 +174,14 @@ def _extraction(model: Model, manifest: Manifest, store: Path, config: ExtractCo
             option = f"{modality}_encoder (--{modality}-encoder)"
             tell_unused(f"{manifest.path}: has no {CONTENT.of(modality)}", [option])
     rows = _known(model.trained, manifest)
-    image, text = (model.encoder(modality) if has else None for modality, has in _has(rows).items())
+    give = model.recipe if config.engine == "ray" else model.encoder  # workers make theirs by name
+    image, text = (give(modality) if has else None for modality, has in _has(rows).items())
     _require_features(model.trained, store)
     # what else the config says of encoders, those of the model have in them
-    config = replace(config, image_weights=None, precision="auto", salient_tokens=0)
-    return prepare_extraction(rows, store, config, choice=Choice(image, text, NONE))
+    named = isinstance(image, str)
+    weights, precision = (model.image_weights, model.precision) if named else (None, "auto")
+    config = replace(config, image_weights=weights, precision=precision, salient_tokens=0)
+    return prepare_extraction(rows, store, config, choice=Choice(image, text, NONE), state=model.trained.text_state)
 
 
 def _has(manifest: Manifest) -> Pair[bool]:

@@ -60,8 +60,8 @@ class Model:
         self.trained = trained
         self.max_pixels = max_pixels
         self._given = Pair[str | ImageEncoder | TextEncoder | None](image=image_encoder, text=text_encoder)
-        self._image_weights = image_weights
-        self._precision = precision
+        self.image_weights = image_weights
+        self.precision = precision
         self._once = RLock()
         self._made: dict[str, Any] = {}
         self._warm: set[str] = set()
@@ -153,6 +153,12 @@ class Model:
                 self._made[modality] = self._make(modality, spec)
             return self._made[modality]
 
+    def recipe(self, modality: str) -> Any:
+        """What `encoder` gives it from: the encoder that was handed in, or a name; errors as `encoder`."""
+        given = self._given.of(modality)
+        encoder = self.encoder(modality)
+        return encoder.spec.known_as if given is None else given
+
     def named(self, modality: str) -> str | None:
         """The encoder that the caller has named in place of the model's own, if any."""
         given = self._given.of(modality)
@@ -208,7 +214,7 @@ class Model:
         name = name or spec.known_as
         encoder: ImageEncoder | TextEncoder
         if modality == "image":
-            encoder = image_encoder(name, self._image_weights, self._precision)
+            encoder = image_encoder(name, self.image_weights, self.precision)
         else:
             encoder = text_encoder(name, self.trained.text_state)
         if isinstance(encoder, OfFiles) and encoder.files_digest != spec.weights:  # before any of the code runs

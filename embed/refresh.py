@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -33,9 +33,27 @@ Part = tuple[Rows, Rows | None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Done = tuple[int, int, int]
+"""Shards and rows that were embedded, and how many of these went through the towers."""
+
+Engine = Callable[[TrainedModel, Store, Store, Sequence[list[int]]], Iterable[Done]]
+"""Embeds groups of shards of a store into another."""
+
+
+def embed_here(trained: TrainedModel, features: Store, target: Store, groups: Sequence[list[int]]) -> Iterator[Done]:
+    """The local engine: this process embeds all groups, see `embed_groups`."""
+    with interruptible() as check:
+        for done in embed_groups(trained, features, target, groups, set(target.shard_numbers())):
+            check()
+            yield done
+
 
 def embed_shards(
-    trained: TrainedModel, features: Store, target: Store, group_rows: int = GROUP_ROWS
+    trained: TrainedModel,
+    features: Store,
+    target: Store,
+    group_rows: int = GROUP_ROWS,
+    engine: Engine = embed_here,
 ) -> tuple[int, int]:
     """Brings the embeddings in `target` to the features.
 
@@ -44,6 +62,7 @@ def embed_shards(
         features: of its encoders.
         target: of its embeddings.
         group_rows: rows that go through the towers at a time, of as many shards as hold them; a large shard is alone.
+        engine: where that is done.
 
     Returns:
         Rows of the target, and how many of them went through the towers.
@@ -51,7 +70,25 @@ def embed_shards(
     total = embedded = 0
     numbers = features.shard_numbers()
     target.write_plan(len(numbers))
-    there = set(target.shard_numbers())
+    stale = set(target.shard_numbers()) - set(numbers)
+    size = max(1, group_rows // features.info.shard_size)
+    groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    with tqdm(total=len(numbers), desc="embed", unit="shard", disable=None) as bar:
+        for shards, rows, new in engine(trained, features, target, groups):
+            total, embedded = total + rows, embedded + new
+            bar.update(shards)
+    for number in stale:
+        target.shard_path(number).unlink()
+    return total, embedded
+
+
+def embed_groups(
+    trained: TrainedModel, features: Store, target: Store, groups: Sequence[list[int]], there: Collection[int]
+) -> Iterator[Done]:
+    """Embeds the shards of each group together; yields when they are written.
+
+    `there` are the shards that the target has.
+    """
 
     def read(group: list[int]) -> list[Part]:
         return [(features.read(i), target.read_or_none(i) if i in there else None) for i in group]
@@ -59,26 +96,14 @@ def embed_shards(
     def paths_of(group: list[int]) -> list[Path]:
         return [store.shard_path(i) for i in group for store in (features, target) if store is features or i in there]
 
-    size = max(1, group_rows // features.info.shard_size)
-    groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    with (
-        interruptible() as check,
-        ThreadPoolExecutor(1, "huse-towers") as towers,
-        tqdm(total=len(numbers), desc="embed", unit="shard", disable=None) as bar,
-    ):
+    with ThreadPoolExecutor(1, "huse-towers") as towers:
         # HDF5 takes one caller at a time: a second thread that reads while this one writes makes both wait
         done = _one_ahead(towers, partial(_refreshed, trained), map(read, fetched_ahead(groups, paths_of)))
         for group, shards in zip(groups, done, strict=True):
-            check()
             target.write_many(
                 {number: rows for number, (rows, _, changed) in zip(group, shards, strict=True) if changed}
             )
-            total += sum(len(rows) for rows, _, _ in shards)
-            embedded += sum(new for _, new, _ in shards)
-            bar.update(len(group))
-    for stale in there - set(numbers):
-        target.shard_path(stale).unlink()
-    return total, embedded
+            yield len(group), sum(len(rows) for rows, _, _ in shards), sum(new for _, new, _ in shards)
 
 
 def _one_ahead(thread: Executor, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

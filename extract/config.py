@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ ACT_ON = {
 }
 """What a manifest must have for options to do anything."""
 
+OF_RAY = ("ray_address", "gpus_per_worker", "cpus_per_worker", "max_retries")
+"""What the engine must be Ray for."""
+
 
 @dataclass(frozen=True)
 class ExtractConfig:
@@ -38,7 +42,9 @@ class ExtractConfig:
         batch_size: images a forward pass, over all GPUs together, rounded up to the encoder's blocks; 0 chooses by
             device.
         precision: arithmetic of the image encoder, ``auto``, ``float32``, ``bfloat16`` or ``float16``.
-        workers: threads that read and decode; 0 takes two a core.
+        workers: of the local engine, threads that read and decode; 0 takes two a core. Of Ray, processes that fill
+            shards, each with two such threads a processor: at most so many, or (least, most), of which the least are
+            waited for; 0 takes as many as the cluster has room for.
         class_text: CSV file with columns label and text: descriptions to embed in place of class names.
         salient_tokens: most tokens kept of a text, see `salient_text`; 0 keeps all.
         max_pixels: most pixels of an image; larger ones are failures.
@@ -50,6 +56,12 @@ class ExtractConfig:
             shard.
         max_failure_rate: largest share of failed rows, and of rows that could not be re-read; None means 0.1, not
             judged below `FEW_FAILURES` rows.
+        engine: where shards are filled: ``local``, in this process, or ``ray``, by the workers of a Ray cluster.
+        ray_address: of the cluster, ``auto`` for one that runs on this machine, ``HOST:PORT`` of its head; empty takes
+            RAY_ADDRESS, or one that runs here, or starts one here for the run.
+        gpus_per_worker: GPUs a worker of Ray, or a share of one; None takes one where the cluster has any.
+        cpus_per_worker: processors a worker of Ray; 0 takes those of the smallest node, shared among its GPUs.
+        max_retries: how often a shard of Ray is tried again whose worker died or could not write it.
     """
 
     image_encoder: str = option("vgg16", "One of huse encoders.", metavar="NAME")
@@ -89,7 +101,12 @@ class ExtractConfig:
         "Arithmetic of the image encoder; auto is bfloat16 where the hardware has it.",
         choices=PRECISIONS,
     )
-    workers: int = option(0, "Reading threads.", least=0, shown="two a core")
+    workers: int | tuple[int, int] = option(
+        0,
+        "Reading threads; with --engine ray worker processes, N or MIN:MAX.",
+        metavar="N",
+        shown="two a core; of Ray, all that the cluster has room for",
+    )
     max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
     recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
     retry_failed: bool = option(False, "Take failed and new rows only, the others unread.")
@@ -102,12 +119,29 @@ class ExtractConfig:
         most=1,
         shown=f"0.1, not judged below {FEW_FAILURES} failures",
     )
+    engine: str = option("local", "Where shards are filled: here, or on a Ray cluster.", choices=("local", "ray"))
+    ray_address: str = option(
+        "", "The cluster.", metavar="auto|HOST:PORT", shown="RAY_ADDRESS, or one of this machine, or a new one here"
+    )
+    gpus_per_worker: float | None = option(
+        None, "GPUs a worker of Ray, or a share of one.", least=0, shown="1 where the cluster has any"
+    )
+    cpus_per_worker: int = option(
+        0, "Processors a worker of Ray.", least=0, shown="those of a node, shared among its GPUs"
+    )
+    max_retries: int = option(3, "Tries of a shard on Ray after the first, as when its worker died.", least=0)
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """The names, with their options, of those fields that ask for something unusual."""
         values, usual = vars(self), vars(ExtractConfig())
         asked = (name for name in names if values[name] not in (usual[name], "none"))
         return [f"{name} (--{name.replace('_', '-')})" for name in asked]
+
+    @property
+    def threads(self) -> int:
+        """Threads that read in this process."""
+        named = self.workers if self.engine == "local" and isinstance(self.workers, int) else 0
+        return named or 2 * (os.cpu_count() or 1)
 
     def require_valid(self, overwrite: bool) -> None:
         """Refuses values that no run can have.
@@ -123,6 +157,20 @@ class ExtractConfig:
             raise StoreError(
                 "overwrite=True (--overwrite) would delete what the other parts have written; "
                 "delete the store, then run all"
+            )
+        self._require_workers()
+
+    def _require_workers(self) -> None:
+        least, most = (0, self.workers) if isinstance(self.workers, int) else self.workers
+        if not 0 <= least <= most:
+            raise StoreError(f"workers is {self.workers}; it is a number, 0 or above, or the least and the most")
+        if self.engine == "local" and not isinstance(self.workers, int):
+            raise StoreError(f"workers={least}:{most} (--workers) is of engine='ray' (--engine ray); name one number")
+        if self.engine == "local" and (unused := self.changed(OF_RAY)):
+            raise StoreError(f"{', '.join(unused)}: of engine='ray' (--engine ray); add it, or leave them out")
+        if self.engine == "ray" and self.part != (1, 1):
+            raise StoreError(
+                "part (--part) is of engine='local' (--engine local): Ray shares the shards itself; leave it out"
             )
 
     def allowed(self, rows: int, failed: int) -> bool:

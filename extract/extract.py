@@ -5,10 +5,10 @@ All that can be refused is refused by `prepare_extraction`, which touches nothin
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from huse.extract.class_names import class_texts, write_class_names
 from huse.extract.config import ACT_ON, ExtractConfig, ExtractSummary
-from huse.extract.encoders import FittedEncoder, ImageEncoder, TextEncoder
+from huse.extract.encoders import FittedEncoder, ImageEncoder, State, TextEncoder
+from huse.extract.engines.cluster import connected
+from huse.extract.engines.local import fill_here
+from huse.extract.engines.ray import Fill, filling_by_ray
 from huse.extract.images.decoding import allow_pixels
 from huse.extract.manifest.keys import key_digests
-from huse.extract.manifest.plan import digest_of_plan, part_of, plan_shards
+from huse.extract.manifest.plan import Positions, digest_of_plan, part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
-from huse.extract.pipeline import fill_shards
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
 from huse.extract.second_look import if_unchanged
 from huse.features.companions import read_encoder_state, write_encoder_state
@@ -31,7 +33,6 @@ from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.lock import locked
 from huse.features.files.place import place, real_path
 from huse.features.info import FEATURES, STORE_FILE, StoreInfo
-from huse.features.interrupt import interruptible
 from huse.features.removal import removable_files, remove_store
 from huse.features.store import Store
 from huse.features.unused import tell_unused
@@ -76,23 +77,45 @@ def extract_features(
             complete all the same. Or one row failed, where that stops the run.
         StoreError: the folder is not a store, cannot be written, holds the manifest, or has other values than
             `config`; or these are no values; or there is no such part.
+        ClusterError: no cluster is reached, a node does not see the store or the images, or shards could not be filled.
     """
     config.require_valid(overwrite)
     _require_folder(place(store))
     choice = Choice(image_encoder, text_encoder, class_encoder)
-    there = not overwrite and not config.content and (place(store) / STORE_FILE).exists()
-    with locked(store, _part(config)) if there else nullcontext():
-        seen = if_unchanged(place(manifest), place(store), columns, config) if there else None
-        if seen is not None:
-            tell_unused_options(seen.manifest, config)
-            extraction = prepare_extraction(seen.manifest, store, config, choice=choice)
-            with closing(extraction.encoders):
-                return replace(extraction, done=seen.summary).run()
-    rows = read_manifest(manifest, columns)
-    tell_unused_options(rows, config)
-    extraction = prepare_extraction(rows, store, config, overwrite, choice)
-    with closing(extraction.encoders):
-        return extraction.run()
+    with engine_at_hand(config):
+        if (seen := _unchanged(manifest, store, config, columns, overwrite, choice)) is not None:
+            return seen
+        rows = read_manifest(manifest, columns)
+        tell_unused_options(rows, config)
+        extraction = prepare_extraction(rows, store, config, overwrite, choice)
+        with closing(extraction.encoders):
+            return extraction.run()
+
+
+def _unchanged(
+    manifest: str | Path, store: str | Path, config: ExtractConfig, columns: Columns, overwrite: bool, choice: Choice
+) -> ExtractSummary | None:
+    """What a run does where all is as the last one left it, done without parsing the manifest; else None."""
+    if overwrite or config.content or not (place(store) / STORE_FILE).exists():
+        return None
+    with locked(store, _part(config)):
+        seen = if_unchanged(place(manifest), place(store), columns, config)
+        if seen is None:
+            return None
+        tell_unused_options(seen.manifest, config)
+        extraction = prepare_extraction(seen.manifest, store, config, choice=choice)
+        with closing(extraction.encoders):
+            return replace(extraction, done=seen.summary).run()
+
+
+def engine_at_hand(config: ExtractConfig) -> AbstractContextManager[object]:
+    """Connects to the cluster of a run that has one, so that all else waits until one is known to be there.
+
+    Raises:
+        ExtraError: ray is not installed.
+        ClusterError: no cluster is where the configuration says.
+    """
+    return connected(config) if config.engine == "ray" else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,7 @@ class Extraction:
         encoders: fitted, where they learn.
         class_texts: the text that stands for each class.
         config: encoders, shards and arithmetic.
+        choice: encoders that were handed in.
         overwrite: remove the store that is there first.
         done: what is to be told when nothing is to be filled.
     """
@@ -116,20 +140,32 @@ class Extraction:
     encoders: Encoders
     class_texts: dict[str, str]
     config: ExtractConfig
+    choice: Choice = Choice()
     overwrite: bool = False
     done: ExtractSummary | None = None
 
     def run(self) -> ExtractSummary:
         """Fills the store, alone with its part of it; errors as `extract_features`."""
         start = time.perf_counter()
-        with locked(self.store, _part(self.config)):
+        with locked(self.store, _part(self.config)), self._engine() as fill:
             target = self._open()
             if self.config.part[0] == 1:  # what belongs to the store as a whole has one writer
                 self._write_companions(target)
-            summary = self.done or _fill(self.manifest, target, self.encoders, self.config)
+            summary = self.done or fill(*self._plan(target), target)
         summary = replace(summary, seconds=summary.seconds + time.perf_counter() - start)
         _judge(summary, target, self.config)
         return summary
+
+    def _engine(self) -> AbstractContextManager[Fill]:
+        if self.config.engine == "ray" and self.done is None:
+            return filling_by_ray(self.manifest, self.store, self.encoders, self.choice, self.config)
+        return nullcontext(partial(fill_here, self.manifest, self.encoders, self.config))
+
+    def _plan(self, target: Store) -> tuple[dict[int, Positions], str]:
+        """The shards of this part, and the digest of the whole plan."""
+        whole = plan_shards(self.manifest.digests, _stored_keys(target), self.config.shard_size)
+        target.write_plan(len(whole))
+        return part_of(whole, *self.config.part), digest_of_plan(whole)
 
     def _open(self) -> Store:
         if self.overwrite and self.store.exists():
@@ -156,15 +192,19 @@ def prepare_extraction(
     config: ExtractConfig = ExtractConfig(),
     overwrite: bool = False,
     choice: Choice = Choice(),
+    state: State = None,
 ) -> Extraction:
-    """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`."""
+    """Checks all that can be refused, and makes and fits the encoders; arguments and errors as `extract_features`.
+
+    `state` is what the text encoder has learned elsewhere, for one that is made by name.
+    """
     store = place(store)
     config.require_valid(overwrite)
     _require_folder(store)
     _require_apart(manifest.path, store, overwrite)
     texts = class_texts(manifest.labels, config.class_text, manifest.separator)
     allow_pixels(config.max_pixels)
-    known = None if overwrite else read_encoder_state(store)
+    known = state if overwrite or state is not None else read_encoder_state(store)
     encoders = choose_encoders(manifest, config, choice, known)
     info = StoreInfo(
         kind=FEATURES,
@@ -178,7 +218,7 @@ def prepare_extraction(
         removable_files(store)
     elif store.exists() and not all(is_own_trace(entry.name) for entry in store.iterdir()):
         Store.create(store, info)  # of a store that is there, this checks that it is of the same kind
-    return Extraction(manifest, store, info, encoders, texts, choice.named(config), overwrite)
+    return Extraction(manifest, store, info, encoders, texts, choice.named(config), choice, overwrite)
 
 
 def tell_unused_options(manifest: Manifest, config: ExtractConfig) -> None:
@@ -203,17 +243,6 @@ def _require_apart(manifest: Path, store: Path, overwrite: bool) -> None:
     ours, theirs = real_path(store), real_path(manifest)
     if ours == theirs or (overwrite and ours in theirs.parents):
         raise StoreError(f"{store}: holds the manifest {manifest}; name another folder, nothing is written over input")
-
-
-def _fill(manifest: Manifest, store: Store, encoders: Encoders, config: ExtractConfig) -> ExtractSummary:
-    """Plans the shards, and fills those of this part."""
-    whole = plan_shards(manifest.digests, _stored_keys(store), config.shard_size)
-    store.write_plan(len(whole))
-    workers = config.workers or 2 * (os.cpu_count() or 1)
-    config = replace(config, batch_size=encoders.batch_size(config.batch_size), workers=workers)
-    with interruptible() as check:
-        mine = part_of(whole, *config.part)
-        return fill_shards(mine, manifest, store, encoders, config, check, digest_of_plan(whole))
 
 
 def _stored_keys(store: Store) -> dict[int, NDArray[np.bytes_]]:

@@ -65,7 +65,7 @@ def fill_shards(
         manifest: the rows.
         store: where they are written.
         encoders: what encodes them.
-        config: limits and arithmetic; batch size and workers are numbers above 0.
+        config: limits and arithmetic; the batch size is a number above 0.
         check: raises KeyboardInterrupt when there was one that nothing came of.
         plan_digest: of the plan of all shards, see `digest_of_plan`; empty when it is not known.
 
@@ -74,8 +74,8 @@ def fill_shards(
     """
     with (
         Readers(1) as opener,
-        Readers(config.workers) as readers,
-        Readers(config.workers) as lookers,
+        Readers(config.threads) as readers,
+        Readers(config.threads) as lookers,
         _thread("huse-texts") as texts,
         WriteBehind(store) as behind,
         tqdm(total=sum(map(len, plan.values())), desc="extract", unit="row", disable=None) as bar,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from huse.extract.config import ExtractConfig
+from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.protocol import (
     FittedEncoder,
     ImageEncoder,
@@ -91,7 +92,11 @@ class Encoders:
 
 
 def choose_encoders(
-    manifest: Manifest, config: ExtractConfig, choice: Choice = Choice(), state: State = None
+    manifest: Manifest,
+    config: ExtractConfig,
+    choice: Choice = Choice(),
+    state: State = None,
+    agreed: Arithmetic | None = None,
 ) -> Encoders:
     """The encoders that a manifest's columns and labels need.
 
@@ -102,11 +107,12 @@ def choose_encoders(
         config: the names, for what is not handed in.
         choice: what is handed in.
         state: what the text encoder has learned; None to let it learn.
+        agreed: the arithmetic of an image encoder that is made by name, where several machines make it.
 
     Raises:
         EncoderError: no such encoder, its weights cannot be read, or what is handed in is none.
     """
-    image = _image(choice.image, config) if manifest.has_images else None
+    image = _image(choice.image, config, agreed) if manifest.has_images else None
     text = _text(choice.text, config, state) if manifest.has_texts else None
     if isinstance(text, FittedEncoder) and text.state() is None:
         text.fit(row.text for row in manifest.iterate() if row.text and row.split in ("", "train"))
@@ -122,9 +128,9 @@ def _name(given: str | ImageEncoder | TextEncoder | None, otherwise: str) -> str
     return given.spec.name
 
 
-def _image(given: str | ImageEncoder | None, config: ExtractConfig) -> ImageEncoder:
+def _image(given: str | ImageEncoder | None, config: ExtractConfig, agreed: Arithmetic | None) -> ImageEncoder:
     if isinstance(given, str | None):
-        return image_encoder(_name(given, config.image_encoder), config.image_weights, config.precision)
+        return image_encoder(_name(given, config.image_encoder), config.image_weights, config.precision, agreed)
     require_encoder(given, "image")
     if config.image_weights is not None or config.precision != "auto":
         raise EncoderError(f"{given.spec.name}: is handed in with its weights; leave out image_weights and precision")

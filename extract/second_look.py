@@ -6,7 +6,6 @@ it did. Each shard is verified all the same, so that damage is found and mended 
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +90,7 @@ def _labels(store: Store, looks: dict[int, Values], folder: Path, config: Extrac
     """The labels of some shards; None when a row has not what it ought to, or its image does not look as it did."""
     labels: set[str] = set()
     with (
-        Readers(config.workers or 2 * (os.cpu_count() or 1)) as lookers,
+        Readers(config.threads) as lookers,
         tqdm(total=sum(map(len, looks.values())), desc="look", unit="row", disable=None) as bar,
     ):
         for number in looks:

@@ -32,6 +32,13 @@ class ExtractionError(HuseError):
         super().__init__(message)
         self.summary = summary
 
+    def __reduce__(self) -> tuple[type[ExtractionError], tuple[str, ExtractSummary]]:
+        return type(self), (str(self), self.summary)  # it comes from other machines too
+
+
+class ClusterError(HuseError):
+    """A cluster cannot be reached, lacks what a run needs, or has not filled all shards."""
+
 
 class ShardError(HuseError):
     """A shard file is damaged, incomplete or of another format version."""

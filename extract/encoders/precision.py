@@ -8,7 +8,9 @@ from pathlib import Path
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-_CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Flags of processors with arithmetic in bfloat16; one of them is enough."""
+
 AMX = {"amx_tile", "amx_bf16"}
 """Flags of processors that multiply matrices of bfloat16 in hardware of their own."""
 
@@ -49,7 +51,7 @@ def has_native_bfloat16() -> bool:
             tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
         ]
         return bool(min(capabilities) >= (8, 0))  # NVIDIA Ampere and later
-    return bool(cpu_flags() & _CPU_BFLOAT16)
+    return bool(cpu_flags() & NATIVE_BFLOAT16)
 
 
 def cpu_flags() -> set[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from huse.extract.encoders.applications import APPLICATIONS, ApplicationEncoder
+from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.precision import PRECISIONS
@@ -89,13 +90,16 @@ TEXT = ("use", "tfidf", "hub", "bert", "salient")
 """The families of each modality."""
 
 
-def image_encoder(name: str, weights: Path | None = None, precision: str = "auto") -> ImageEncoder:
+def image_encoder(
+    name: str, weights: Path | None = None, precision: str = "auto", agreed: Arithmetic | None = None
+) -> ImageEncoder:
     """The image encoder of a name.
 
     Args:
         name: see `FAMILIES`.
         weights: a Keras weights file in place of the bundled or downloaded one.
         precision: arithmetic, one of `PRECISIONS`; not part of the fingerprint.
+        agreed: what several machines have agreed on, in place of `precision` and of what is fast on this one.
 
     Raises:
         EncoderError: no encoder of this name or precision, its weights cannot be read, or it takes no weights file.
@@ -108,14 +112,14 @@ def image_encoder(name: str, weights: Path | None = None, precision: str = "auto
     weights = None if weights is None else local_copy(place(weights))
     if len(names) > 1:
         files = [weights if _takes_weights(part) else None for part in names]
-        return ImageConcatenation([image_encoder(*pair, precision) for pair in zip(names, files, strict=True)])
+        return ImageConcatenation([image_encoder(*pair, precision, agreed) for pair in zip(names, files, strict=True)])
     family, _, argument = name.partition(":")
     if name == "vgg16":
         from huse.extract.encoders.vgg16 import VGG16Encoder
 
-        return VGG16Encoder(weights, precision)
+        return VGG16Encoder(weights, *((agreed.precision, agreed.winograd) if agreed else (precision,)))
     if family in APPLICATIONS and not name.endswith(":"):
-        return ApplicationEncoder(family, argument, weights, precision)
+        return ApplicationEncoder(family, argument, weights, agreed.precision if agreed else precision)
     if family == "hub":
         from huse.extract.encoders.hub import HubImageEncoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Config:
     rate: float | None = option(None, "How much.", least=0, most=1)
     file: Path | None = option(None, "Where.", metavar="FILE")
     part: tuple[int, int] = option((1, 1), "Which of how many.", metavar="I/N")
+    hands: int | tuple[int, int] = option(0, "At once.", metavar="N")
     kept: bool = option(True, "Whether.")
     more: bool = option(False, "Whether also.")
 
@@ -50,12 +52,34 @@ def test_options_that_are_not_given_leave_the_configuration_as_it_is() -> None:
 
 
 def test_options_that_are_given_have_the_type_of_the_field() -> None:
-    words = ["--kind", "two", "--count", "3", "--rate", "0.5", "--file", "a", "--part", "2/3", "--no-kept", "--more"]
-    assert Config(**parsed(*words)) == Config("not an option", "two", 3, 0.5, Path("a"), (2, 3), False, True)
+    words = [
+        "--kind",
+        "two",
+        "--count",
+        "3",
+        "--rate",
+        "0.5",
+        "--file",
+        "a",
+        "--part",
+        "2/3",
+        "--hands",
+        "4:8",
+        "--no-kept",
+        "--more",
+    ]
+    assert Config(**parsed(*words)) == Config("not an option", "two", 3, 0.5, Path("a"), (2, 3), (4, 8), False, True)
+    assert parsed("--hands", "5", names=("hands",)) == {"hands": 5}
     assert parsed("--count", "3", names=("count", "more")) == {"count": 3, "more": None}
 
 
-@pytest.mark.parametrize("words", ["--kind three", "--count -1", "--rate 1.5", "--part 3/2", "--file .", "--left a"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--kind three", "--count -1", "--rate 1.5", "--part 3/2", "--file .", "--left a"),
+        *("--hands -1", "--hands 1:2:3", "--hands 1:", "--hands two"),
+    ],
+)
 def test_what_a_field_does_not_allow_is_wrong_usage(words: str) -> None:
     with pytest.raises(click.UsageError):
         parsed(*words.split())
@@ -86,6 +110,25 @@ def test_what_a_field_does_not_allow_is_an_error_in_python_too(changes: dict[str
     require_allowed(Config(), StoreError)
     with pytest.raises(StoreError, match=f"^{message}$"):
         require_allowed(Config(**changes), StoreError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"workers": -1}, "workers is -1"),
+        ({"workers": (3, 2), "engine": "ray"}, "workers is (3, 2)"),
+        ({"workers": (2, 3)}, "workers=2:3 (--workers) is of engine='ray' (--engine ray)"),
+        ({"ray_address": "auto"}, "ray_address (--ray-address): of engine='ray'"),
+        ({"max_retries": 1, "gpus_per_worker": 1.0}, "gpus_per_worker (--gpus-per-worker), max_retries"),
+        ({"engine": "ray", "part": (1, 2)}, "part (--part) is of engine='local'"),
+        ({"engine": "slurm"}, "engine is 'slurm'; use 'local' or 'ray'"),
+    ],
+)
+def test_what_belongs_to_one_engine_is_refused_by_the_other(changes: dict[str, Any], message: str) -> None:
+    ExtractConfig(workers=3).require_valid(overwrite=False)
+    ExtractConfig(workers=(0, 3), engine="ray", cpus_per_worker=2).require_valid(overwrite=False)
+    with pytest.raises(StoreError, match=re.escape(message)):
+        ExtractConfig(**changes).require_valid(overwrite=False)
 
 
 def test_every_field_of_both_configurations_is_an_option() -> None:
