@@ -127,7 +127,8 @@ class Store:
         files |= looks_files(looks, digests, self.shard_path)
         if files:
             write_files(files, sweep=False)
-        self._listed = None if self._listed is None else self._listed | set(shards)
+        if self._listed is not None:
+            self._listed.update(shards)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
         """Writes rows as full shards from shard 0 on, one in memory, and the plan; returns how many rows there were."""
@@ -152,11 +153,7 @@ class Store:
         return rows
 
     def columns(self, number: int, names: tuple[str, ...]) -> dict[str, Any]:
-        """Some columns of shard `number`, verified, without reading the others.
-
-        Raises:
-            ShardError: as `read`.
-        """
+        """Some columns of shard `number`, verified, without reading the others; errors as `read`."""
         return self.read_from(number, lambda shard: shard.read(names))
 
     def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
@@ -169,7 +166,8 @@ class Store:
 
     def read_or_none(self, number: int) -> Rows | None:
         """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""
-        there = number in self.shard_numbers() if is_remote(self.path) else self.shard_path(number).exists()
+        listed = self._listed if is_remote(self.path) else None
+        there = self.shard_path(number).exists() if listed is None else number in listed
         try:
             return self.read(number) if there else None
         except UnreadableError:  # what may be whole is not replaced

@@ -187,6 +187,15 @@ def test_fit_reads_each_shard_once(memory: str, server: S3Server) -> None:
     assert not [path for method, path in server.requests if method == "GET" and "shard-" in path]
 
 
+def test_uploads_in_parts_that_were_left_are_aborted_below_the_folder_alone(server: S3Server) -> None:
+    store = fsspec.filesystem("s3")
+    for name in ("left/shard-00000.h5", "left-beside/shard-00000.h5"):  # moto dates all uploads to 2010
+        store.call_s3("create_multipart_upload", Bucket="bucket", Key=name)
+    random_store(f"{BUCKET}/left")
+    left = [upload["Key"] for upload in store.list_multipart_uploads("bucket")]
+    assert left == ["left-beside/shard-00000.h5"]
+
+
 def test_wrong_credentials_no_bucket_and_no_such_key_are_one_line_each(
     server: S3Server, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,13 +34,13 @@ def put_bytes(files: Mapping[Path, bytes]) -> None:
     Raises:
         OSError: one could not be put; others may have been.
     """
-    from huse.features.files.remote import look_again, told
+    from huse.features.files.remote import SEEN, told
 
     paths = [as_remote(path) for path in files]
     with told(paths[0] if len(paths) == 1 else paths[0].parent):
         paths[0].fs.pipe({path.path: content for path, content in zip(paths, files.values(), strict=True)})
     for path in files:
-        look_again(path)
+        SEEN.pop(str(path), None)
 
 
 @contextmanager
@@ -80,13 +80,13 @@ def _turn(file: Path) -> tuple[int, Path]:
 
 def _put(folder: Path, files: Sequence[Path]) -> None:
     """Puts files into a folder, several at a time."""
-    from huse.features.files.remote import look_again, told
+    from huse.features.files.remote import SEEN, told
 
     target = as_remote(folder)
     with told(folder / files[0].name if len(files) == 1 else folder):
         target.fs.put([str(file) for file in files], [as_remote(folder / file.name).path for file in files])
     for file in files:
-        look_again(folder / file.name)
+        SEEN.pop(str(folder / file.name), None)
 
 
 def objects_below(folder: Path) -> list[str]:
