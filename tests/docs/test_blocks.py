@@ -70,8 +70,9 @@ def lay_out(few_emoji: Path, folder: Path) -> None:
     panda = [row for row in read_csv(few_emoji.parent / "emoji.csv") if row["key"] == PANDA]
     rows = [row for row in read_csv(few_emoji) if row["key"] != PANDA] + panda
     (folder / "huse-demo").mkdir(parents=True)
-    for table in ("products.csv", "more.csv", "huse-demo/emoji.csv"):
+    for table in ("products.csv", "huse-demo/emoji.csv"):
         write_csv(folder / table, rows)
+    write_csv(folder / "more.csv", rows[::4])
     for images in ("images", "huse-demo/images"):
         (folder / images).symlink_to(few_emoji.parent / "images")
     shutil.copy(few_emoji.parent / panda[0]["image"], folder / "image.png")
