@@ -23,7 +23,7 @@ from huse.features.rows import SPLITS
     type=click.Choice(["auto", "umap", "tsne", "pca"]),
     default="auto",
     show_default=True,
-    help="Projection; auto is UMAP where it is installed (extra [plot]), else t-SNE, and PCA for many points.",
+    help="Projection; auto is t-SNE up to 2,000 points, UMAP for more where it is installed (extra [plot]), or PCA.",
 )
 @click.option("--thumbnails/--points", default=None, help="Draw images, or rings.  [default: images if they are few]")
 @click.option("--seed", default=0, show_default=True, help="Of the projection.")

@@ -14,8 +14,11 @@ from huse.features.errors import QueryError
 from huse.features.rows import Rows
 
 PROJECTIONS = ("auto", "umap", "tsne", "pca")
+FEW_POINTS = 2000
+"""Points up to which `auto` takes t-SNE though UMAP is there: that is compiled for longer than t-SNE takes for them."""
+
 TSNE_POINTS = 20_000
-"""Points up to which `auto` takes t-SNE; it takes a minute for them, and PCA a second for any number."""
+"""Points up to which `auto` takes t-SNE without UMAP; it takes a minute for them, and PCA a second for any number."""
 
 COLORS = (
     "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#b8860b", "#f032e6", "#808000", "#7f7f7f",
@@ -68,7 +71,7 @@ def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int =
 
     Args:
         vectors: what to project, at least three.
-        projection: ``umap`` (extra [plot]), ``tsne`` or ``pca``; ``auto`` takes the first that is there and fast.
+        projection: ``umap`` (extra [plot]), ``tsne`` or ``pca``; ``auto`` takes one that is there and fast.
         seed: of the projection.
 
     Raises:
@@ -78,7 +81,7 @@ def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int =
     if projection not in PROJECTIONS:
         raise QueryError(f"no projection {projection!r}; use {', '.join(PROJECTIONS)}")
     if projection == "auto":
-        projection = "umap" if find_spec("umap") else "tsne" if len(vectors) <= TSNE_POINTS else "pca"
+        projection = _fast(len(vectors))
     wide = vectors.astype(np.float32)
     if projection == "pca" or len(vectors) < 5:
         from sklearn.decomposition import PCA
@@ -91,6 +94,13 @@ def project(vectors: NDArray[np.floating], projection: str = "auto", seed: int =
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(metric="cosine", init="random", perplexity=perplexity, random_state=seed)
     return np.asarray(tsne.fit_transform(wide), np.float64)
+
+
+def _fast(points: int) -> str:
+    """The projection that `auto` takes."""
+    if points > FEW_POINTS and find_spec("umap"):
+        return "umap"
+    return "tsne" if points <= TSNE_POINTS else "pca"
 
 
 def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from huse.embed.draw import projection
 from huse.embed.draw.map_page import write_map_page
 from huse.embed.draw.model_plots import class_distances, plot_graph, plot_history
 from huse.embed.draw.projection import PROJECTIONS, lay_out, project
@@ -18,18 +19,35 @@ from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS)
-def test_a_projection_keeps_groups_together(projection: str) -> None:
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_a_projection_keeps_groups_together(name: str) -> None:
     rng = np.random.default_rng(0)
     centers = np.eye(3, 16).repeat(20, axis=0)
     vectors = centers + 0.05 * rng.normal(size=(60, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    places = project(vectors, projection)
+    places = project(vectors, name)
     assert places.shape == (60, 2)
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     assert (distance.argmin(axis=1) // 20 == np.arange(60) // 20).all()
-    np.testing.assert_allclose(project(vectors, projection), places, atol=1e-3)
+    np.testing.assert_allclose(project(vectors, name), places, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "installed", "taken"),
+    [
+        (2000, True, "tsne"),
+        (2001, True, "umap"),
+        (2001, False, "tsne"),
+        (20_000, False, "tsne"),
+        (20_001, False, "pca"),
+    ],
+)
+def test_auto_is_what_is_there_and_fast(
+    points: int, installed: bool, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "find_spec", lambda name: object() if installed else None)
+    assert projection._fast(points) == taken
 
 
 def test_unknown_projections_are_named() -> None:
