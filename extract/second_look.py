@@ -29,7 +29,7 @@ from huse.features.companions import require_encoder_state
 from huse.features.errors import HuseError
 from huse.features.files.place import reopen
 from huse.features.info import FEATURES
-from huse.features.looks import HELD, Looks, Values, read_looks
+from huse.features.looks import HELD, UNKNOWN, Looks, Values, read_looks
 from huse.features.shards.version_2 import ShardColumns
 from huse.features.store import Store
 
@@ -61,10 +61,12 @@ def if_unchanged(manifest: Path, store: Path, columns: Columns, config: ExtractC
         reopen(manifest)
         found = Store.open(store, FEATURES)
         require_encoder_state(store, found.info.text)
-        looks = _looks_of(found, written_digest(manifest, repr(columns)))
+        looks = _looks_of(found)
+        if not looks or looks[0].manifest != written_digest(manifest, repr(columns)):
+            return None
         mine = [number for number in looks if is_of_part(number, *config.part)]
         folder = manifest if manifest.is_dir() else manifest.parent
-        labels = _labels(found, {number: looks[number].values for number in mine}, folder, config) if looks else None
+        labels = _labels(found, {number: looks[number].values for number in mine}, folder, config)
         if labels is None:
             return None
         for number in set(looks) - set(mine):
@@ -72,18 +74,19 @@ def if_unchanged(manifest: Path, store: Path, columns: Columns, config: ExtractC
     except (HuseError, OSError):  # whoever reads it all tells what is wrong
         return None
     rows = sum(len(looks[number].values) for number in mine)
-    summary = ExtractSummary(rows=rows, reused=rows, trusted=rows, seconds=time.perf_counter() - began)
+    images = sum(int((looks[number].values != UNKNOWN).any(axis=1).sum()) for number in mine)
+    summary = ExtractSummary(rows=rows, reused=rows, trusted=images, seconds=time.perf_counter() - began)
     return Unchanged(_without_rows(manifest, folder, columns, labels - {""}, found), summary)
 
 
-def _looks_of(store: Store, written: str) -> dict[int, Looks]:
+def _looks_of(store: Store) -> dict[int, Looks]:
     """The looks of all shards, by number; none unless all planned shards are there and are of one manifest and plan."""
     numbers = store.shard_numbers()
-    if not written or numbers != list(range(store.planned_shards() or 0)):
+    if numbers != list(range(store.planned_shards() or 0)):
         return {}
     looks = {number: read_looks(store.shard_path(number)) for number in numbers}
     plans = {(its.manifest, its.plan) for its in looks.values()}
-    return looks if len(plans) == 1 and plans.pop()[0] == written else {}
+    return looks if len(plans) == 1 and all(plans.pop()) else {}
 
 
 def _labels(store: Store, looks: dict[int, Values], folder: Path, config: ExtractConfig) -> set[str] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from huse.extract.reuse import Fate, Stored, decide, digest_of
+from huse.extract.reuse import Fate, Stored, decide, digest_of, look_alike
 from huse.features.failure import Failure
+from huse.features.looks import Looks
 from huse.features.modality import MODALITIES
 from huse.features.rows import Rows
 
@@ -27,6 +28,23 @@ def test_a_vector_gives_way_only_to_that_of_content_that_was_read_and_differs(
     stored: bytes | None, read: bytes | None, fate: Fate
 ) -> None:
     assert decide(stored, read) is fate
+
+
+def test_images_look_alike_when_both_looks_are_known_and_equal() -> None:
+    then = np.array([[5, 9], [5, 9], [5, 9], [0, 0], [0, 0], [-1, -1], [5, 0], [0, 9]])
+    now = np.array([[5, 9], [6, 9], [5, 8], [0, 0], [5, 9], [-1, -1], [5, 0], [0, 9]])
+    assert look_alike(then, now).tolist() == [True, False, False, False, False, False, True, True]
+
+
+def test_looks_follow_their_rows() -> None:
+    rows = Rows.empty(4, 2, 0)
+    rows.key[:], rows.uri[:] = ["a", "b", "c", "d"], ["1", "2", "3", "4"]
+    rows.image.present[:] = [True, True, True, False]
+    stored = Stored(rows, Looks(np.arange(1, 9).reshape(4, 2)))
+    at = stored.images_at(["d", "c", "new", "b", "a"], np.array(["4", "3", "1", "moved", "1"], object))
+    assert at.tolist() == [-1, 2, -1, -1, 0]
+    assert stored.looks(at).tolist() == [[0, 0], [5, 6], [0, 0], [0, 0], [1, 2]]
+    assert not Stored(None).looks(Stored(None).images_at(["a"], np.array(["1"], object))).any()
 
 
 def test_digests_tell_contents_apart() -> None:

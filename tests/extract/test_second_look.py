@@ -430,7 +430,8 @@ def test_texts_alone_are_not_parsed_again(tmp_path: Path, catalog: Catalog) -> N
         return extract_features(path, tmp_path / "texts", CONFIG, text_encoder=Length())
 
     extract()
-    assert (extract().reused, catalog.parsed) == (6, 0)
+    summary = extract()
+    assert (summary.reused, summary.trusted, catalog.parsed) == (6, 0, 0)
     write_csv(path, [*rows[:5], {"key": "5", "text": "yy"}])
     assert (extract().encoded, catalog.parsed) == (1, 1)
 
