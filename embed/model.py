@@ -17,7 +17,8 @@ from huse.embed.search.search import search_embeddings
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
 from huse.extract.encoders.protocol import OfFiles, close_all, require_encoder, without_words
 from huse.extract.encoders.registry import is_outside
-from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
+from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image
+from huse.extract.images.reading import read_image
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import FingerprintError, HuseError, ModelError, QueryError

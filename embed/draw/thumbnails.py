@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from huse.extract.images.decoding import ImageError, read_image, small_image
+from huse.extract.images.decoding import ImageError, small_image
+from huse.extract.images.reading import read_image
 from huse.extract.manifest.locations import image_location
 
 SIDE = 96

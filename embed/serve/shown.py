@@ -9,8 +9,9 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from urllib.parse import urlsplit
 
-from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, read_image, small_image
+from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, small_image
 from huse.extract.images.orientation import load_as_stored
+from huse.extract.images.reading import read_image
 from huse.extract.manifest.locations import image_location
 from huse.features.files.place import SCHEME
 

@@ -9,7 +9,6 @@ A decoded image is turned, converted and made small band by band, so that memory
 
 from __future__ import annotations
 
-import errno
 import io
 import re
 import threading
@@ -17,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +24,6 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from huse.extract.images.inner_sizes import sizes_within
 from huse.extract.images.modes import mend_transparent_color, to_rgb
 from huse.extract.images.orientation import Turn, load_as_stored, stored_box, upright_size
-from huse.features.errors import HuseError
-from huse.features.extras import require
 
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
 """`decode_image` in words, for the encoders' specs."""
@@ -72,48 +68,6 @@ def allow_pixels(most: int) -> None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, most)
 
 
-def read_image(location: str | Path) -> bytes:
-    """The bytes of an image.
-
-    Args:
-        location: a path, or a URL of any scheme that fsspec knows.
-
-    Raises:
-        ImageError: the image is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
-    """
-    shown = str(location).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
-    try:
-        data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
-    except OSError as error:
-        raise ImageError(f"{error.strerror or error}: {shown}") from error
-    except (ValueError, MemoryError) as error:
-        raise ImageError(f"cannot be read ({_reason(error)}): {shown}") from error
-    if not data:
-        raise ImageError(f"empty file: {shown}")
-    return data
-
-
-def _read(path: Path) -> bytes:
-    if path.is_fifo() or path.is_socket() or path.is_char_device():
-        raise OSError(errno.EINVAL, "not a regular file")  # reading it might never end
-    return path.read_bytes()
-
-
-def _fetch(url: str) -> bytes:
-    try:
-        fsspec = require("fsspec", "remote", "an image by URL")
-        from huse.features.files.remote import told, whole_object
-
-        store, name = fsspec.core.url_to_fs(url)
-        with told(url):
-            return whole_object(store, name)
-    except OSError:
-        raise
-    except Exception as error:
-        named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
-        raise ImageError(f"{named}{_reason(error)}: {url}") from error
-
-
 @contextmanager
 def opened_image(
     data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pixels (--max-pixels)"
@@ -147,11 +101,11 @@ def opened_image(
     except UnidentifiedImageError as error:
         raise ImageError("not an image in a known format") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"too many pixels: {_reason(error)}; allow them by {option}") from error
+        raise ImageError(f"too many pixels: {reason_of(error)}; allow them by {option}") from error
     except MemoryError as error:
         raise ImageError(f"needs more memory than there is; a smaller {option} refuses it at once") from error
     except Exception as error:
-        raise ImageError(f"cannot be decoded: {_reason(error)}") from error
+        raise ImageError(f"cannot be decoded: {reason_of(error)}") from error
 
 
 def decode_image(
@@ -303,6 +257,6 @@ def _require_size(size: tuple[int, int], limit: int, option: str) -> None:
         raise ImageError(f"too many pixels: {size[0]} x {size[1]}, {option} allows {limit} in all")
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The message of any exception in one line."""
     return " ".join(str(error).split()) or type(error).__name__

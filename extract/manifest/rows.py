@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.images.decoding import ImageError, read_image
+from huse.extract.images.decoding import ImageError
+from huse.extract.images.reading import read_image
 from huse.extract.manifest.cells import MISSING, Cell, Image, escaped, plain
 from huse.extract.manifest.keys import (
     GIVEN,

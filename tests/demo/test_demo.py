@@ -15,7 +15,8 @@ from huse.demo.emoji import unpack_emoji
 from huse.demo.run import run_demo
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import image_encoder, text_encoder
-from huse.extract.images.decoding import decode_image, read_image
+from huse.extract.images.decoding import decode_image
+from huse.extract.images.reading import read_image
 from huse.extract.reuse import digest_of
 from huse.features.errors import ManifestError, QueryError
 from huse.features.info import FEATURES, StoreInfo

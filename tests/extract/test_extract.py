@@ -21,7 +21,7 @@ from samples import read_csv, write_csv
 
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import extract_features, prepare_extraction
-from huse.extract.images import decoding
+from huse.extract.images import reading
 from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.readers import Readers
 from huse.extract.run_encoders import Choice
@@ -354,7 +354,7 @@ def test_retrying_leaves_all_other_rows_unread(tmp_path: Path, encoders: Pair, m
 
     def recorded(location: str | Path) -> bytes:
         read.append(Path(location).name)
-        return decoding.read_image(location)
+        return reading.read_image(location)
 
     manifest = replace(read_manifest(path), read=recorded)
     choice = Choice(encoders.image, encoders.text, encoders.text)

@@ -24,7 +24,7 @@ from samples import read_csv, write_csv
 from huse.extract import looking, second_look
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import extract_features
-from huse.extract.images import decoding
+from huse.extract.images import reading
 from huse.extract.manifest import rows as manifest_rows
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, StoreError
@@ -88,7 +88,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """Ten images of gray 10, 11, ..., extracted."""
     (tmp_path / "catalog").mkdir()
     made = Catalog(tmp_path / "catalog")
-    read, parse = decoding._read, manifest_rows.open_table
+    read, parse = reading._read, manifest_rows.open_table
 
     def reads(path: Path) -> bytes:
         made.read.append(path.name)
@@ -98,7 +98,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
         made.parsed += 1
         return parse(*arguments)
 
-    monkeypatch.setattr(decoding, "_read", reads)
+    monkeypatch.setattr(reading, "_read", reads)
     monkeypatch.setattr(manifest_rows, "open_table", parses)
     for i in range(10):
         made.paint(i, 10 + i)

@@ -16,7 +16,8 @@ from samples import read_csv
 
 from huse.extract.encoders import ImageEncoder, image_encoder, text_encoder
 from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
-from huse.extract.images.decoding import decode_image, read_image
+from huse.extract.images.decoding import decode_image
+from huse.extract.images.reading import read_image
 from huse.features.errors import EncoderError
 
 OFFICIAL = os.environ.get("HUSE_VGG16_WEIGHTS", "")

@@ -17,7 +17,8 @@ from PIL import Image, ImageFile
 
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.extract.images import decoding
-from huse.extract.images.decoding import ImageError, decode_image, opened_image, read_image, small_image
+from huse.extract.images.decoding import ImageError, decode_image, opened_image, small_image
+from huse.extract.images.reading import read_image
 
 SIZE = (16, 24)
 TRIES = 25

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,7 +17,6 @@ from huse.extract.images.decoding import (
     allow_pixels,
     decode_image,
     image_type,
-    read_image,
 )
 from huse.extract.images.modes import to_rgb
 
@@ -152,30 +149,6 @@ def test_progressive_jpegs_are_images_like_others() -> None:
     np.testing.assert_array_equal(decode_image(plain, SIZE), decode_image(progressive, SIZE))
 
 
-def test_urls_are_read_through_fsspec() -> None:
-    with fsspec.open("memory://images/a.png", "wb") as file:
-        file.write(encoded(gradient(), "PNG"))
-    assert read_image("memory://images/a.png") == encoded(gradient(), "PNG")
-    with pytest.raises(ImageError, match=r"memory://images/absent\.png"):
-        read_image("memory://images/absent.png")
-    with pytest.raises(ImageError, match="ValueError: Protocol not known: nonsense"):
-        read_image("nonsense://a.png")
-
-
-def test_reasons_are_told_once_and_in_utf_8(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"^no such object: memory://images/absent\.png$"):
-        read_image("memory://images/absent.png")
-    with pytest.raises(ImageError) as caught:
-        read_image(tmp_path / os.fsdecode(b"caf\xe9.png"))
-    assert str(caught.value).encode().endswith(b"caf\\udce9.png")
-
-
-def test_a_url_without_the_package_that_reads_it_costs_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ImageError, match=r"an image by URL needs fsspec: pip install 'huse\[remote\]': memory://a"):
-        read_image("memory://a.png")
-
-
 GROWTH = """
 import io, sys
 from PIL import Image
@@ -223,13 +196,3 @@ def test_an_images_media_type_is_told_by_its_bytes() -> None:
     ]
     with pytest.raises(ImageError):
         image_type(b"root:x:0:0")
-
-
-def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="No such file"):
-        read_image(tmp_path / "absent.png")
-    (tmp_path / "zero.png").write_bytes(b"")
-    with pytest.raises(ImageError, match="empty file"):
-        read_image(tmp_path / "zero.png")
-    with pytest.raises(ImageError, match="directory"):
-        read_image(tmp_path)

@@ -1,0 +1,52 @@
+"""The bytes of an image, from a file or a URL."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from huse.extract.images.decoding import ImageError, reason_of
+from huse.features.errors import HuseError
+from huse.features.extras import require
+
+
+def read_image(location: str | Path) -> bytes:
+    """The bytes of an image.
+
+    Args:
+        location: a path, or a URL of any scheme that fsspec knows.
+
+    Raises:
+        ImageError: the image is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
+    """
+    shown = str(location).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
+    try:
+        data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
+    except OSError as error:
+        raise ImageError(f"{error.strerror or error}: {shown}") from error
+    except (ValueError, MemoryError) as error:
+        raise ImageError(f"cannot be read ({reason_of(error)}): {shown}") from error
+    if not data:
+        raise ImageError(f"empty file: {shown}")
+    return data
+
+
+def _read(path: Path) -> bytes:
+    if path.is_fifo() or path.is_socket() or path.is_char_device():
+        raise OSError(errno.EINVAL, "not a regular file")  # reading it might never end
+    return path.read_bytes()
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        fsspec = require("fsspec", "remote", "an image by URL")
+        from huse.features.files.remote import told, whole_object
+
+        store, name = fsspec.core.url_to_fs(url)
+        with told(url):
+            return whole_object(store, name)
+    except OSError:
+        raise
+    except Exception as error:
+        named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
+        raise ImageError(f"{named}{reason_of(error)}: {url}") from error
