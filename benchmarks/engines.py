@@ -70,7 +70,7 @@ def engines(rows: int, rounds: int, encoder: Device | None) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--rows", default=200, show_default=True, help="Of a shard.")
+@click.option("--rows", default=480, show_default=True, help="Of a shard.")
 @click.option("--milliseconds", default=5.0, show_default=True, help="An image on the device.")
 @click.option("--vgg16", is_flag=True, help="VGG16 in place of a device that is waited for.")
 @click.option("--rounds", default=3, show_default=True, help="Of each engine.")

@@ -38,7 +38,7 @@ ON_RAY = replace(CONFIG, engine="ray", max_retries=1)
 
 
 class Color:
-    """An image's vector is its mean color; dies once, or always, at an image with 255 somewhere, and takes its time."""
+    """An image's vector is its mean color; dies or hangs, once or always, at an image with a white dot."""
 
     spec = EncoderSpec("color", "image", 3, "mean", "0")
     input_size = (8, 8)
@@ -48,8 +48,9 @@ class Color:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         time.sleep(self.seconds)
-        if self.dies and (pixels == 255).any() and not (self.dies == "once" and self.mark.exists()):
+        if self.dies and (pixels == 255).any() and (self.dies == "always" or not self.mark.exists()):
             self.mark.touch()
+            time.sleep(1000 if self.dies == "hangs" else 0)
             os.kill(os.getpid(), signal.SIGKILL)
         return pixels.mean(axis=(1, 2)).astype(np.float32) + 1
 
@@ -130,6 +131,13 @@ def test_a_worker_that_dies_costs_nothing_but_time(cluster: Any, manifest: Path,
     assert (manifest.parent / "store-died").exists()
     assert files(tmp_path / "store") == expected
     assert summary.rows == ROWS
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_holds_up_nobody(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
+    extract(manifest, tmp_path / "hung", dies="hangs")
+    assert (manifest.parent / "hung-died").exists()
+    assert files(tmp_path / "hung") == expected
 
 
 @pytest.mark.slow
@@ -240,7 +248,7 @@ def test_embeddings_are_those_of_the_local_engine(cluster: Any, model: Path, fea
     embed_source(model, features, tmp_path / "local")
     expected = files(tmp_path / "local")
     kill_driver(cluster.address, tmp_path / "killed", model, features)
-    embed(model, features, tmp_path / "killed", tmp_path / "mark")
+    embed(model, features, tmp_path / "killed", tmp_path / "mark", workers=1)
     assert (tmp_path / "mark").exists()  # a worker died too
     assert files(tmp_path / "killed") == expected
     going = cluster.list_all_nodes()[-1]
@@ -271,4 +279,4 @@ if __name__ == "__main__":  # a driver that is killed
         extract(Path(inputs[0]), Path(out_), replace(ON_RAY, ray_address=address_), seconds=0.05)
     else:
         model_, features_ = map(Path, inputs)
-        embed(model_, features_, Path(out_), ray_address=address_)
+        embed(model_, features_, Path(out_), ray_address=address_, workers=1)

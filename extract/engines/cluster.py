@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from huse import __version__
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders.arithmetic import Processor
 from huse.features.errors import ClusterError, StoreError
@@ -143,7 +144,7 @@ def survey(ray: Any, room: Room, place: Path, seen: Sequence[Path]) -> list[Proc
     ]
     try:
         probe.write_text(token, encoding="utf-8")
-        asked = [look.options(**options).remote(probe, token, seen, SEEN_SECONDS) for options in each]
+        asked = [look.options(**options).remote(__version__, probe, token, seen, SEEN_SECONDS) for options in each]
         answers: list[tuple[Processor, str]] = ray.get(asked)
     except ray.exceptions.RayError as error:
         reason = next(filter(None, reversed(str(error).splitlines())), "")
@@ -156,11 +157,14 @@ def survey(ray: Any, room: Room, place: Path, seen: Sequence[Path]) -> list[Proc
     return [processor for processor, _ in answers]
 
 
-def _look(probe: Path, token: str, seen: Sequence[Path], seconds: float) -> tuple[Processor, str]:
-    """On a node: its processor, and what it does not see, with the way out."""
+def _look(version: str, probe: Path, token: str, seen: Sequence[Path], seconds: float) -> tuple[Processor, str]:
+    """On a node: its processor, and what speaks against it, with the way out."""
     import ray
 
-    return Processor.here(gpu=bool(ray.get_gpu_ids())), _unseen(probe, token, seen, seconds)
+    problem = _unseen(probe, token, seen, seconds)
+    if version != __version__:
+        problem = f"node {platform.node()} has huse {__version__}, the driver {version}; install one on all nodes"
+    return Processor.here(gpu=bool(ray.get_gpu_ids())), problem
 
 
 def _unseen(probe: Path, token: str, seen: Sequence[Path], seconds: float) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from huse import __version__
 from huse.extract.config import ExtractConfig
-from huse.extract.engines.cluster import Room, _unseen, connected
+from huse.extract.engines.cluster import Room, _look, _unseen, connected
 from huse.features.errors import ClusterError, ExtraError
 
 CPUS = {"a": {"CPU": 4.0}, "b": {"CPU": 8.0, "memory": 1.0}, "head": {"memory": 1.0}}
@@ -48,6 +50,13 @@ def test_a_node_tells_what_it_does_not_see(tmp_path: Path) -> None:
     assert f"{image}: node" in _unseen(probe, "token", [image], 0)
     image.touch()
     assert not _unseen(probe, "token", [image], 0)
+
+
+def test_a_node_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get_gpu_ids=list))
+    (tmp_path / "probe").write_text("token")
+    assert not _look(__version__, tmp_path / "probe", "token", [], 0)[1]
+    assert "has huse" in _look("0.0", tmp_path / "probe", "token", [], 0)[1]
 
 
 def test_without_ray_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
