@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -496,6 +497,26 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> N
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
     assert not verify_store(Store.open(tmp_path / "s"))
     assert not list((tmp_path / "s").glob(".*")), "nothing is left of the killed runs"
+
+
+@pytest.mark.slow
+def test_no_kill_lets_a_changed_image_be_taken_for_the_old_one(tmp_path: Path, encoders: Pair) -> None:
+    """Images change before each run, with times that count as settled; what looks the same is not read."""
+    path, rng, changes = make_manifest(tmp_path, 40), np.random.default_rng(5), 0
+    long_ago = time.time_ns() - 10**13
+    for i in range(40):
+        os.utime(tmp_path / f"{i}.png", ns=(long_ago, long_ago))
+    for _ in range(16):
+        for i, gray in zip(rng.integers(0, 40, 3), rng.integers(0, 250, 3), strict=True):
+            changes += 1
+            Image.new("RGB", (9, 7), (gray, gray, 100)).save(tmp_path / f"{i}.png")
+            os.utime(tmp_path / f"{i}.png", ns=(long_ago + changes, long_ago + changes))
+        command = mortal_run(path, tmp_path / "s", last=int(rng.integers(1, 30)))
+        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
+    encoders.extract(path, tmp_path / "s", CONFIG)
+    encoders.extract(path, tmp_path / "whole", CONFIG)
+    assert vectors(tmp_path / "s") == vectors(tmp_path / "whole")
+    assert encoders.extract(path, tmp_path / "s", CONFIG).trusted == 40
 
 
 @pytest.mark.slow
