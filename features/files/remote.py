@@ -77,9 +77,10 @@ class Remote(ProxyUPath):
                 names = self.fs.ls(self.path, detail=False)
         except FileNotFoundError:
             return
-        for name in (name.rstrip("/") for name in names):
-            if name.strip("/") != self.path.strip("/"):
-                yield self / name.rpartition("/")[2]
+        for name in (name.strip("/") for name in names):
+            last = name.rpartition("/")[2]
+            if name != self.path.strip("/") and last not in ("", ".", ".."):  # keys may be called anything
+                yield self / last
 
     def glob(self, pattern: str, **_: Any) -> Iterator[Self]:
         """Those right below whose names fit."""

@@ -69,6 +69,17 @@ def test_urls_are_told_apart_from_what_is_read() -> None:
     require_apart(place("memory://apart/out"), HuseError, "memory://apart/in", "/apart/out", "apart/out")
 
 
+def test_a_folder_has_what_is_right_below_it_whatever_objects_are_called() -> None:
+    folder = place("memory://listed/folder")
+    for name in ("a.h5", "sub/b", "sub/c", "..", ".", "ü #?%20"):
+        folder.fs.pipe_file(f"/listed/folder/{name}", b"x")
+    assert sorted(entry.name for entry in folder.iterdir()) == ["a.h5", "sub", "ü #?%20"]
+    assert [entry.name for entry in folder.glob("*.h5")] == ["a.h5"]
+    assert (folder.is_dir(), (folder / "sub").is_dir(), (folder / "a.h5").is_file()) == (True, True, True)
+    assert list((folder / "absent").iterdir()) == []
+    assert not (folder / "absent").exists()
+
+
 def test_a_missing_package_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.delitem(sys.modules, "huse.features.files.remote", raising=False)
