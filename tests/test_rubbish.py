@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from huse.cli import main
 from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
+from huse.train.artifact import model_folder
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
@@ -188,6 +190,7 @@ def test_rubbish_for_a_path_is_one_line(
 ) -> None:
     monkeypatch.setattr("huse.embed.serve.serve.run_server", lambda *_: None)
     monkeypatch.setattr(click, "launch", lambda _: None)
+    monkeypatch.setattr(model_folder, "_load_network", cache(model_folder._load_network))  # whole ones; it takes long
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
