@@ -12,6 +12,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 import tomllib
 from configparser import ConfigParser
 from dataclasses import dataclass
@@ -109,7 +110,12 @@ def run(words: list[str]) -> None:
 
 @pytest.mark.parametrize("block", [block for block in ALL if block.why], ids=lambda block: block.code.split("\n")[0])
 def test_what_is_not_run_parses(block: Block) -> None:
-    assert block.language == "bash", "only commands may be left unrun"
+    if block.language == "python":
+        compile(block.code, block.why, "exec")
+        missing = set(re.findall(r"^import (\w+)", block.code, re.MULTILINE)) - set(sys.stdlib_module_names)
+        assert any(f"it needs {name}" in block.why for name in missing), "only for what huse does not install"
+        return
+    assert block.language == "bash", "only commands, and what needs other packages, may be left unrun"
     for words in block.commands():
         if words[0] == "pip":
             require_extras(words)
