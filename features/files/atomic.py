@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from huse.features.files.exchange_paths import exchange
 from huse.features.files.place import is_remote, real_path
-from huse.features.files.put import abort_forgotten, put_bytes, putting, putting_folder
+from huse.features.files.put import abort_forgotten, is_half_put, put_bytes, putting, putting_folder
 from huse.features.files.sync import sync_files, sync_folder, sync_tree
 
 FORGOTTEN_AFTER = 24 * 3600
@@ -240,7 +240,7 @@ def _began(pid: int) -> str:
 def _require_replaceable(path: Path, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file; name a folder", str(path))
-    if not overwrite and path.exists() and not all(is_own_trace(entry.name) for entry in path.iterdir()):
+    if not (overwrite or not path.exists() or all(is_own_trace(e.name) for e in path.iterdir()) or is_half_put(path)):
         raise FileExistsError(errno.EEXIST, "is there already; name a new or empty folder", str(path))
 
 

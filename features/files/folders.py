@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from huse.features.errors import HuseError
 from huse.features.files.atomic import is_own_trace
 from huse.features.files.place import is_remote, place, real_path
-from huse.features.files.put import try_to_put
+from huse.features.files.put import is_half_put, try_to_put
 
 FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
 """What reads like the suffix of a file, such as ``.csv``; ``.1`` and ``.store-of-mine`` do not."""
@@ -98,5 +98,7 @@ def require_empty(folder: Path, error: type[HuseError]) -> None:
         folder: may be absent, or empty.
         error: what to raise.
     """
+    if is_half_put(folder):
+        return
     if folder.exists() and not (folder.is_dir() and all(is_own_trace(entry.name) for entry in folder.iterdir())):
         raise error(f"{folder}: is there already; name a new or empty folder")

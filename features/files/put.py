@@ -6,20 +6,29 @@ first, what says that a model is whole goes last, and what is no longer wanted i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from huse.features.files.place import as_remote
+from huse.features.files.place import as_remote, is_remote
+
+T = TypeVar("T")
+
+AT_ONCE = 8
+"""Objects that are put or removed at a time."""
 
 FIRST = ("store.json", "plan.json")
 """What a store is, and how many shards it is to have: without these two nothing counts as a shard."""
+
+HALF = ".putting.lock"
+"""Lies in a folder while it is put; what a killed process has left of one may be replaced like an empty one."""
 
 LAST = ("config.json",)
 """What has the digests of all other files of a model: whatever does not match is refused."""
@@ -66,12 +75,19 @@ def putting_folder(path: Path, keep: Collection[str] = ()) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         old = objects_below(path)
+        put_bytes({path / HALF: b""})
         new = sorted((file for file in folder.rglob("*") if file.is_file()), key=_turn)
         for _, files in groupby(new, lambda file: (_turn(file)[0], file.parent)):
             some = list(files)
             _put(path / some[0].parent.relative_to(folder).as_posix() if some[0].parent != folder else path, some)
         kept = {file.relative_to(folder).as_posix() for file in new}
         _remove(path, [name for name in old if name not in kept and name.split("/")[0] not in keep])
+        (path / HALF).unlink(missing_ok=True)
+
+
+def is_half_put(path: Path) -> bool:
+    """Whether a process was killed, or is at work, while it put a folder of objects here."""
+    return is_remote(path) and (path / HALF).exists()
 
 
 def _turn(file: Path) -> tuple[int, Path]:
@@ -82,9 +98,12 @@ def _put(folder: Path, files: Sequence[Path]) -> None:
     """Puts files into a folder, several at a time."""
     from huse.features.files.remote import SEEN, told
 
-    target = as_remote(folder)
-    with told(folder / files[0].name if len(files) == 1 else folder):
-        target.fs.put([str(file) for file in files], [as_remote(folder / file.name).path for file in files])
+    def put(file: Path) -> None:
+        target = as_remote(folder / file.name)
+        with told(target):
+            target.fs.put_file(str(file), target.path)
+
+    _all_at_once(put, files)
     for file in files:
         SEEN.pop(str(folder / file.name), None)
 
@@ -101,12 +120,13 @@ def objects_below(folder: Path) -> list[str]:
 
 
 def _remove(folder: Path, names: Sequence[str]) -> None:
-    from huse.features.files.remote import look_again, told
+    _all_at_once(lambda name: (folder / name).unlink(missing_ok=True), names)
 
-    if names:
-        with told(folder):
-            as_remote(folder).fs.rm([as_remote(folder / name).path for name in names])
-    look_again(folder)
+
+def _all_at_once(work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Does some at a time; fsspec's own calls for several objects would take a ``[1]`` in a name for a pattern."""
+    with ThreadPoolExecutor(AT_ONCE, "huse-put") as pool:
+        list(pool.map(work, items))
 
 
 @cache

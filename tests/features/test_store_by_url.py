@@ -106,3 +106,31 @@ def test_what_is_no_store_is_told_with_its_url(url: str) -> None:
     place(url).fs.pipe_file(f"{place(url).path}/store.json", b"{")
     with pytest.raises(StoreError, match=rf"^{url}/store\.json: damaged"):
         Store.open(url)
+
+
+@pytest.mark.parametrize("after", range(6))  # store.json, plan.json, class vectors and three shards
+def test_a_store_that_is_half_put_is_refused_and_the_same_command_mends_it(
+    after: int, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_store(tmp_path / "store")
+    url = f"{url}-{after}"
+    fs, count = type(place(url).fs), 0
+    put = fs.put_file
+
+    def killed(*arguments: object, **settings: object) -> None:
+        nonlocal count
+        if count == after:
+            raise KeyboardInterrupt
+        count += 1
+        put(*arguments, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fs, "put_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge_stores([tmp_path / "store"], url)
+    with pytest.raises(StoreError, match=r"no store\.json there|shards are missing|has no shard|plan\.json: missing"):
+        Store.open(url).require_whole()
+    assert merge_stores([tmp_path / "store"], url) == merge_stores([tmp_path / "store"], tmp_path / "merged")
+    assert content(url) == content(tmp_path / "merged")
+    with pytest.raises(StoreError, match="is there already"):
+        merge_stores([tmp_path / "store"], url)

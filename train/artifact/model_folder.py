@@ -19,6 +19,7 @@ from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.cache import local_copy
 from huse.features.files.folders import require_folder_name, require_place
 from huse.features.files.place import place, reopen
+from huse.features.files.put import is_half_put
 from huse.features.info import StoreInfo
 from huse.features.modality import Pair
 from huse.features.store import Store
@@ -154,7 +155,7 @@ def require_free(folder: Path, overwrite: bool) -> None:
     require_folder_name(folder, FitError)
     require_place(folder, FitError)
     there = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
-    if all(map(is_own_trace, there)):
+    if all(map(is_own_trace, there)) or is_half_put(folder):
         return
     if not is_model(folder):
         raise FitError(f"{folder}: exists and is not a huse model; name a new folder")

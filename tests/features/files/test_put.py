@@ -12,7 +12,7 @@ from huse.features.files.atomic import replacing, replacing_files, replacing_fol
 from huse.features.files.folders import require_empty, require_new, require_place
 from huse.features.files.lock import lock_path, locked
 from huse.features.files.place import as_remote, place
-from huse.features.files.put import objects_below, try_to_put
+from huse.features.files.put import HALF, objects_below, try_to_put
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_a_folder_is_put_first_things_first_and_old_ones_are_removed_last(folder
         (new / "part" / "store.json").write_bytes(b"3")
         (new / "part" / "shard").write_bytes(b"3")
         assert steps == []
-    assert steps[-1] == "-old"
-    assert steps[-2] == "+config.json"
-    assert set(steps[:3]) == {"+store.json", "+plan.json"}
+    assert steps[-3:] == ["+config.json", "-old", f"-{HALF}"]
+    assert steps[0] == f"+{HALF}"
+    assert set(steps[1:4]) == {"+store.json", "+plan.json"}
     assert set(content(folder)) == {
         *("config.json", "features/stays", "model.keras", "part/shard", "part/store.json"),
         *("plan.json", "shard", "store.json"),
