@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from samples import read_csv, write_csv
 
 import huse
 
@@ -55,10 +56,12 @@ def nightly(*arguments: Path | str, programs: Path) -> subprocess.CompletedProce
 
 @pytest.mark.slow
 def test_a_night(few_emoji: Path, few_model: Path, tmp_path: Path) -> None:
-    night = nightly(few_model, few_emoji, tmp_path, programs=Path(sys.executable).parent)
+    manifest = write_csv(few_emoji.parent / "tonight.csv", read_csv(few_emoji)[::5])
+    night = nightly(few_model, manifest, tmp_path, programs=Path(sys.executable).parent)
     assert night.returncode == 0, night.stderr
     assert night.stdout.endswith("done\n")
-    assert len(huse.Store.open(tmp_path / "embeddings")) == 42
+    keys = huse.Store.open(tmp_path / "embeddings").load().key
+    assert list(keys) == [row["key"] for row in read_csv(manifest)]
 
 
 @pytest.mark.parametrize(
