@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait by spinning, on the processors of other workers
@@ -25,6 +26,9 @@ from huse.extract.extract import extract_features
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
+
+settings.register_profile("huse", deadline=None)  # no test is about time
+settings.load_profile("huse")
 
 FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")
 ROWS_A_CLASS = 14

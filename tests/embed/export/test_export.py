@@ -99,7 +99,7 @@ def test_an_onnx_file_gives_the_same(few_store: Path, few_model: Path, tmp_path:
         export_onnx(trained, tmp_path / "m.onnx")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from(["JPEG", "PNG", "BMP"]), st.integers(0, 2**16))
 def test_the_graph_decodes_as_stage_1_does(h: int, w: int, kind: str, seed: int) -> None:
     import io

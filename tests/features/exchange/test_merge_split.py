@@ -33,7 +33,7 @@ def same(a: Rows, b: Rows) -> bool:
     return all(np.array_equal(ours[name], theirs[name]) for name in ours) and a.failures == b.failures
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6), shard_size=st.integers(1, 7))
 def test_rows_of_any_parts_fill_shards(
     sizes: list[int], shard_size: int, tmp_path_factory: pytest.TempPathFactory

@@ -49,7 +49,7 @@ def assert_same(a: Rows, b: Rows) -> None:
         np.testing.assert_array_equal(b.columns()[name], column, err_msg=name)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=st.lists(text, max_size=9, unique=True), caption=captions, compression=st.sampled_from(["", "lzf", "gzip"]))
 def test_what_is_written_is_read(tmp_path: Path, keys: list[str], caption: str, compression: str) -> None:
     rows = rows_of(len(keys))

@@ -54,7 +54,7 @@ def test_equals_the_plain_loop(seed: int, own: bool) -> None:
     assert retrieval_metrics(q, g, ql, gl, *keys) == pytest.approx(expected, abs=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), own=st.booleans())
 def test_ties_count_as_the_average_over_their_orders(seed: int, own: bool) -> None:
     rng = np.random.default_rng(seed)
