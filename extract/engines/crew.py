@@ -55,9 +55,7 @@ class Worker:
 
     def __init__(self, cpus: int, gpus: float) -> None:
         self._cpus = cpus
-        hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
-        threads = {"TF_NUM_INTRAOP_THREADS": str(cpus), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        os.environ.update(hidden | threads)  # before TensorFlow is loaded, as a job may do when it comes
+        os.environ.update(_environment(cpus, gpus))  # before TensorFlow is loaded, as a job may do when it comes
 
     def begin(self, job: Job) -> None:
         """Loads what all units need."""
@@ -66,6 +64,16 @@ class Worker:
     def fill(self, unit: Any) -> Any:
         """Does one unit."""
         return self._fill(unit)
+
+
+def _environment(cpus: int, gpus: float) -> dict[str, str]:
+    """What tells TensorFlow that it does not have the whole machine."""
+    told = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": str(cpus)}
+    if not gpus:
+        told["CUDA_VISIBLE_DEVICES"] = ""
+    if gpus % 1:  # others are on the same GPU, of which it would take all memory
+        told["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    return told
 
 
 class Crew:
@@ -91,9 +99,8 @@ class Crew:
         self._wanted = min(max(least, 1), self._most)
         self._job = job
         self._idle: list[Any] = []
-        self._busy: dict[
-            Any, tuple[Any, int | None]
-        ] = {}  # by what is waited for: a worker, and its unit once it has begun
+        # by what is waited for: a worker, and its unit once it has begun
+        self._busy: dict[Any, tuple[Any, int | None]] = {}
         self._stillborn = 0
 
     def __enter__(self) -> Crew:

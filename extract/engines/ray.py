@@ -66,9 +66,7 @@ def filling_by_ray(
                 Crew(ray, room, config, job, sizes) as crew,
                 tqdm(total=sum(sizes.values()), desc="extract", unit="row", disable=None) as bar,
             ):
-                for done, (number, summary) in enumerate(
-                    crew.work(lambda n: Shard.of(manifest, n, plan[n], digest)), 1
-                ):
+                for done, (number, summary) in enumerate(crew.work(shard), 1):
                     total += summary
                     bar.set_postfix(shards=f"{done}/{len(sizes)}", workers=crew.ready, refresh=False)
                     bar.update(sizes[number])
