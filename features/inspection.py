@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from huse.features.columns import FAILURE_STRINGS, PRESENT
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
-from huse.features.errors import HuseError, StoreError
+from huse.features.errors import HuseError, PlaceError, StoreError
 from huse.features.failure import Failure
 from huse.features.files.cache import local_copy
 from huse.features.modality import MODALITIES
@@ -25,7 +25,11 @@ FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")
 
 
 def verify_store(store: Store) -> dict[str, str]:
-    """Reads every byte of every file of a store; returns what is wrong by file name, empty when all is well."""
+    """Reads every byte of every file of a store; returns what is wrong by file name, empty when all is well.
+
+    Raises:
+        PlaceError: no copies of objects can be kept in the cache.
+    """
     problems: dict[str, str] = {}
     checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
     checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
@@ -35,6 +39,8 @@ def verify_store(store: Store) -> dict[str, str]:
     for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
         try:
             check()
+        except PlaceError:  # of the cache, on this machine: nothing is known of the file
+            raise
         except (HuseError, OSError) as error:
             problems[name] = str(error)
     if PLAN_FILE not in problems:

@@ -15,6 +15,7 @@ from huse.features.files.cache import healed, local_copy, most_bytes
 from huse.features.files.place import place
 from huse.features.files.put import put_bytes
 from huse.features.files.remote import look_again
+from huse.features.inspection import verify_store
 
 URL = "memory://cache/a.bin"
 
@@ -156,6 +157,8 @@ def test_a_cache_that_cannot_be_written_is_told_and_damages_nothing(
     monkeypatch.setenv("HUSE_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(PlaceError, match=r"file/cache: no copies of objects can be kept there .*by HUSE_CACHE"):
         store.read_or_none(0)
+    with pytest.raises(PlaceError, match="no copies of objects can be kept there"):
+        verify_store(store)
     monkeypatch.setenv("HUSE_CACHE", str(tmp_path / "full"))
 
     def full(*_: object, **__: object) -> None:
