@@ -11,6 +11,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from huse.features.errors import StoreError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -25,6 +27,9 @@ class Readers:
 
     Args:
         threads: how many.
+
+    Raises:
+        StoreError: on entering, when the system gives no so many threads.
     """
 
     def __init__(self, threads: int) -> None:
@@ -32,8 +37,13 @@ class Readers:
         self._threads = [Thread(target=self._work, name=f"huse-read-{i}", daemon=True) for i in range(threads)]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        for started, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._end()
+                said = f"workers={len(self._threads)} (--workers): the system gives no more than {started} threads"
+                raise StoreError(f"{said}; name fewer") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
@@ -41,6 +51,9 @@ class Readers:
             with suppress(Empty):  # what has not begun need not
                 while True:
                     self._jobs.get_nowait()
+        self._end()
+
+    def _end(self) -> None:
         for _ in self._threads:
             self._jobs.put(None)
 
