@@ -67,7 +67,9 @@ def _part(name: str, part: int, parts: int) -> tuple[int, int]:
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
     written = environment.get(name, default)
+    if written is None:
+        raise StoreError(f"{name} is not set; write auto/N, with the number of parts as N, or the part as I/N")
     try:
-        return int(str(written))
+        return int(written)
     except ValueError as error:
         raise StoreError(f"{name} is {written!r}, no number; name the part as I/N, such as 1/4") from error

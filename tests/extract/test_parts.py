@@ -52,7 +52,11 @@ def test_kubernetes_counts_from_0() -> None:
         (slurm(3, 3, 5, 2), None, "has gaps; write auto/N"),
         (slurm(5, 3, 5, 2), None, "has gaps; write auto/N"),
         (slurm(0, 0, 7, 8), 8, "makes this part 0 of 8"),
-        ({"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "1"}, None, "SLURM_ARRAY_TASK_COUNT is None"),
+        (
+            {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "1"},
+            None,
+            "SLURM_ARRAY_TASK_COUNT is not set; write auto/N",
+        ),
         (slurm(1, 1, 8, 8, 0), None, "has gaps"),
     ],
 )
