@@ -103,7 +103,7 @@ class ExtractConfig:
     )
     workers: int | tuple[int, int] = option(
         0,
-        "Reading threads; with --engine ray worker processes, N or MIN:MAX.",
+        "Reading threads; of Ray, worker processes, N or MIN:MAX.",
         metavar="N",
         shown="two a core; of Ray, all that the cluster has room for",
     )
@@ -162,10 +162,11 @@ class ExtractConfig:
 
     def _require_workers(self) -> None:
         least, most = (0, self.workers) if isinstance(self.workers, int) else self.workers
+        written = self.workers if isinstance(self.workers, int) else f"{least}:{most}"
         if not 0 <= least <= most:
-            raise StoreError(f"workers is {self.workers}; it is a number, 0 or above, or the least and the most")
+            raise StoreError(f"workers={written} (--workers): name a number, 0 or above, or MIN:MAX such as 2:8")
         if self.engine == "local" and not isinstance(self.workers, int):
-            raise StoreError(f"workers={least}:{most} (--workers) is of engine='ray' (--engine ray); name one number")
+            raise StoreError(f"workers={written} (--workers) is of engine='ray' (--engine ray); name one number")
         if self.engine == "local" and (unused := self.changed(OF_RAY)):
             raise StoreError(f"{', '.join(unused)}: of engine='ray' (--engine ray); add it, or leave them out")
         if self.engine == "ray" and self.part != (1, 1):

@@ -137,9 +137,18 @@ class Crew:
                         units.failed(number, problem)
                     elif number is not None and units.done(number):
                         yield number, result
-                if not done and not self.ready:
-                    notify(f"waiting for a worker of {self._room}; Ctrl-C ends the run")
+                if not done:
+                    self._tell_waiting()
         units.require_all()
+
+    def _tell_waiting(self) -> None:
+        least = max(self._wanted, 1)
+        if self.ready >= least:
+            return
+        way_out = "lower MIN of workers (--workers), or let the cluster grow; " if least > 1 else ""
+        notify(
+            f"waiting for {least - self.ready} of {least} workers, of {self._room} each; {way_out}Ctrl-C ends the run"
+        )
 
     def _hire(self) -> None:
         room = self._room
