@@ -80,10 +80,12 @@ class FillJob:
     def of(
         cls, store: Path, manifest: Manifest, config: ExtractConfig, choice: Choice, state: State, agreed: Arithmetic
     ) -> FillJob:
-        """A job for some rows of a manifest at a time."""
+        """A job for some rows of a manifest at a time; workers have folders of their own, so paths go whole."""
         rows = {"digests", "labels", "spool"}
         head = {name: value for name, value in vars(manifest).items() if name not in rows}
         head["folder"] = real_path(manifest.folder)
+        if config.image_weights is not None:
+            config = replace(config, image_weights=real_path(config.image_weights))
         return cls(store, head, config, choice, state, agreed)
 
     def begin(self, cpus: int) -> Callable[[Shard], ExtractSummary]:

@@ -68,6 +68,16 @@ def test_a_worker_with_other_encoders_than_the_store_is_refused(manifest: Path, 
         job.begin(1)
 
 
+def test_paths_travel_whole(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(manifest.parent)
+    config = replace(CONFIG, image_weights=Path("weights.h5"))
+    job = FillJob.of(
+        manifest.parent, read_manifest(manifest.name), config, Choice(), None, Arithmetic("float32", False)
+    )
+    assert job.config.image_weights == manifest.parent.resolve() / "weights.h5"
+    assert job.manifest["folder"] == manifest.parent.resolve()
+
+
 def test_rows_of_a_manifest_are_where_they_were(manifest: Path) -> None:
     rows = read_manifest(manifest)
     shard = Shard.of(rows, 3, np.array([7, 2]), "")
