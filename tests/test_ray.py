@@ -70,8 +70,8 @@ def extract(manifest: Path, store: Path, config: ExtractConfig = ON_RAY, **color
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All of a store but for how its images looked, which hangs on the moment."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith("looks-")}
+    """All of a store but for how its images looked, which hangs on the moment, and what the next run sweeps away."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(("looks-", "."))}
 
 
 @pytest.fixture(scope="module")

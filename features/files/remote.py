@@ -175,8 +175,8 @@ def _meaning(error: Exception) -> tuple[int, str]:
         if NO_BUCKET.search(reason) and "/" not in reason:
             return errno.ENXIO, f"{reason.rstrip('.')}; make it, or name another"
         return errno.ENOENT, "no such object"
-    denied = any(getattr(error, name, None) in DENIED_CODES for name in ("code", "status", "status_code"))
-    denied = denied or bool(DENIED.search(f"{type(error).__name__} {reason}"))
+    codes = (getattr(error, "code", None), getattr(error, "status", None), getattr(error, "status_code", None))
+    denied = any(code in DENIED_CODES for code in codes) or DENIED.search(f"{type(error).__name__} {reason}")
     if isinstance(error, PermissionError) or denied:
         return errno.EACCES, f"{reason.rstrip('.')}; check the credentials in the environment, and what they allow"
     if isinstance(error, TimeoutError):

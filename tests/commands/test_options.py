@@ -115,8 +115,8 @@ def test_what_a_field_does_not_allow_is_an_error_in_python_too(changes: dict[str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"workers": -1}, "workers is -1"),
-        ({"workers": (3, 2), "engine": "ray"}, "workers is (3, 2)"),
+        ({"workers": -1}, "workers=-1 (--workers): name a number"),
+        ({"workers": (3, 2), "engine": "ray"}, "workers=3:2 (--workers): name a number"),
         ({"workers": (2, 3)}, "workers=2:3 (--workers) is of engine='ray' (--engine ray)"),
         ({"ray_address": "auto"}, "ray_address (--ray-address): of engine='ray'"),
         ({"max_retries": 1, "gpus_per_worker": 1.0}, "gpus_per_worker (--gpus-per-worker), max_retries"),

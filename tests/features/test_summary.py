@@ -7,10 +7,34 @@ from huse.features.summary import MOST_FAILURES, ExtractSummary
 
 
 def test_parts_add_up() -> None:
-    first = ExtractSummary(5, 1, 2, 1, 1, 1, [Failure("a", "read", "x")], 0.0, 1.0, 2.0, 3.0, 4.0)
-    both = first + replace(first, rows=7, failures=[Failure("b", "read", "y")])
+    first = ExtractSummary(
+        rows=5,
+        encoded=1,
+        reused=2,
+        trusted=1,
+        not_reread=1,
+        shards_written=1,
+        failed=1,
+        failures=[Failure("a", "read", "x")],
+        seconds_read=1.0,
+        seconds_encode=2.0,
+        seconds_encode_texts=3.0,
+        seconds_write=4.0,
+    )
+    both = first + replace(first, rows=7, trusted=4, failures=[Failure("b", "read", "y")])
     assert both == ExtractSummary(
-        12, 2, 4, 2, 2, 2, [Failure("a", "read", "x"), Failure("b", "read", "y")], 0.0, 2.0, 4.0, 6.0, 8.0
+        rows=12,
+        encoded=2,
+        reused=4,
+        trusted=5,
+        not_reread=2,
+        shards_written=2,
+        failed=2,
+        failures=[Failure("a", "read", "x"), Failure("b", "read", "y")],
+        seconds_read=2.0,
+        seconds_encode=4.0,
+        seconds_encode_texts=6.0,
+        seconds_write=8.0,
     )
     assert ExtractSummary() + first == first
 
