@@ -49,7 +49,10 @@ def run_server(
         if searcher.lost_images:
             say(searcher.lost_images)
         Thread(target=_tell_when_ready, args=(searcher, say), daemon=True).start()
-        config = uvicorn.Config(app, log_level="warning", http=timed_protocol(patience), ws="none", backlog=WAITING)
+        # its own log_config would end all logging of the process, and with it absl's, which closes what it writes to
+        config = uvicorn.Config(
+            app, log_config=None, log_level="warning", http=timed_protocol(patience), ws="none", backlog=WAITING
+        )
         with suppress(KeyboardInterrupt):  # it is how a server is stopped
             uvicorn.Server(config).run(sockets=[listening])
 

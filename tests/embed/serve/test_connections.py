@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import logging
 import re
 import socket
 import threading
@@ -31,6 +32,23 @@ HEAD = b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicati
 PERCENT = ["50 % off", "a%41", "..%2F..", "%", "%zz/é"]
 
 
+class Log(logging.Handler):
+    """Notes that it was closed, as by whoever sets up all logging anew."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[Log]:
+    made = Log()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
 def model() -> StubModel:
     return StubModel()
@@ -49,6 +67,7 @@ def lost() -> defaultdict[tuple[str, int], threading.Event]:
 
 @pytest.fixture(scope="module")
 def port(
+    log: Log,
     model: StubModel,
     said: list[str],
     lost: defaultdict[tuple[str, int], threading.Event],
@@ -118,6 +137,11 @@ def test_it_says_when_it_is_ready(port: int, said: list[str]) -> None:
             break
         time.sleep(0.05)
     assert said[-1] == "ready"
+
+
+def test_the_logging_of_the_process_stays(port: int, log: Log) -> None:
+    assert httpx.get(f"http://127.0.0.1:{port}/api/info").status_code == 200
+    assert not log.closed
 
 
 @pytest.mark.parametrize(
