@@ -11,6 +11,7 @@ import numpy as np
 
 from huse.extract.readers import Readers
 from huse.features.extras import require
+from huse.features.files.cache import TOKENS
 from huse.features.looks import UNKNOWN, Values
 
 LOOKS_A_STEP, FIRST_STEP = 1000, 100
@@ -24,9 +25,6 @@ SETTLED_NS = 3_000_000_000
 its disk's clock (2 s at worst) would look the same both times."""
 
 MOST = (1 << 63) - 1
-
-TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "checksum")
-"""What file systems of fsspec call that which changes with the content."""
 
 
 def look_at_files(locations: Sequence[str], readers: Readers) -> Values:

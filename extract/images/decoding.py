@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from huse.extract.images.inner_sizes import sizes_within
 from huse.extract.images.modes import mend_transparent_color, to_rgb
-from huse.extract.images.orientation import Turn, load_as_stored, stored_box, upright_size
+from huse.extract.images.orientation import Box, Turn, load_as_stored, stored_box, upright_size
 
 PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
 """`decode_image` in words, for the encoders' specs."""
@@ -52,6 +52,9 @@ QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter of Python's warnings that leaves out Pillow's."""
 
 Resampling = Image.Resampling
+
+Part = tuple[tuple[int, int], Image.Image]
+"""A part of an image, behind the place (left, top) where it lies."""
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
@@ -171,13 +174,14 @@ def _upright(image: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, 
         width, height = wanted(size)
         steps = _step(size[0], width), _step(size[1], height)
         rows = max(BAND_PIXELS // size[0] // steps[1], 1) * steps[1]
+        piece = partial(_piece, image, size, turn, steps)
 
-        def strip(top: int) -> tuple[tuple[int, int], Image.Image]:
-            band = _band(image, (0, top, size[0], min(top + rows, size[1])), size, turn, steps)
+        def strip(top: int) -> Part:
+            band = _band(piece, (0, top, size[0], min(top + rows, size[1])), steps)
             # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
             return (0, top // steps[1]), band.resize((width, band.height), how)
 
-        across = _joined((width, -(-size[1] // steps[1])), map(strip, range(0, size[1], rows)))
+        across = _joined((width, -(-size[1] // steps[1])), (strip(top) for top in range(0, size[1], rows)))
     return across.resize((width, height), how)
 
 
@@ -186,32 +190,23 @@ def _step(length: int, wanted: int) -> int:
     return max(min(-(-length // LONGEST), length // (ENOUGH * wanted)), 1)
 
 
-def _band(
-    image: Image.Image,
-    box: tuple[int, int, int, int],
-    size: tuple[int, int],
-    turn: Turn | None,
-    steps: tuple[int, int],
-) -> Image.Image:
-    """The rows of a box over the whole width of the upright image in RGB, averaged over `steps`."""
+def _band(piece: Callable[[Box], Image.Image], box: Box, steps: tuple[int, int]) -> Image.Image:
+    """The rows of a box over the whole width of the upright image, of pieces that are averaged over `steps`."""
     _, top, right, bottom = box
     columns = max(BAND_PIXELS // (bottom - top) // steps[0], 1) * steps[0]
+
+    def part(left: int) -> Part:
+        return (left // steps[0], 0), piece((left, top, min(left + columns, right), bottom))
+
     return _joined(
-        (-(-right // steps[0]), -(-(bottom - top) // steps[1])),
-        (
-            ((left // steps[0], 0), _piece(image, (left, top, min(left + columns, right), bottom), size, turn, steps))
-            for left in range(0, right, columns)
-        ),
+        (-(-right // steps[0]), -(-(bottom - top) // steps[1])), (part(left) for left in range(0, right, columns))
     )
 
 
 def _piece(
-    image: Image.Image,
-    box: tuple[int, int, int, int],
-    size: tuple[int, int],
-    turn: Turn | None,
-    steps: tuple[int, int],
+    image: Image.Image, size: tuple[int, int], turn: Turn | None, steps: tuple[int, int], box: Box
 ) -> Image.Image:
+    """A box of the upright image, which has that size, in RGB, averaged over `steps`."""
     stored = stored_box(box, size, turn)
     piece = image if stored == (0, 0, *image.size) else image.crop(stored)
     piece = piece if turn is None else piece.transpose(turn)
@@ -219,8 +214,11 @@ def _piece(
     return flat if steps == (1, 1) else flat.reduce(steps)
 
 
-def _joined(size: tuple[int, int], parts: Iterable[tuple[tuple[int, int], Image.Image]]) -> Image.Image:
-    """Parts of an image by their places; one that is all of it is not copied, which would hold up other threads."""
+def _joined(size: tuple[int, int], parts: Iterable[Part]) -> Image.Image:
+    """Parts of an image as one; one that is all of it is not copied, which would hold up other threads.
+
+    The parts come from generators and not by `map`, which would take a StopIteration of a damaged file for its end.
+    """
     whole = None
     for place, part in parts:
         if part.size == size:
