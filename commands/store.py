@@ -38,12 +38,13 @@ def verify(store: Path, parts: int | None, as_json: bool) -> None:
     """Read every byte of STORE and check it; exit 1 when a shard is damaged or missing."""
     from huse.extract.parts import parts_to_run
     from huse.features.inspection import verify_store
+    from huse.features.shards.names import shard_number
     from huse.features.store import Store
 
     opened = Store.open(store)
     problems = verify_store(opened)
     shards = {opened.shard_path(number).name for number in opened.shard_numbers()}
-    shards |= {name for name in problems if name.startswith("shard-")}
+    shards |= {name for name in problems if shard_number(name) is not None}
     again = {} if parts is None else {"parts": parts_to_run(problems, parts)}
     text = verification_text(len(shards), len(shards - set(problems)), problems)
     text += "".join(f"\nrun again: --part {part}/{parts}" for part in again.get("parts", ()))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from huse.extract.manifest.plan import part_with
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE
 from huse.features.errors import StoreError
+from huse.features.shards.names import shard_number
 
 SLURM, KUBERNETES = "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"
-
-_SHARD = re.compile(r"shard-(\d+)\.h5")
 
 
 def part_of_job(environment: Mapping[str, str], parts: int | None = None) -> tuple[int, int]:
@@ -43,7 +41,7 @@ def parts_to_run(problems: Mapping[str, str], parts: int) -> list[int]:
     """
     if PLAN_FILE in problems:  # nobody knows which shards are missing
         return list(range(1, parts + 1))
-    found = {part_with(int(shard[1]), parts) for shard in map(_SHARD.fullmatch, problems) if shard}
+    found = {part_with(number, parts) for number in map(shard_number, problems) if number is not None}
     return sorted(found | ({1} if problems.keys() & {ENCODER_STATE_FILE, *CLASS_FILES} else set()))
 
 

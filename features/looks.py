@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import ShardError
 from huse.features.shards import hdf5
+from huse.features.shards.names import looks_name
 from huse.features.shards.shard import read_attributes
 
 UNKNOWN, HELD = (0, 0), (-1, -1)
@@ -63,7 +64,7 @@ def no_looks(n: int) -> Values:
 
 def looks_path(shard: Path) -> Path:
     """The file of the looks of a shard's rows."""
-    return shard.with_name(f"looks-{shard.name.removeprefix('shard-')}")
+    return shard.with_name(looks_name(shard.name))
 
 
 def looks_files(

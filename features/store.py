@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -26,12 +25,11 @@ from huse.features.filler import Filler
 from huse.features.info import STORE_FILE, StoreInfo, read_info, require_same_info, write_info
 from huse.features.looks import NO_LOOKS, Looks, looks_files
 from huse.features.rows import Rows, gathered
+from huse.features.shards.names import is_numbered, shard_name, shard_number
 from huse.features.shards.shard import Attributes, open_shard, read_attributes, read_shard, shard_bytes
 from huse.features.shards.version_2 import ShardColumns
 
 T = TypeVar("T")
-
-_NUMBERED = re.compile(r"(shard|looks)-(\d{5,})\.h5")
 
 
 class Store:
@@ -91,13 +89,13 @@ class Store:
 
     def shard_path(self, number: int) -> Path:
         """The file of shard `number`."""
-        return self.path / f"shard-{number:05d}.h5"
+        return self.path / shard_name(number)
 
     def shard_numbers(self) -> list[int]:
         """The numbers of the shards that are there, ascending; of objects all that follows rests on one listing."""
         if self._listed is None or not is_remote(self.path):
-            found = (_NUMBERED.fullmatch(entry.name) for entry in self.path.iterdir())
-            self._listed = {int(match[2]) for match in found if match and match[1] == "shard"}
+            found = (shard_number(entry.name) for entry in self.path.iterdir())
+            self._listed = {number for number in found if number is not None}
         return sorted(self._listed)
 
     def ahead(self) -> Iterator[int]:
@@ -286,8 +284,8 @@ class Store:
 
     def is_own(self, entry: Path) -> bool:
         """Whether an entry of the folder is a file of the store, or a temporary one or a lock of its writers."""
-        numbered = bool(_NUMBERED.fullmatch(entry.name))
-        return numbered or entry.name in (STORE_FILE, *companions.FILES) or is_own_trace(entry.name)
+        named = entry.name in (STORE_FILE, *companions.FILES)
+        return named or is_numbered(entry.name) or is_own_trace(entry.name)
 
     def write_classes(self, classes: ClassVectors, name: str = CLASSES_FILE) -> None:
         """Keeps the class vectors beside the shards, in one of `CLASS_FILES`."""
