@@ -38,10 +38,10 @@ class HuseGroup(click.Group):
         """The names of the commands."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of its module, loaded now."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of its module, loaded now, or one that was handed in."""
         if cmd_name not in COMMANDS:
-            return None
+            return super().get_command(ctx, cmd_name)
         command: click.Command = import_module(f"huse.commands.{cmd_name}").command
         return command
 

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,15 +39,16 @@ class Environment:
     findings: list[Finding]
 
 
-def examine_environment(folder: Path) -> Environment:
+def examine_environment(folder: Path, known: Mapping[str, str] = WEIGHTS) -> Environment:
     """Looks at this machine; loads TensorFlow, to see its devices.
 
     Args:
         folder: whose disk's free space is told.
+        known: first digits of the digests that the weights of encoders have.
     """
     flags, auto = cpu_flags(), arithmetic("auto")
     extras = installed_extras()
-    weights, findings = _weights()
+    weights, findings = _weights(known)
     values = {
         "huse": _version("huse"),
         "python": platform.python_version(),
@@ -91,7 +93,7 @@ def _convolution(dtype: str, flags: set[str]) -> str:
     return "winograd" if winograd_is_faster(dtype, flags) else "direct"
 
 
-def _weights() -> tuple[dict[str, str], list[Finding]]:
+def _weights(known: Mapping[str, str]) -> tuple[dict[str, str], list[Finding]]:
     """The digests of the bundled weights, and what is wrong with them."""
     digests, findings = {}, []
     for name, make in (("vgg16", image_encoder), ("use", text_encoder)):
@@ -100,7 +102,7 @@ def _weights() -> tuple[dict[str, str], list[Finding]]:
         except (EncoderError, OSError) as error:
             findings.append(Finding(f"weights of {name}", str(error), "pip install --force-reinstall huse"))
             continue
-        if not digests[name].startswith(WEIGHTS[name]):
-            what = f"have digest {digests[name][:32]}, not {WEIGHTS[name]}; vectors of other machines will not mix"
+        if not digests[name].startswith(known[name]):
+            what = f"have digest {digests[name][:32]}, not {known[name]}; vectors of other machines will not mix"
             findings.append(Finding(f"weights of {name}", what, "pip install --force-reinstall huse"))
     return digests, findings

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from command_line import huse, invoke
 
-from huse.cli import COMMANDS, main
+from huse.cli import COMMANDS, HuseGroup, main
 from huse.features.errors import StoreError
 from huse.features.inspection import verify_store
 from huse.features.store import Store
@@ -98,6 +98,15 @@ def test_errors_of_files_and_disks_are_one_line_naming_the_file(small_store: Sto
     assert verify_store(small_store) == {}
 
 
+def failing(error: BaseException) -> HuseGroup:
+    """The group of `huse` with a command `fail` that raises an error."""
+
+    def fail() -> None:
+        raise error
+
+    return HuseGroup("huse", [click.Command("fail", callback=fail)], callback=main.callback, params=main.params)
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -108,17 +117,11 @@ def test_errors_of_files_and_disks_are_one_line_naming_the_file(small_store: Sto
         (StoreError("two\nlines"), "Error: two lines"),
     ],
 )
-def test_what_the_system_refuses_is_one_line(
-    error: BaseException, line: str, small_store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(Store, "open", refuse)
-    result = invoke("store", "inspect", small_store.path)
+def test_what_the_system_refuses_is_one_line(error: BaseException, line: str) -> None:
+    result = CliRunner().invoke(failing(error), ["fail"])
     assert (result.exit_code, result.stderr) == (1, f"{line}\n")
     with pytest.raises(type(error)):
-        CliRunner().invoke(main, ["--debug", "store", "inspect", "x"], catch_exceptions=False)
+        CliRunner().invoke(failing(error), ["--debug", "fail"], catch_exceptions=False)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk of Linux")
@@ -141,12 +144,8 @@ def test_letters_that_the_output_lacks_are_escaped(small_store: Store, tmp_path:
     assert json.loads(runner.invoke(main, [*arguments, "--json"]).stdout)["path"] == str(tmp_path / name)
 
 
-def test_ctrl_c_is_one_line_and_exit_130(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Store, "open", interrupt)
-    result = invoke("store", "inspect", small_store.path)
+def test_ctrl_c_is_one_line_and_exit_130() -> None:
+    result = CliRunner().invoke(failing(KeyboardInterrupt()), ["fail"])
     assert (result.exit_code, result.stderr) == (130, "Interrupted; nothing half-written is left\n")
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import click
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -17,7 +18,6 @@ from huse.cli import main
 from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
-from huse.train.artifact import model_folder
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
@@ -190,7 +190,7 @@ def test_rubbish_for_a_path_is_one_line(
 ) -> None:
     monkeypatch.setattr("huse.embed.serve.serve.run_server", lambda *_: None)
     monkeypatch.setattr(click, "launch", lambda _: None)
-    monkeypatch.setattr(model_folder, "_load_network", cache(model_folder._load_network))  # whole ones; it takes long
+    monkeypatch.setattr(keras.saving, "load_model", cache(keras.saving.load_model))  # whole ones; it takes long
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

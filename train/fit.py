@@ -19,7 +19,7 @@ from huse.train.artifact.model_folder import TrainedModel, require_free
 from huse.train.config import FitConfig
 from huse.train.data.task import Task, prepare
 from huse.train.loop.best import Best, best_of
-from huse.train.loop.checkpoint import Checkpoint, identity
+from huse.train.loop.checkpoint import SECONDS_BETWEEN, Checkpoint, identity
 from huse.train.loop.refit import refit
 from huse.train.loop.search import search_best
 from huse.train.loop.strategy import strategy
@@ -36,6 +36,8 @@ def fit_model(
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: Path | None = None,
+    *,
+    checkpoint_every: float = SECONDS_BETWEEN,
 ) -> FitSummary:
     """Trains the towers on the cached vectors of a store and saves them: `huse fit`.
 
@@ -48,6 +50,7 @@ def fit_model(
         resume: go on from the checkpoint that an interrupted fit of the same rows and options left beside `model`; it
             ends with the same weights as an uninterrupted one.
         tensorboard: folder for TensorBoard's logs, see `Board`.
+        checkpoint_every: seconds from one checkpoint to the next; 0 writes one after every epoch.
 
     Raises:
         ExtraError: TensorBoard is asked for and not installed.
@@ -63,7 +66,7 @@ def fit_model(
         require_apart(tensorboard, FitError, store, folder)
     with locked(folder):
         require_free(folder, overwrite)  # while this one waited, another fit may have made it
-        return _fit(place(store), folder, config, semantic_graph, overwrite, resume, tensorboard)
+        return _fit(place(store), folder, config, semantic_graph, overwrite, resume, tensorboard, checkpoint_every)
 
 
 def _fit(
@@ -74,6 +77,7 @@ def _fit(
     overwrite: bool,
     resume: bool,
     tensorboard: Path | None,
+    checkpoint_every: float,
 ) -> FitSummary:
     start = time.perf_counter()
     board = Board(tensorboard) if tensorboard else None
@@ -81,7 +85,7 @@ def _fit(
     task = prepare(source, config, semantic_graph)
     prepared = time.perf_counter() - start
     learned = require_encoder_state(source.path, source.info.text)
-    checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config))
+    checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config), checkpoint_every)
     if not resume:
         checkpoint.remove()
     best = _fitted(store, task, config, checkpoint, board)

@@ -122,7 +122,9 @@ def hit_of(rows: Rows, i: int, score: float) -> Hit:
     return Hit(rows.key[i], score, shown_label(rows, i), rows.caption[i], rows.uri[i])
 
 
-def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Sequence[str] = ()) -> list[list[Hit]]:
+def nearest(
+    galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Sequence[str] = (), *, block: int = BLOCK
+) -> list[list[Hit]]:
     """For each query the k rows of highest cosine similarity, nearest first, equal ones in the order of the rows.
 
     Args:
@@ -130,6 +132,7 @@ def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Seq
         queries: (q, D) unit vectors.
         k: most hits a query.
         classes: label paths; other rows are left out, those of sub-classes are not.
+        block: vectors that are compared at a time.
 
     Raises:
         QueryError: k below 1.
@@ -138,7 +141,7 @@ def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Seq
     wanted = np.asarray(queries, np.float32)
     best: list[list[Hit]] = [[] for _ in wanted]
     for gallery in galleries:
-        for positions in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes))):
+        for positions in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes)), block):
             scores = wanted @ _taken(gallery.vectors, positions).astype(np.float32, copy=False).T
             for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
                 found = [hit_of(gallery.rows, positions[c], float(v)) for c, v in zip(columns, values, strict=True)]
@@ -146,8 +149,8 @@ def nearest(galleries: Iterable[Gallery], queries: Vectors, k: int, classes: Seq
     return best
 
 
-def _blocks(positions: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    return (positions[start : start + BLOCK] for start in range(0, len(positions), BLOCK))
+def _blocks(positions: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    return (positions[start : start + size] for start in range(0, len(positions), size))
 
 
 def _taken(vectors: Vectors, positions: NDArray[np.intp]) -> Vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -12,6 +13,7 @@ from threading import Event, Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.embed.draw.projection import Points, lay_out
 from huse.embed.draw.thumbnails import none_found
 from huse.embed.model import Model
 from huse.embed.search.engine import Engine
@@ -23,6 +25,7 @@ from huse.embed.serve.space_map import SpaceMap
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.info import EMBEDDINGS
+from huse.features.rows import Rows
 from huse.features.store import Store
 
 LOOKED_FOR = 1_000
@@ -60,6 +63,7 @@ class Searcher:
         folder: where relative images start from; by default the folder that the embeddings lie in.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always
             exact.
+        draw: lays rows out for the map, see `lay_out`.
 
     Attributes:
         map: the space in two dimensions.
@@ -73,14 +77,22 @@ class Searcher:
         ExtraError: an index is needed, and FAISS is not installed.
     """
 
-    def __init__(self, model: Model, embeddings: str | Path, folder: Path | None = None, index: str = AUTO) -> None:
+    def __init__(
+        self,
+        model: Model,
+        embeddings: str | Path,
+        folder: Path | None = None,
+        index: str = AUTO,
+        *,
+        draw: Callable[[Rows], Points] = lay_out,
+    ) -> None:
         store = Store.open(embeddings, EMBEDDINGS)
         require_model(model.trained, store, "fused")
         store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent
         self.shards = list(store)
-        self.map = SpaceMap(self.shards)
+        self.map = SpaceMap(self.shards, draw)
         self.problems: list[str] = []
         self._positions = {
             str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)

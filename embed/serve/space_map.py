@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 
 from huse.embed.draw.map_page import map_data
-from huse.embed.draw.projection import lay_out
+from huse.embed.draw.projection import Points, lay_out
 from huse.features.errors import HuseError
 from huse.features.rows import Rows, concatenate
 
@@ -22,14 +22,16 @@ class SpaceMap:
 
     Args:
         shards: the rows.
+        draw: lays rows out, see `lay_out`.
 
     Attributes:
         data: what `map_data` makes of them; None until it is drawn.
         problem: why it cannot be drawn; empty when it can, or nobody has tried.
     """
 
-    def __init__(self, shards: Sequence[Rows]) -> None:
+    def __init__(self, shards: Sequence[Rows], draw: Callable[[Rows], Points] = lay_out) -> None:
         self._shards = shards
+        self._lay_out = draw
         self._once = Lock()
         self._thread: Thread | None = None
         self.data: dict[str, Any] | None = None
@@ -45,7 +47,7 @@ class SpaceMap:
     def _draw(self) -> None:
         try:
             rows = _some(self._shards, MOST_ON_MAP)
-            self.data = map_data(rows, lay_out(rows))
+            self.data = map_data(rows, self._lay_out(rows))
         except HuseError as error:
             self.problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a projection raises costs the map, and not the server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import islice
@@ -14,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.encoders import convolution
-from huse.extract.encoders.convolution import winograd_is_faster
-from huse.extract.encoders.precision import arithmetic, cpu_flags
+from huse.extract.encoders.arithmetic import Arithmetic, Processor, common_arithmetic
 from huse.extract.encoders.replicas import Replicas
 from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
@@ -41,15 +41,23 @@ class VGG16Encoder:
     Args:
         weights: a Keras weights file in place of the bundled one.
         precision: arithmetic, one of `PRECISIONS`.
-        winograd: whether blocks of images go by Winograd's algorithm; None takes what is faster on this processor.
+        winograd: whether blocks of images go by Winograd's algorithm; None takes what is faster on the processor.
+        processor: what it runs on; None for that of this machine.
     """
 
     input_size = (224, 224)
 
-    def __init__(self, weights: Path | None = None, precision: str = "auto", winograd: bool | None = None) -> None:
+    def __init__(
+        self,
+        weights: Path | None = None,
+        precision: str = "auto",
+        winograd: bool | None = None,
+        processor: Processor | None = None,
+    ) -> None:
         self._arrays = load_weights(weights)
         self._precision = precision
         self._winograd = winograd
+        self._processor = processor
 
     @cached_property
     def spec(self) -> EncoderSpec:
@@ -60,13 +68,15 @@ class VGG16Encoder:
     @cached_property
     def block(self) -> int:
         """Images taken at a time; the batches of a run are multiples of it, so that all go the same way."""
+        return BLOCK if self._arithmetic.winograd else 1
+
+    @cached_property
+    def _arithmetic(self) -> Arithmetic:
         import tensorflow as tf
 
-        if self._winograd is None:
-            if tf.config.list_logical_devices("GPU"):
-                return 1  # a GPU's library chooses its own algorithm
-            return BLOCK if winograd_is_faster(arithmetic(self._precision), cpu_flags()) else 1
-        return BLOCK if self._winograd else 1
+        processor = self._processor or Processor.here(gpu=bool(tf.config.list_logical_devices("GPU")))
+        fast = common_arithmetic(self._precision, [processor])
+        return fast if self._winograd is None else replace(fast, winograd=self._winograd)
 
     @cached_property
     def _replicas(self) -> Replicas:
@@ -76,7 +86,7 @@ class VGG16Encoder:
         """The network on the device of the scope; on a processor in blocks by Winograd's algorithm."""
         import tensorflow as tf
 
-        dtype = tf.as_dtype(arithmetic(self._precision))
+        dtype = tf.as_dtype(self._arithmetic.precision)
         small = self._network(dtype, convolution.direct, None)
         if self.block == 1:
             return small

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from huse.features.errors import HuseError
 from huse.features.files.atomic import is_own_trace
@@ -70,7 +70,7 @@ def require_place(
     if not there.is_dir():
         raise error(f"{out or folder}: {there} is a file; name a folder, or a new one")
     try:
-        TemporaryFile(dir=there).close()
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as problem:
         what = f"the folder {there} cannot be written ({problem.strerror})"
         raise error(f"{out or folder}: {what}; make it writable, or {instead}") from problem

@@ -12,9 +12,8 @@ from click.testing import CliRunner, Result
 from samples import random_store
 
 from huse.cli import main
-from huse.doctor import environment
 from huse.doctor.artefact import examine
-from huse.doctor.environment import examine_environment, installed_extras
+from huse.doctor.environment import WEIGHTS, examine_environment, installed_extras
 from huse.features.companions import write_encoder_state
 from huse.features.errors import StoreError
 from huse.features.exchange.interchange import import_store
@@ -46,10 +45,9 @@ def test_the_environment_tells_what_a_run_would_use(tmp_path: Path) -> None:
     assert {"app", "search", "parquet"} <= set(installed_extras())
 
 
-def test_other_weights_than_huse_was_made_with_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_other_weights_than_huse_was_made_with_are_told(tmp_path: Path) -> None:
     assert examine_environment(tmp_path).findings == []
-    monkeypatch.setitem(environment.WEIGHTS, "vgg16", "0000")
-    (finding,) = examine_environment(tmp_path).findings
+    (finding,) = examine_environment(tmp_path, {**WEIGHTS, "vgg16": "0000"}).findings
     assert finding.where == "weights of vgg16"
     assert finding.command.startswith("pip install")
 

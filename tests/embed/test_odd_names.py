@@ -6,15 +6,14 @@ import html
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 from samples import random_embeddings
 
-from huse.embed.draw import model_plots
 from huse.embed.draw.hits_page import write_hits_page
 from huse.embed.draw.map_png import draw_map
 from huse.embed.draw.model_plots import plot_graph, plot_history
@@ -73,17 +72,22 @@ def test_a_page_of_odd_hits_shows_them_as_text(tmp_path: Path) -> None:
     assert all(page.count(html.escape(name)) >= len(ODD) for name in ODD)
 
 
+class Kernel(np.ndarray):  # type: ignore[type-arg]
+    """The weights of the classes of a network."""
+
+    path = "head/kernel"
+
+
 def test_plots_of_odd_class_names(tmp_path: Path) -> None:
     names = ODD[:-1]
     trained = TrainedModel.__new__(TrainedModel)
-    graph = 1.0 - np.eye(len(names))
-    values: dict[str, Any] = {"classes": names, "graph": graph}
-    for name, value in values.items():
-        object.__setattr__(trained, name, value)
-    learned = np.random.default_rng(0).random(graph.shape)
-    for distances in (learned, graph):
-        with patch.object(model_plots, "class_distances", return_value=distances):
-            assert np.isnan(plot_graph(trained, tmp_path / "g.SVG")), "all pairs are equally far in the graph"
+    same = np.eye(len(names))
+    for weights in (np.random.default_rng(0).random(same.shape), same):
+        network = SimpleNamespace(weights=[weights.view(Kernel)])
+        values: dict[str, Any] = {"classes": names, "graph": 1.0 - same, "network": network}
+        for name, value in values.items():
+            object.__setattr__(trained, name, value)
+        assert np.isnan(plot_graph(trained, tmp_path / "g.SVG")), "all pairs are equally far in the graph"
     assert (tmp_path / "g.SVG").read_text(encoding="utf-8").startswith("<?xml")
 
 

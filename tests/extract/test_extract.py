@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,7 +39,6 @@ from huse.features.errors import (
     UnreadableError,
 )
 from huse.features.inspection import list_failures, verify_store
-from huse.features.shards import hdf5
 from huse.features.store import Store
 from huse.features.summary import MOST_FAILURES
 
@@ -188,14 +188,14 @@ def test_a_shard_that_cannot_be_read_now_is_not_replaced(
 ) -> None:
     path = make_manifest(tmp_path, 10)
     encoders.extract(path, tmp_path / "s", CONFIG)
-    before, open_file = shard_bytes(tmp_path / "s"), hdf5.h5f.open
+    before, open_file = shard_bytes(tmp_path / "s"), h5py.h5f.open
 
     def refuse(name: bytes, *rest: object) -> object:
         if name.endswith(b"shard-00001.h5"):
             raise error
         return open_file(name, *rest)
 
-    monkeypatch.setattr(hdf5.h5f, "open", refuse)
+    monkeypatch.setattr(h5py.h5f, "open", refuse)
     with pytest.raises(UnreadableError, match=r"shard-00001\.h5: cannot be read"):
         encoders.extract(path, tmp_path / "s", CONFIG)
     with pytest.raises(UnreadableError):

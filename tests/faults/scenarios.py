@@ -24,7 +24,6 @@ from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
-from huse.train.loop import checkpoint
 
 FIT = FitConfig(epochs=2, dimension=8, hidden_units=8, batch_size=32, refit=False)
 
@@ -101,8 +100,7 @@ def _prepare_store() -> None:
 
 
 def _fit() -> Any:
-    checkpoint.SECONDS_BETWEEN = 0.0
-    return fit_model("a", "model", FIT, overwrite=True, resume=True).classes
+    return fit_model("a", "model", FIT, overwrite=True, resume=True, checkpoint_every=0.0).classes
 
 
 def _prepare_embeddings() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +19,7 @@ from huse.train.evaluation.evaluate import evaluate_model
 from huse.train.evaluation.measure import validation_score
 from huse.train.fit import fit_model
 from huse.train.loop.refit import LEAST_REFIT_EPOCHS
-from huse.train.loop.training import Training, epochs_of
+from huse.train.loop.training import epochs_of
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
 
@@ -225,17 +226,17 @@ def test_the_paper_counts_in_steps() -> None:
 def test_steps_are_counted_exactly(
     small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, batch_size: int
 ) -> None:
-    runs: list[Training] = []
-    made = Training.__init__
+    made: list[keras.Optimizer] = []
 
-    def recorded(self: Training, *args: Any) -> None:
-        made(self, *args)
-        runs.append(self)
+    class Recorded(keras.optimizers.AdamW):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
 
-    monkeypatch.setattr(Training, "__init__", recorded)
+    monkeypatch.setattr(keras.optimizers, "AdamW", Recorded)
     config = replace(FAST, steps=steps, batch_size=batch_size, refit=True)
     fit_model(small_store.path, tmp_path / "m", config)
-    search, refit = (int(run._optimizer.iterations) for run in runs)
+    search, refit = (int(optimizer.iterations) for optimizer in made)
     assert search == steps
     assert 0 < refit <= steps
 
@@ -253,7 +254,7 @@ def test_a_full_device_names_the_way_out(small_store: Store, tmp_path: Path, mon
     def full(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(Training, "step", full)
+    monkeypatch.setattr(keras.optimizers.AdamW, "apply_gradients", full)
     with pytest.raises(
         FitError, match=r"batch_size=512 \(--batch-size\); fit again with a smaller one, or with memory='streamed'"
     ):

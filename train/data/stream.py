@@ -71,6 +71,8 @@ class StreamedRows:
         present: (n,) for each modality, which rows have it.
         labels: (n,) class numbers.
         window: most rows a window.
+        block: most rows that are read at a time.
+        part_values: values of a column that are widened at a time.
     """
 
     store: Store
@@ -80,6 +82,8 @@ class StreamedRows:
     present: Pair[NDArray[np.bool_]]
     labels: NDArray[np.int32]
     window: int
+    block: int = BLOCK
+    part_values: int = PART_VALUES
 
     @classmethod
     def of(cls, store: Store, catalog: Catalog, texts: TrainingRows, window: int) -> StreamedRows:
@@ -105,7 +109,7 @@ class StreamedRows:
     def take(self, rows: Numbers) -> TrainingRows:
         """The rows of some numbers, read into memory."""
         found, order = self._empty(len(rows)), np.argsort(rows, kind="stable")
-        for mine in self._blocks(rows[order], BLOCK):
+        for mine in self._blocks(rows[order], self.block):
             at = order[mine]
             found.put(at, self._read_block(rows[at]))
         return found
@@ -113,7 +117,7 @@ class StreamedRows:
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
         """What each column is like; reads the column of every shard, a part at a time, and verifies it."""
         there = np.sort(rows[self.present.of(modality)[rows]])
-        size = max(1, PART_VALUES // max(self.dimension(modality), 1))
+        size = max(1, self.part_values // max(self.dimension(modality), 1))
         parts = (self._read_columns((modality,), there[mine])[0] for mine in self._blocks(there, size))
         return feature_moments(chain([self.texts.modalities.of(modality).vectors[:0]], parts), square_root)
 
@@ -126,7 +130,7 @@ class StreamedRows:
             times = times[np.argsort(rows, kind="stable")]
         rows = np.sort(rows)
         room = max(self.window - size, 1)  # beside what the last window leaves, which is less than a batch
-        block = min(BLOCK, -(-room // WINDOW_BLOCKS))
+        block = min(self.block, -(-room // WINDOW_BLOCKS))
         plan = plan_windows(self._blocks(rows, block), max(room - block, 1), rng)
         left = self._empty(0)
         with ThreadPoolExecutor(1) as reader:

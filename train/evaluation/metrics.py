@@ -40,6 +40,8 @@ def retrieval_metrics(
     query_keys: NDArray[np.generic] | None = None,
     gallery_keys: NDArray[np.generic] | None = None,
     ks: tuple[int, ...] = KS,
+    *,
+    held: int = BLOCK_ELEMENTS,
 ) -> dict[str, float]:
     """Recall at K and mean average precision of a ranking by cosine similarity.
 
@@ -55,6 +57,7 @@ def retrieval_metrics(
         query_keys: (q,) keys; with `gallery_keys`, items of the query's own key are left out of its ranking.
         gallery_keys: (g,) keys.
         ks: the K of recall at K.
+        held: similarities in memory at a time; it changes no figure.
 
     Returns:
         ``r_at_K`` for each K, and ``map``; nan when there is no query or nothing to find.
@@ -63,7 +66,7 @@ def retrieval_metrics(
         return {**{f"r_at_{k}": float("nan") for k in ks}, "map": float("nan")}
     recalls: dict[int, list[NDArray[np.float64]]] = {k: [] for k in ks}
     precisions: list[NDArray[np.float64]] = []
-    for rows, scores in _score_blocks(query, gallery):
+    for rows, scores in _score_blocks(query, gallery, held):
         relevant = query_labels[rows, None] == gallery_labels[None, :]
         ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
         for k in ks:
@@ -201,9 +204,9 @@ class _Ranking:
 
 
 def _score_blocks(
-    query: NDArray[np.floating], gallery: NDArray[np.floating]
+    query: NDArray[np.floating], gallery: NDArray[np.floating], held: int = BLOCK_ELEMENTS
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    step = max(1, BLOCK_ELEMENTS // max(len(gallery), 1))
+    step = max(1, held // max(len(gallery), 1))
     other = gallery.astype(np.float32, copy=False).T
     for start in range(0, len(query), step):
         rows = slice(start, min(start + step, len(query)))

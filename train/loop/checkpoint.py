@@ -22,7 +22,7 @@ from huse.train.data.task import Task
 Arrays = dict[str, NDArray[Any]]
 
 SECONDS_BETWEEN = 10.0
-"""A checkpoint is written at the end of an epoch, but not more often than this."""
+"""A checkpoint is written at the end of an epoch, but by default not more often than this."""
 
 
 def identity(task: Task, config: FitConfig) -> str:
@@ -36,16 +36,18 @@ class Checkpoint:
     Args:
         path: the file.
         owner: `identity` of the fit; a checkpoint of another is refused.
+        every: seconds from one state to the next that is written.
     """
 
-    def __init__(self, path: Path, owner: str) -> None:
+    def __init__(self, path: Path, owner: str, every: float = SECONDS_BETWEEN) -> None:
         self.path = path
         self.owner = owner
+        self.every = every
         self._written = time.monotonic()
 
     def due(self) -> bool:
         """True when it is time to write again."""
-        return time.monotonic() - self._written >= SECONDS_BETWEEN
+        return time.monotonic() - self._written >= self.every
 
     def save(self, arrays: Arrays, values: dict[str, Any]) -> None:
         """Replaces the file by this state in one step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,13 @@ def test_a_projection_keeps_groups_together(name: str) -> None:
     ],
 )
 def test_auto_is_what_is_there_and_fast(
-    points: int, installed: bool, taken: str, monkeypatch: pytest.MonkeyPatch
+    points: int, installed: bool, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "find_spec", lambda name: object() if installed else None)
+    if installed:
+        (tmp_path / "umap.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+    else:
+        monkeypatch.setitem(sys.modules, "umap", None)
     assert projection._fast(points) == taken
 
 

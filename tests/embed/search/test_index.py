@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,6 @@ def test_where_no_index_can_be_written_there_is_another_way(tmp_path: Path, monk
     def refuse(dir: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("huse.features.files.folders.TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(QueryError, match=r"text-hnsw\.faiss: .* .*, or use index='exact' \(--index\)$"):
         open_index(store, "text", "hnsw", lambda _: None)

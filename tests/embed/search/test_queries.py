@@ -15,7 +15,6 @@ import huse
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.model import Model
 from huse.extract.encoders.tfidf import TfidfEncoder
-from huse.extract.images import decoding
 from huse.features.errors import QueryError
 from huse.train.artifact.model_folder import load_model
 
@@ -40,14 +39,15 @@ def test_an_image_that_gives_no_pixels_is_a_wrong_query(
     error: Exception, few_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = huse.load(few_model)
-    model.embed_images([image()])
+    data = image()
+    model.embed_images([data])
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(decoding, "to_rgb", fail)
+    monkeypatch.setattr(Image.Image, "resize", fail)
     with pytest.raises(QueryError, match="image bytes: "):
-        model.embed_images([image()])
+        model.embed_images([data])
 
 
 def test_words_that_the_encoder_does_not_know_are_no_query(few_model: Path) -> None:

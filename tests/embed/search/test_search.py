@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,12 +15,10 @@ from numpy.typing import NDArray
 from samples import read_csv
 
 import huse
-import huse.embed.search.gallery
-import huse.embed.search.index
 from huse.embed.draw.hits_page import write_hits_page
 from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
-from huse.embed.search.gallery import Gallery, Hit, nearest
+from huse.embed.search.gallery import BLOCK, Gallery, Hit, nearest
 from huse.embed.search.index import choose_kind, open_index
 from huse.embed.search.search import search_embeddings
 from huse.features.errors import QueryError
@@ -41,8 +38,10 @@ def test_search_finds_what_the_words_mean(few_emoji: Path, few_model: Path, few_
     assert hits[0].caption == fruit["text"]
 
 
-def found(parts: Iterable[Rows], gallery: str, queries: NDArray[np.floating], k: int) -> list[list[Hit]]:
-    return nearest((Gallery.of(rows, gallery) for rows in parts), queries, k)
+def found(
+    parts: Iterable[Rows], gallery: str, queries: NDArray[np.floating], k: int, block: int = BLOCK
+) -> list[list[Hit]]:
+    return nearest((Gallery.of(rows, gallery) for rows in parts), queries, k, block=block)
 
 
 def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path) -> None:
@@ -74,8 +73,7 @@ def test_blocks_and_ties_lose_nothing(sizes: list[int], k: int, block: int, valu
     query = np.array([1.0, 0.5])
     entries = [(r.key[i], float(r.text.vectors[i] @ query)) for r in parts for i in range(len(r)) if r.text.present[i]]
     expected = sorted(entries, key=lambda entry: -entry[1])[:k]
-    with patch.object(huse.embed.search.gallery, "BLOCK", block):
-        (hits,) = found(parts, "text", query[None], k)
+    (hits,) = found(parts, "text", query[None], k, block)
     assert [(hit.key, hit.score) for hit in hits] == expected
 
 
@@ -134,10 +132,8 @@ def test_an_index_is_kept_measured_and_made_anew(
 def test_the_size_chooses_the_index(few_embeddings: Path) -> None:
     store = Store.open(few_embeddings)
     assert choose_kind(store, "auto") == "exact"
-    with patch.object(huse.embed.search.index, "EXACT_ROWS", 10):
-        assert choose_kind(store, "auto") == "hnsw"
-        with patch.object(huse.embed.search.index, "HNSW_ROWS", 10):
-            assert choose_kind(store, "auto") == "ivfpq"
+    for rows, kind in ((10**6, "exact"), (10**6 + 1, "hnsw"), (10**7, "hnsw"), (10**7 + 1, "ivfpq")):
+        assert choose_kind(range(rows), "auto") == kind  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="no index 'flat'"):
         choose_kind(store, "flat")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import logging
@@ -19,9 +18,9 @@ import pytest
 from PIL import Image
 from samples import random_embeddings
 from stub_model import StubModel
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from huse.embed.serve import serve
-from huse.embed.serve.connections import Patience, timed_protocol
+from huse.embed.serve.connections import Patience
 from huse.embed.serve.searcher import Searcher
 from huse.embed.serve.serve import run_server
 
@@ -87,17 +86,15 @@ def port(
 
     searcher = Searcher(model, store.path)  # type: ignore[arg-type]
 
-    def told_protocol(patience: Patience) -> type[asyncio.Protocol]:
-        class Told(timed_protocol(patience)):  # type: ignore[misc]
-            def connection_lost(self, exc: Exception | None) -> None:
-                lost[self.client].set()
-                super().connection_lost(exc)
+    let_go = H11Protocol.connection_lost
 
-        return Told
+    def connection_lost(self: H11Protocol, exc: Exception | None) -> None:
+        lost[self.client].set()  # type: ignore[index]
+        let_go(self, exc)
 
     arguments = (searcher, "127.0.0.1", 0, 10**6, say, 10**6, PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serve, "timed_protocol", told_protocol)
+        patch.setattr(H11Protocol, "connection_lost", connection_lost)
         threading.Thread(target=run_server, args=arguments, daemon=True).start()
         assert told.wait(FOR_EVER)
         found = re.search(r"127.0.0.1:(\d+)", said[0])

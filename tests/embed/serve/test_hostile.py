@@ -20,7 +20,6 @@ from PIL import Image
 from samples import embedding_spec, random_embeddings
 from stub_model import StubModel
 
-import huse.embed.serve.space_map
 from huse.embed.draw.projection import Points, lay_out
 from huse.embed.serve.app import make_app
 from huse.embed.serve.searcher import Searcher
@@ -43,11 +42,6 @@ def drawn(rows: Rows) -> Points:
     return lay_out(rows, "pca")
 
 
-@pytest.fixture(autouse=True)
-def quick_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huse.embed.serve.space_map, "lay_out", drawn)
-
-
 def store_of(path: Path, change: Callable[[Rows], None] = lambda _: None, n: int = 20) -> Store:
     store = random_embeddings(path / "e", n)
     rows = store.read(0)
@@ -56,8 +50,8 @@ def store_of(path: Path, change: Callable[[Rows], None] = lambda _: None, n: int
     return store
 
 
-def client_of(store: Store, model: Any = None, **options: Any) -> TestClient:
-    searcher = Searcher(model or StubModel(), store.path)
+def client_of(store: Store, model: Any = None, draw: Callable[[Rows], Points] = drawn, **options: Any) -> TestClient:
+    searcher = Searcher(model or StubModel(), store.path, draw=draw)
     return TestClient(make_app(searcher, **options), base_url="http://localhost", raise_server_exceptions=False)
 
 
@@ -248,15 +242,14 @@ def test_keys_of_any_kind_in_the_path(client: TestClient) -> None:
         assert (reply.status_code, list(reply.json())) == (404, ["detail"]), path
 
 
-def test_searches_are_answered_while_the_map_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_searches_are_answered_while_the_map_is_drawn(tmp_path: Path) -> None:
     answered = threading.Event()
 
     def slow(rows: Rows) -> Points:
         assert answered.wait(120)
         return drawn(rows)
 
-    monkeypatch.setattr(huse.embed.serve.space_map, "lay_out", slow)
-    client = client_of(store_of(tmp_path))
+    client = client_of(store_of(tmp_path), draw=slow)
     while not client.get("/api/info").json()["ready"]:
         time.sleep(0.02)
     reply = client.get("/api/map")
@@ -282,12 +275,11 @@ def test_the_map_of_few_rows(n: int, tmp_path: Path) -> None:
         assert len(reply.json()["points"]) == 4
 
 
-def test_a_map_that_fails_costs_the_map_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_that_fails_costs_the_map_alone(tmp_path: Path) -> None:
     def broken(_: Rows) -> Points:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(huse.embed.serve.space_map, "lay_out", broken)
-    client = client_of(store_of(tmp_path))
+    client = client_of(store_of(tmp_path), draw=broken)
     while client.get("/api/map").status_code == 202:
         time.sleep(0.02)
     assert client.get("/api/map").json() == {"detail": "the map cannot be drawn (RuntimeError: no luck)"}
@@ -301,7 +293,7 @@ def test_encoders_are_built_once_and_what_cannot_be_is_told(tmp_path: Path) -> N
     model.may_warm.set()
     while not client.get("/api/info").json()["ready"]:
         time.sleep(0.02)
-    make_app(Searcher(model, tmp_path / "e"))  # type: ignore[arg-type]
+    make_app(Searcher(model, tmp_path / "e", draw=drawn))  # type: ignore[arg-type]
     assert client.get("/api/info").json()["problems"] == ["no such weights"]
     assert model.warmed == 2, "once a searcher"
 

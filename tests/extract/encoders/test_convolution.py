@@ -8,8 +8,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from huse.extract.encoders import convolution, vgg16
-from huse.extract.encoders import precision as arithmetics
+from huse.extract.encoders.arithmetic import Processor
 from huse.extract.encoders.convolution import Layer
+from huse.extract.encoders.precision import NATIVE_BFLOAT16
 from huse.extract.run_encoders import Encoders
 
 
@@ -62,14 +63,10 @@ def test_the_way_follows_from_flags_and_arithmetic_alone(name: str, dtype: str) 
         ("float16", "old", 1),
     ],
 )
-def test_batches_are_multiples_of_what_the_chosen_way_takes(
-    precision: str, flags: str, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: [])
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
-    for module in (vgg16, arithmetics):
-        monkeypatch.setattr(module, "cpu_flags", lambda: PROCESSORS[flags])
-    encoder = vgg16.VGG16Encoder(precision=precision)
+def test_batches_are_multiples_of_what_the_chosen_way_takes(precision: str, flags: str, block: int) -> None:
+    its = frozenset(PROCESSORS[flags])
+    processor = Processor(its, gpu=False, native_bfloat16=bool(its & NATIVE_BFLOAT16))
+    encoder = vgg16.VGG16Encoder(precision=precision, processor=processor)
     assert encoder.block == block
     for wanted in (1, 16, 33):
         assert Encoders(encoder).batch_size(wanted) == -(-wanted // block) * block

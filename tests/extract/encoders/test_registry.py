@@ -269,11 +269,13 @@ def test_images_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_an_encoder_needs_beyond_huse_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_plugin(tmp_path, monkeypatch)
-    monkeypatch.setattr(registry, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
     source = {row["usage"]: row["source"] for row in registry.listed()}
     assert source["bert:PREPROCESSOR,ENCODER"].endswith("extra [bert], not installed: pip install 'huse[bert]'")
     assert source["mean-color"] == "entry point my_encoders:MeanColor"
-    monkeypatch.setattr(registry, "find_spec", lambda _: object())
+    monkeypatch.delitem(sys.modules, "tensorflow_text")
+    (tmp_path / "tensorflow_text.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     assert {row["usage"]: row["source"] for row in registry.listed()}["bert:PREPROCESSOR,ENCODER"].endswith("[bert]")
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from huse.extract.images import decoding
-from huse.extract.images.decoding import decode_image, small_image
+from huse.extract.images.decoding import BAND_PIXELS, decode_image, small_image
+from huse.extract.images.modes import to_rgb
 from huse.extract.images.orientation import TURNS, stored_box, upright_size
 
 CASES = Path(__file__).parent / "samples"
@@ -75,15 +75,17 @@ def test_a_box_of_the_upright_image_is_found_in_the_stored_one(
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_bands_change_no_pixel(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_change_no_pixel(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (90, 70, 4), np.uint8)
-    Image.fromarray(noise).save(buffer, "PNG", exif=exif)
-    whole = decode_image(buffer.getvalue(), (16, 24))
-    monkeypatch.setattr(decoding, "BAND_PIXELS", 500)
-    np.testing.assert_array_equal(decode_image(buffer.getvalue(), (16, 24)), whole)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1900, 1300, 4), np.uint8))
+    assert 2 * BAND_PIXELS < 1900 * 1300
+    noise.save(buffer, "PNG", exif=exif, compress_level=0)
+    upright = to_rgb(noise if orientation == 1 else noise.transpose(TURNS[orientation]))
+    across = upright.resize((24, upright.height), Image.Resampling.BILINEAR)
+    whole = across.resize((24, 16), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(decode_image(buffer.getvalue(), (16, 24)), np.asarray(whole))
 
 
 def test_the_cases_of_broken_exif() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from huse.extract.manifest import folder as folders
 from huse.extract.manifest.folder import image_suffixes
 from huse.extract.manifest.rows import read_manifest
 from huse.features.errors import ManifestError
@@ -126,7 +125,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)  # type: ignore[return-value]
 
-    monkeypatch.setattr(folders.os, "scandir", closed)
+    monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(ManifestError, match=r"closed: this folder cannot be read \(Permission denied\)"):
         read_manifest(tmp_path)
 

@@ -4,11 +4,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from huse.features.files import cache
 from huse.features.files.ahead import AHEAD, fetched_ahead
+from huse.features.files.cache import local_copy
 from huse.features.files.place import place
 from huse.features.files.put import put_bytes
+
+ALMOST = AHEAD - 2
+"""Of the objects that are fetched at once; now and then two share a lock."""
 
 
 def test_paths_of_this_machine_start_no_thread(tmp_path: Path) -> None:
@@ -19,27 +23,27 @@ def test_paths_of_this_machine_start_no_thread(tmp_path: Path) -> None:
 
 
 def test_what_comes_next_is_fetched_while_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, names, fetch = place("memory://ahead"), [f"{i:02d}" for i in range(30)], cache._fetch
+    folder, names, get_file = place("memory://ahead"), [f"{i:02d}" for i in range(30)], MemoryFileSystem.get_file
     put_bytes({folder / name: name.encode() for name in names})
-    together, at_once = threading.Barrier(AHEAD), []
+    inside, together = [], threading.Event()
 
-    def counted(path: Path, *rest: object) -> None:
-        if int(path.name) < AHEAD:  # each waits for the others, which would hang if they came one after the other
-            at_once.append(together.wait(60))
-        fetch(path, *rest)
+    def counted(system: MemoryFileSystem, path: str, *rest: object) -> None:
+        inside.append(path)
+        if len(inside) == ALMOST:
+            together.set()
+        assert together.wait(60), "each waits for the others, which never come if they are fetched one by one"
+        get_file(system, path, *rest)
 
-    monkeypatch.setattr(cache, "_fetch", counted)
-    monkeypatch.setattr(cache, "LOCKS", 40)
-    read = [cache.local_copy(folder / name).read_bytes() for name in fetched_ahead(names, lambda n: [folder / n])]
+    monkeypatch.setattr(MemoryFileSystem, "get_file", counted)
+    read = [local_copy(folder / name).read_bytes() for name in fetched_ahead(names, lambda n: [folder / n])]
     assert read == [name.encode() for name in names]
-    assert len(at_once) == AHEAD
 
 
 def test_what_cannot_be_fetched_is_told_by_whoever_reads_it() -> None:
     folder = place("memory://ahead/absent")
     assert list(fetched_ahead(["a"], lambda n: [folder / n])) == ["a"]
     with pytest.raises(FileNotFoundError):
-        cache.local_copy(folder / "a")
+        local_copy(folder / "a")
 
 
 def test_whoever_stops_reading_stops_the_fetching() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -8,10 +9,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from huse.features.files import atomic
 from huse.features.files.atomic import remove_leftovers, replacing, replacing_folder, sweep, temporary_beside
 
 KILLED = """
@@ -76,10 +77,15 @@ def test_a_number_taken_by_another_process_holds_nothing(tmp_path: Path) -> None
     assert not dead.exists()
 
 
+def without_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C library that cannot exchange two paths, as old ones."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace())
+
+
 @pytest.mark.parametrize("able", [True, False])
 def test_a_folder_takes_the_place_of_another(tmp_path: Path, able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not able:
-        monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
+        without_exchange(monkeypatch)
     path = tmp_path / "model"
     with replacing_folder(path) as folder:
         fill(folder, "one")
@@ -132,7 +138,7 @@ def test_there_is_no_moment_without_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_renamed_aside_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
+    without_exchange(monkeypatch)
     path = tmp_path / "model"
     with replacing_folder(path) as folder:
         fill(folder, "old")

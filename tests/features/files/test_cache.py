@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from samples import random_store
 
 from huse.features.errors import PlaceError, ShardError, UnreadableError
-from huse.features.files import cache
 from huse.features.files.cache import healed, local_copy, most_bytes
 from huse.features.files.place import place
 from huse.features.files.put import put_bytes
@@ -31,8 +31,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was fetched since."""
     names: list[str] = []
-    fetch = cache._fetch
-    monkeypatch.setattr(cache, "_fetch", lambda path, *rest: (names.append(path.name), fetch(path, *rest)))
+    get_file = MemoryFileSystem.get_file
+
+    def counted(system: MemoryFileSystem, path: str, *rest: object) -> None:
+        names.append(path.rpartition("/")[2])
+        get_file(system, path, *rest)
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", counted)
     return names
 
 

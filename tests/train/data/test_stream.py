@@ -71,13 +71,12 @@ def test_windows_mix_shards_and_differ_by_epoch() -> None:
 
 
 @pytest.fixture
-def streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StreamedRows, TrainingRows]:
-    monkeypatch.setattr(stream, "BLOCK", 7)
+def streamed(tmp_path: Path) -> tuple[StreamedRows, TrainingRows]:
     store = random_store(tmp_path / "s", n=300, shard_size=45)
     data, resident = prepare(store, STREAMED).data, prepare(store, replace(STREAMED, memory="resident")).data
     assert isinstance(data, StreamedRows)
     assert isinstance(resident, TrainingRows)
-    return data, resident
+    return replace(data, block=7), resident
 
 
 def test_rows_on_disk_are_those_in_memory(streamed: tuple[StreamedRows, TrainingRows]) -> None:
@@ -177,11 +176,12 @@ def test_a_tenth_of_the_features_is_all_that_is_held(large_store: Store) -> None
     assert peak_of(lambda: prepare(large_store, whole)) > 5 * budget, "what is measured are the features"
 
 
-def test_statistics_take_a_part_of_a_shard_at_a_time(large_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PART_VALUES", 1 << 14)
+def test_statistics_take_a_part_of_a_shard_at_a_time(large_store: Store) -> None:
     task = prepare(large_store, replace(STREAMED, memory_budget=0.01))
-    task.data.moments("image", task.train, True)  # checks the digests, which reads 16 MiB at a time
-    assert peak_of(lambda: task.data.moments("image", task.train, True)) < 1024 * 384 * 4
+    assert isinstance(task.data, StreamedRows)
+    data = replace(task.data, part_values=1 << 14)
+    data.moments("image", task.train, True)  # checks the digests, which reads 16 MiB at a time
+    assert peak_of(lambda: data.moments("image", task.train, True)) < 1024 * 384 * 4
 
 
 def test_memory_is_resident_only_when_it_fits() -> None:

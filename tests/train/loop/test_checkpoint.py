@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from command_line import ok
 from samples import random_store
@@ -18,17 +22,27 @@ from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
-from huse.train.loop import checkpoint as module
-from huse.train.loop.training import Training
 from huse.train.objectives.registry import OBJECTIVES
 from huse.train.summary import FitSummary
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=9, batch_size=16, patience=0)
 
 
-@pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS_BETWEEN", 0.0)
+@contextmanager
+def epochs(stop: int = 0) -> Iterator[list[int]]:
+    """Counts the epochs of fits by the states that are written after each; Ctrl-C comes before the `stop`-th is."""
+    counted: list[int] = []
+    write = np.savez
+
+    def counting(*arguments: Any, **arrays: Any) -> None:
+        counted.append(len(counted) + 1)
+        if len(counted) == stop:
+            raise KeyboardInterrupt
+        write(*arguments, **arrays)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "savez", counting)
+        yield counted
 
 
 @dataclass(frozen=True)
@@ -47,61 +61,46 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(store, folder / "m", fit_model(store, folder / "m", FAST))
 
 
-@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("stop", [3, 8, 11])
-def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
-    ran, epoch = 0, Training.epoch
-
-    def interrupted(self: Training, number: int) -> dict[str, float]:
-        nonlocal ran
-        ran += 1
-        if ran == stop:
-            raise KeyboardInterrupt
-        return epoch(self, number)
-
-    monkeypatch.setattr(Training, "epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit_model(whole.store, tmp_path / "m", FAST)
+def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, stop: int) -> None:
+    with pytest.raises(KeyboardInterrupt), epochs(stop):
+        fit_model(whole.store, tmp_path / "m", FAST, checkpoint_every=0)
     assert not (tmp_path / "m").exists()
-    ran = 100
-    again = fit_model(whole.store, tmp_path / "m", FAST, resume=True)
-    epochs = whole.summary.epochs + FAST.epochs  # refits take 10, or all
-    assert ran - 100 == epochs - stop + 1, "goes on, does not start again"
+    with epochs() as ran:
+        again = fit_model(whole.store, tmp_path / "m", FAST, resume=True, checkpoint_every=0)
+    in_all = whole.summary.epochs + FAST.epochs  # refits take 10, or all
+    assert len(ran) == in_all - stop + 1, "goes on, does not start again"
     assert load_model(tmp_path / "m").fingerprint == load_model(whole.model).fingerprint
     assert replace(again, seconds=0) == replace(whole.summary, seconds=0)
     assert (tmp_path / "m" / "history.csv").read_text() == (whole.model / "history.csv").read_text()
     assert not list(tmp_path.glob("*.checkpoint.npz"))
 
 
-@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_every_objective_repeats_itself_and_resumes(
-    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str
-) -> None:
+def test_every_objective_repeats_itself_and_resumes(small_store: Store, tmp_path: Path, objective: str) -> None:
     config = replace(FAST, objective=objective, dimension=4, epochs=3, refit=False)
     fit_model(small_store.path, tmp_path / "whole", config)
-    epoch = Training.epoch
-
-    def interrupted(self: Training, number: int) -> dict[str, float]:
-        if number == 3:
-            raise KeyboardInterrupt
-        return epoch(self, number)
-
-    monkeypatch.setattr(Training, "epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit_model(small_store.path, tmp_path / "m", config)
-    monkeypatch.setattr(Training, "epoch", epoch)
+    with pytest.raises(KeyboardInterrupt), epochs(stop=3):
+        fit_model(small_store.path, tmp_path / "m", config, checkpoint_every=0)
     fit_model(small_store.path, tmp_path / "m", config, resume=True)
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
+
+
+KILLED = """
+import sys
+from huse.train.config import FitConfig
+from huse.train.fit import fit_model
+config = FitConfig(hidden_units=64, dimension=16, epochs=150, patience=0, refit=False)
+fit_model(*sys.argv[1:], config, checkpoint_every=0.2)
+"""
 
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: Path) -> None:
     options = ["--hidden-units", "64", "--dimension", "16", "--epochs", "150", "--patience", "0", "--no-refit"]
-    code = "from huse.train.loop import checkpoint; checkpoint.SECONDS_BETWEEN = 0.2; from huse.cli import main; main()"
-    command = [sys.executable, "-c", code, "fit", str(small_store.path)]
+    command = [sys.executable, "-c", KILLED, str(small_store.path), str(tmp_path / "m")]
     ok("fit", small_store.path, tmp_path / "whole", *options)
-    process = subprocess.Popen([*command, str(tmp_path / "m"), *options], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not (tmp_path / "m.checkpoint.npz").exists():
         time.sleep(0.02)
         assert process.poll() is None
@@ -112,21 +111,9 @@ def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: P
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
 
-@pytest.mark.usefixtures("often")
-def test_a_checkpoint_of_another_fit_is_refused(
-    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    epoch = Training.epoch
-
-    def interrupted(self: Training, number: int) -> dict[str, float]:
-        if number == 3:
-            raise KeyboardInterrupt
-        return epoch(self, number)
-
-    monkeypatch.setattr(Training, "epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit_model(small_store.path, tmp_path / "m", FAST)
-    monkeypatch.setattr(Training, "epoch", epoch)
+def test_a_checkpoint_of_another_fit_is_refused(small_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), epochs(stop=3):
+        fit_model(small_store.path, tmp_path / "m", FAST, checkpoint_every=0)
     with pytest.raises(FitError, match=r"m\.checkpoint\.npz: belongs to a fit with other rows or options"):
         fit_model(small_store.path, tmp_path / "m", replace(FAST, dropout=0.1), resume=True)
     (tmp_path / "m.checkpoint.npz").write_bytes(b"nothing")
