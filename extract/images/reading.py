@@ -10,18 +10,21 @@ from huse.features.errors import HuseError
 from huse.features.extras import require
 
 
-def read_image(location: str | Path) -> bytes:
+def read_image(location: str | Path, named: str = "") -> bytes:
     """The bytes of an image.
 
     Args:
         location: a path, or a URL of any scheme that fsspec knows.
+        named: what messages call it; the location by default.
 
     Raises:
         ImageError: the image is missing, unreadable, empty, or no regular file; or a URL, and fsspec is missing.
     """
-    shown = str(location).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
+    shown = (named or str(location)).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
     try:
         data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
+    except ImageError as error:
+        raise ImageError(f"{error}: {shown}") from error
     except OSError as error:
         raise ImageError(f"{error.strerror or error}: {shown}") from error
     except (ValueError, MemoryError) as error:
@@ -49,4 +52,4 @@ def _fetch(url: str) -> bytes:
         raise
     except Exception as error:
         named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "
-        raise ImageError(f"{named}{reason_of(error)}: {url}") from error
+        raise ImageError(f"{named}{reason_of(error)}") from error

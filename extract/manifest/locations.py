@@ -20,6 +20,8 @@ DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
 ODD = re.compile(r"[:\\]|^~", re.MULTILINE)
 """What is in a location that is not simply a path from the folder, or an absolute one."""
 
+START = "paths start from the manifest's folder"
+
 MOST_NAMES = 100_000
 """Folders of more entries are not looked through for a name that is nearly right."""
 
@@ -65,8 +67,10 @@ def local_path(folder: Path, written: str) -> str:
 def nearest_image(written: str, folder: Path) -> str:
     """What to say of an image that is not where the manifest says: where it is, if one thing is written otherwise.
 
+    A store keeps it, so it does not tell from where the manifest was read.
+
     Returns:
-        A sentence such as ``a b.png is there: decode %20``, or nothing when the image is there or nothing is like it.
+        A sentence such as ``a b.png is there: decode %20``, or nothing when the image is there or cannot be seen.
     """
     if is_remote(folder):  # looking costs requests
         return ""
@@ -77,7 +81,7 @@ def nearest_image(written: str, folder: Path) -> str:
 
 
 def _nearest(written: str, folder: Path, location: str) -> str:
-    if SCHEME.match(location) or is_there(location):
+    if SCHEME.match(location) or not _is_missing(location):
         return ""
     if os.path.lexists(location):
         return f"a link to {Path(location).readlink()}, where nothing is"
@@ -85,10 +89,11 @@ def _nearest(written: str, folder: Path, location: str) -> str:
     spellings = list(_respelled(path))
     for changed, what in spellings:
         if is_there(folder / changed):
-            return f"but {folder / changed} is there: {what}"
+            return f"but {changed} is there: {what}"
     for changed, _ in spellings:
         if found := _found_loosely(folder / changed):
-            return f"but {found} is there: case, spaces or the form of accents differ"
+            shown = found if Path(changed).is_absolute() else found.relative_to(folder)
+            return f"but {shown} is there: case, spaces or the form of accents differ"
     return _elsewhere(path, folder)
 
 
@@ -112,19 +117,18 @@ def _elsewhere(path: str, folder: Path) -> str:
     if DRIVE.match(path) and os.name != "nt":
         return "a path of another machine; write paths relative to the manifest"
     relative = path.replace("\\", "/").lstrip("/")
-    for start, what in ((Path.cwd(), "the working directory"), (folder.parent, "the folder above the manifest")):
-        if start != folder and is_there(start / relative):
-            return f"but it is there from {what}, {start}; paths start from the manifest's folder"
+    if is_there(folder / ".." / relative):
+        return f"but it is there from the folder above the manifest's; {START}"
     if path.startswith("/") and is_there(folder / relative):
         return "but it is there from the manifest's folder; leave out the / at its start"
     name = relative.rpartition("/")[2]
     if name != relative and is_there(folder / name):
-        return f"but {folder / name} is there; leave out the folders"
-    return ""
+        return f"but {name} is there; leave out the folders"
+    return "" if path.startswith(("/", "~/")) else START
 
 
-def _found_loosely(path: Path) -> str:
-    """The path with every part as its folder has it, where only case, Unicode form or spaces differ; else nothing."""
+def _found_loosely(path: Path) -> Path | None:
+    """The path with every part as its folder has it, where only case, Unicode form or spaces differ; else None."""
     found = Path(path.anchor)
     for part in path.parts[1:] if path.anchor else path.parts:
         if os.path.lexists(found / part):
@@ -132,9 +136,9 @@ def _found_loosely(path: Path) -> str:
             continue
         names = _names(found, found.stat().st_mtime_ns) if found.is_dir() else {}
         if loose(part) not in names:
-            return ""
+            return None
         found = found / names[loose(part)]
-    return str(found)
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -145,6 +149,17 @@ def _names(folder: Path, _changed: int) -> dict[str, str]:
     except OSError:
         return {}
     return {} if len(names) > MOST_NAMES else {loose(name): name for name in names}
+
+
+def _is_missing(path: str | Path) -> bool:
+    """Whether nothing is at a path; of one that leads through what cannot be entered that is not known."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def is_there(path: str | Path) -> bool:

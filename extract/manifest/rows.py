@@ -80,7 +80,7 @@ class Manifest:
         spool: where the rows lie.
         written: digest of the manifest's bytes, or of a folder's names, and of `Columns`; empty when it is not known
             that these gave the rows.
-        read: gives the bytes of an image that lies elsewhere, see `read_image`.
+        read: gives the bytes of an image by its location and its name in messages, see `read_image`.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class Manifest:
     content: str
     spool: Spool
     written: str = ""
-    read: Callable[[str], bytes] = read_image
+    read: Callable[[str, str], bytes] = read_image
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -114,13 +114,14 @@ class Manifest:
         """The bytes of a row's image, from the manifest itself or from where it says.
 
         Raises:
-            ImageError: it cannot be read; when nothing is there, the message says what nearly is.
+            ImageError: it cannot be read; the message names it as the manifest does, wherever that lies, and when nothing
+                is there, says what nearly is.
             ExtraError: a URL, and fsspec is not installed.
         """
         if row.held:
             return self.spool.image_bytes(row)
         try:
-            return self.read(self.location(row))
+            return self.read(self.location(row), row.image)
         except ImageError as error:
             if hint := nearest_image(row.image, self.folder):
                 raise ImageError(f"{error}; {hint}") from error

@@ -353,9 +353,9 @@ def test_retrying_leaves_all_other_rows_unread(tmp_path: Path, encoders: Pair, m
     Image.new("RGB", (9, 7), (99, 99, 99)).save(tmp_path / "1.png")  # changed, but not asked for
     read: list[str] = []
 
-    def recorded(location: str | Path) -> bytes:
-        read.append(Path(location).name)
-        return reading.read_image(location)
+    def recorded(location: str, named: str) -> bytes:
+        read.append(named)
+        return reading.read_image(location, named)
 
     manifest = replace(read_manifest(path), read=recorded)
     choice = Choice(encoders.image, encoders.text, encoders.text)
@@ -377,6 +377,29 @@ def test_the_first_failure_stops_a_strict_run(tmp_path: Path, encoders: Pair) ->
     with pytest.raises(ExtractionError, match=r"k6: No such file.*on_error='skip'"):
         encoders.extract(path, tmp_path / "s", replace(CONFIG, on_error="fail"))
     assert Store.open(tmp_path / "s").shard_numbers() == [0]
+
+
+def test_failures_are_the_same_from_wherever_the_manifest_is_read(
+    tmp_path: Path, encoders: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = tmp_path / "catalog"
+    (catalog / "images").mkdir(parents=True)
+    Image.new("RGB", (9, 7)).save(catalog / "images" / "A.png")
+    (catalog / "images" / "empty.png").touch()
+    (catalog / "images" / "odd.png").write_bytes(b"x")
+    (tmp_path / "above.png").write_bytes(b"x")
+    names = ("images/A.png images/a.png A.png images\\A.png above.png none.png ../none.png images/empty.png images/odd.png "
+             f"images {catalog}/none.png file:///none.png memory://none/x.png ~/none.png").split()  # fmt: skip
+    write_csv(catalog / "m.csv", [{"key": str(i), "image": name, "text": "x"} for i, name in enumerate(names)])
+    config = replace(CONFIG, max_failure_rate=1.0)
+    encoders.extract(catalog / "m.csv", tmp_path / "whole", config)
+    for store, folder, manifest in (("beside", catalog, "m.csv"), ("inside", catalog / "images", "../m.csv")):
+        monkeypatch.chdir(folder)
+        encoders.extract(manifest, tmp_path / store, config)
+        assert shard_bytes(tmp_path / store) == shard_bytes(tmp_path / "whole")
+    failures = list_failures(Store.open(tmp_path / "whole"))
+    assert len(failures) == len(names) - 1
+    assert all(names[int(failure.key)] in failure.reason for failure in failures if failure.stage == "read")
 
 
 def test_overwriting_begins_anew_and_deletes_nothing_else(tmp_path: Path, encoders: Pair) -> None:
@@ -834,11 +857,11 @@ from huse.extract.extract import prepare_extraction
 from huse.extract.manifest.rows import read_manifest
 from huse.extract.run_encoders import Choice
 
-def hang(location):
-    if str(location).endswith("6.png"):
+def hang(location, named):
+    if location.endswith("6.png"):
         print("hangs", flush=True)
         time.sleep(600)
-    return manifest.read(location)
+    return manifest.read(location, named)
 
 manifest = read_manifest(sys.argv[1])
 pair = test_extract.Pair()

@@ -90,10 +90,10 @@ def test_images_of_the_next_shard_are_read_while_the_last_batch_of_one_is_encode
     rows = manifest(tmp_path, 3 * SHARD)
     last_batch = -(-SHARD // BATCH)
 
-    def noticed(location: str) -> bytes:
+    def noticed(location: str, named: str) -> bytes:
         if Path(location).name == f"{SHARD}.png":
             read.set()
-        return rows.read(location)
+        return rows.read(location, named)
 
     class Waits(Shade):
         def before(self) -> None:

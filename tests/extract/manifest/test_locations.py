@@ -31,12 +31,13 @@ from huse.extract.manifest.rows import read_manifest
         ("a.png ", "a.png", r"a\.png  is there: case"),
         ("a.png", "/a.png", r"leave out the / at its start"),
         ("a.png", "images/a.png", r"a\.png is there; leave out the folders"),
+        ("b.png", "a.png", r"paths start from the manifest's folder$"),
+        ("a.png", "/b.png", r""),
         ("a.png", "C:\\images\\b.png", r"a path of another machine"),
         ("a.png", "\\\\server\\images\\b.png", r"a path of another machine"),
         ("a.png", "file:///C:/images/b.png", r"a path of another machine"),
-        ("a b.png", "file:a%20c.png", r""),
-        ("a.png", "b.png", r""),
-        ("a.png", "b/c/d.png", r""),
+        ("a b.png", "file:a%20c.png", r"paths start from"),
+        ("a.png", "b/c/d.png", r"paths start from"),
         ("a.png", 400 * "x", r""),
         ("a.png", "a\0.png", r""),
     ],
@@ -72,7 +73,7 @@ def test_a_home_and_a_working_directory_may_lack(tmp_path: Path, monkeypatch: py
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert nearest_image("a.png", tmp_path) == ""
+    assert nearest_image("/a.png", tmp_path) == ""
     assert image_location("~nobody/a.png", tmp_path) == f"{tmp_path}/~nobody/a.png"
 
 
@@ -82,8 +83,9 @@ def test_images_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / name).write_bytes(b"x")
     monkeypatch.chdir(tmp_path / "work")
     folder = tmp_path / "data" / "images"
-    assert "from the working directory" in nearest_image("images/a.png", folder)
-    assert "from the folder above the manifest" in nearest_image("images/b.png", folder)
+    assert nearest_image("images/a.png", folder) == "paths start from the manifest's folder"
+    above = "but it is there from the folder above the manifest's; paths start from the manifest's folder"
+    assert nearest_image("images/b.png", folder) == above
     (folder / "c.png").symlink_to(tmp_path / "gone.png")
     assert "a link to" in nearest_image("c.png", folder)
 
