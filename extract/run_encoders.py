@@ -54,6 +54,10 @@ class Choice:
             class_encoder=_name(self.classes, config.class_encoder),
         )
 
+    def objects(self) -> Choice:
+        """Without the names, which `named` has put into a config."""
+        return Choice(*(None if isinstance(given, str) else given for given in (self.image, self.text, self.classes)))
+
 
 @dataclass(frozen=True)
 class Encoders:

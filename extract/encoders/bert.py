@@ -35,7 +35,7 @@ class BertEncoder:
     """
 
     def __init__(self, handles: str) -> None:
-        self.handles = _pair(handles)
+        self.handles = pair(handles)
         self.folders = [hub_model.resolve(handle) for handle in self.handles]
         require("tensorflow_text", "bert", f"bert:{handles}")
 
@@ -95,12 +95,16 @@ class BertEncoder:
         return np.asarray(tf.reduce_sum(tokens * mask, axis=1) / tf.reduce_sum(mask, axis=1), np.float32)
 
 
-def _pair(handles: str) -> tuple[str, str]:
-    """The two handles that a comma joins; of several commas the one between two models."""
+def pair(handles: str) -> tuple[str, str]:
+    """The two handles that a comma joins; of several commas the one between two models.
+
+    Raises:
+        EncoderError: there are not two.
+    """
     parts = handles.split(",")
     pairs = [(",".join(parts[:i]), ",".join(parts[i:])) for i in range(1, len(parts))]
     if len(pairs) > 1:
-        pairs = [pair for pair in pairs if all(map(hub_model.is_there, pair))]
+        pairs = [two for two in pairs if all(map(hub_model.is_there, two))]
     if len(pairs) != 1 or not all(pairs[0]):
         raise EncoderError(f"bert:{handles}: two SavedModels are needed; write bert:PREPROCESSOR,ENCODER")
     return pairs[0]

@@ -15,7 +15,9 @@ from typing import Any
 
 from huse.extract.encoders.applications import APPLICATIONS, ApplicationEncoder
 from huse.extract.encoders.arithmetic import Arithmetic
+from huse.extract.encoders.bert import BertEncoder, pair
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
+from huse.extract.encoders.hub_model import known_as
 from huse.extract.encoders.names import PATHS, split_names, unknown
 from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.encoders.protocol import ImageEncoder, State, TextEncoder
@@ -167,8 +169,6 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
 
         return HubTextEncoder(argument)
     if family == "bert":
-        from huse.extract.encoders.bert import BertEncoder
-
         return BertEncoder(argument)
     return _plugin(name, "text")  # type: ignore[no-any-return]
 
@@ -188,6 +188,11 @@ def names_in(name: str) -> list[str]:
         return [name]
     brought = plugins()
     return split_names(name, {*IMAGE, *TEXT, *brought}, {*PATHS, *brought})
+
+
+def whole_name(name: str) -> str:
+    """The same name with its folders named from the root on, so that it holds wherever a process is at work."""
+    return "+".join(map(_whole, names_in(name)))
 
 
 def is_outside(name: str) -> bool:
@@ -218,6 +223,17 @@ def listed() -> list[dict[str, str]]:
 def plugins() -> dict[str, EntryPoint]:
     """The families that other packages bring, by name."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _whole(name: str) -> str:
+    family, _, argument = name.partition(":")
+    if family == "salient":
+        tokens, _, inner = argument.partition(":")
+        return f"salient:{tokens}:{_whole(inner)}"
+    if family not in PATHS:
+        return name
+    handles = pair(argument) if family == "bert" else (argument,)
+    return f"{family}:{','.join(known_as(handle, Path(handle)) for handle in handles)}"
 
 
 def _takes_weights(name: str) -> bool:

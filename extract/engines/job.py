@@ -18,6 +18,7 @@ import numpy as np
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.protocol import State
+from huse.extract.encoders.registry import whole_name
 from huse.extract.images.decoding import allow_pixels
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
@@ -80,13 +81,20 @@ class FillJob:
     def of(
         cls, store: Path, manifest: Manifest, config: ExtractConfig, choice: Choice, state: State, agreed: Arithmetic
     ) -> FillJob:
-        """A job for some rows of a manifest at a time; workers have folders of their own, so paths go whole."""
+        """A job for some rows of a manifest at a time; workers have folders of their own, so paths go whole.
+
+        `config` has the names that `choice` has.
+        """
         rows = {"digests", "labels", "spool"}
         head = {name: value for name, value in vars(manifest).items() if name not in rows}
         head["folder"] = real_path(manifest.folder)
         if config.image_weights is not None:
             config = replace(config, image_weights=real_path(config.image_weights))
-        return cls(store, head, config, choice, state, agreed)
+        if manifest.has_images and isinstance(choice.image, str | None):
+            config = replace(config, image_encoder=whole_name(config.image_encoder))
+        if manifest.has_texts and isinstance(choice.text, str | None):
+            config = replace(config, text_encoder=whole_name(config.text_encoder))
+        return cls(store, head, config, choice.objects(), state, agreed)
 
     def begin(self, cpus: int) -> Callable[[Shard], ExtractSummary]:
         """Makes the encoders, with so many processors; returns what fills a shard.

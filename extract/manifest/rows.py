@@ -114,8 +114,8 @@ class Manifest:
         """The bytes of a row's image, from the manifest itself or from where it says.
 
         Raises:
-            ImageError: it cannot be read; the message names it as the manifest does, wherever that lies, and when nothing
-                is there, says what nearly is.
+            ImageError: it cannot be read; the message names it as the manifest does, wherever that lies, and says what
+                nearly is there when nothing is.
             ExtraError: a URL, and fsspec is not installed.
         """
         if row.held:

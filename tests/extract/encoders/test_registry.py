@@ -13,7 +13,7 @@ import pytest
 from huse.extract.encoders import image_encoder, registry, text_encoder
 from huse.extract.encoders.applications import APPLICATIONS
 from huse.extract.encoders.protocol import FittedEncoder, without_words
-from huse.extract.encoders.registry import FAMILIES, is_outside, names_in, with_salient_tokens
+from huse.extract.encoders.registry import FAMILIES, is_outside, names_in, whole_name, with_salient_tokens
 from huse.extract.texts import salient_text
 from huse.features.errors import EncoderError
 
@@ -107,6 +107,26 @@ def test_what_another_encoder_learned_is_refused(state: object) -> None:
 def test_states_of_another_number_of_encoders_are_refused(state: object) -> None:
     with pytest.raises(EncoderError, match="not of these 2 encoders"):
         text_encoder("use+tfidf:5", state)
+
+
+def test_folders_of_a_whole_name_start_at_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path.resolve()
+    for folder in ("p", "a,b", "c+use"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "saved_model.pb").touch()
+    for name, whole in {
+        "vgg16:fc2": "vgg16:fc2",
+        "hub:../x": f"hub:{here.parent}/x",
+        "hub:https://tfhub.dev/m/1": "hub:https://tfhub.dev/m/1",
+        "bert:p,a,b": f"bert:{here}/p,{here}/a,b",
+        "bert:https://tfhub.dev/p/1,e": f"bert:https://tfhub.dev/p/1,{here}/e",
+        "salient:5:hub:c+use/+tfidf:9": f"salient:5:hub:{here}/c+use/+tfidf:9",
+        "use+hub:p": f"use+hub:{here}/p",
+    }.items():
+        assert whole_name(name) == whole
+        assert whole_name(whole) == whole
+        assert len(names_in(whole)) == len(names_in(name))
 
 
 def test_a_plus_sign_joins_names_and_not_paths() -> None:

@@ -70,12 +70,18 @@ def test_a_worker_with_other_encoders_than_the_store_is_refused(manifest: Path, 
 
 def test_paths_travel_whole(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(manifest.parent)
-    config = replace(CONFIG, image_weights=Path("weights.h5"))
-    job = FillJob.of(
-        manifest.parent, read_manifest(manifest.name), config, Choice(), None, Arithmetic("float32", False)
-    )
-    assert job.config.image_weights == manifest.parent.resolve() / "weights.h5"
-    assert job.manifest["folder"] == manifest.parent.resolve()
+    config, here = replace(CONFIG, image_weights=Path("weights.h5")), manifest.parent.resolve()
+    choice, agreed = Choice(image="hub:a+vgg16", text="salient:9:hub:b"), Arithmetic("float32", False)
+    rows = read_manifest(manifest.name)
+    job = FillJob.of(here, rows, choice.named(config), choice, None, agreed)
+    assert job.config.image_weights == here / "weights.h5"
+    assert job.manifest["folder"] == here
+    assert (job.config.image_encoder, job.config.text_encoder) == (f"hub:{here}/a+vgg16", f"salient:9:hub:{here}/b")
+    assert job.choice == Choice()
+    bert = Color()
+    bert.spec = replace(bert.spec, name="bert")
+    choice = Choice(image=bert)
+    assert FillJob.of(here, rows, choice.named(config), choice, None, agreed).choice == choice
 
 
 def test_rows_of_a_manifest_are_where_they_were(manifest: Path) -> None:
