@@ -1,4 +1,4 @@
-"""Commands that run TensorFlow, without its notices."""
+"""Commands that may run TensorFlow, without its notices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import click
@@ -15,21 +18,41 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def uses_tensorflow(command: Command) -> Command:
-    """Loads TensorFlow before the command, without the notices it prints before its log level counts."""
+    """Mutes the notices that TensorFlow prints while it is loaded, which is when a command first needs it."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        root = click.get_current_context().find_root()
-        if root.params.get("debug"):
-            return command(*args, **kwargs)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _muted_stderr():
-            import tensorflow
-
-            tensorflow.get_logger().setLevel("ERROR")  # its advice on retracing is for programmers
+        if not click.get_current_context().find_root().params.get("debug"):
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            if "tensorflow" not in sys.modules:
+                sys.meta_path.insert(0, _Muting())
         return command(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+class _Muting(MetaPathFinder):
+    """Finds TensorFlow as ever, once; what it prints while it is loaded, before its log level counts, goes nowhere."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002 - as Python asks
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec and spec.loader:
+            spec.loader.exec_module = _muted(spec.loader.exec_module)  # type: ignore[assignment, method-assign]
+        return spec
+
+
+def _muted(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    def muted(module: Any) -> None:
+        with _muted_stderr():
+            load(module)
+            import tensorflow
+
+            tensorflow.get_logger().setLevel("ERROR")  # its advice on retracing is for programmers
+
+    return muted
 
 
 @contextmanager
