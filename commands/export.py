@@ -20,6 +20,7 @@ from huse.commands.options import (
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 from huse.extract.config import ExtractConfig
+from huse.features.counted import counted
 
 
 @click.group("export")
@@ -71,7 +72,7 @@ def projector(embeddings: Path, out: Path, images_folder: Path | None, as_json: 
     from huse.embed.export.projector import export_projector
 
     vectors = export_projector(embeddings, out, images_folder)
-    show(f"{vectors} vectors in {out}; tensorboard --logdir {out}", {"vectors": vectors}, as_json)
+    show(f"{counted(vectors, 'vector')} in {out}; tensorboard --logdir {out}", {"vectors": vectors}, as_json)
 
 
 @command.command()

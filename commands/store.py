@@ -11,6 +11,7 @@ import click
 from huse.commands.options import argument, config_options, given, json_option, tell_unused
 from huse.commands.tables import failures_text, inspection_text, leaks_text, show, stores_text, verification_text
 from huse.extract.config import ExtractConfig
+from huse.features.counted import counted
 
 
 @click.group("store")
@@ -35,21 +36,22 @@ def inspect(store: Path, as_json: bool) -> None:
 @click.option("--parts", type=click.IntRange(1), metavar="N", help="Name the parts, of N, that are to run again.")
 @json_option
 def verify(store: Path, parts: int | None, as_json: bool) -> None:
-    """Read every byte of STORE and check it; exit 1 when a shard is damaged or missing."""
+    """Read every byte of STORE and check it; exit 1 when a file is damaged, missing or could not be read."""
     from huse.extract.parts import parts_to_run
-    from huse.features.inspection import verify_store
+    from huse.features.inspection import verification
     from huse.features.shards.names import shard_number
     from huse.features.store import Store
 
     opened = Store.open(store)
-    problems = verify_store(opened)
+    found = verification(opened)
+    wrong = found.problems | found.unread
     shards = {opened.shard_path(number).name for number in opened.shard_numbers()}
-    shards |= {name for name in problems if shard_number(name) is not None}
-    again = {} if parts is None else {"parts": parts_to_run(problems, parts)}
-    text = verification_text(len(shards), len(shards - set(problems)), problems)
+    shards |= {name for name in wrong if shard_number(name) is not None}
+    again = {} if parts is None else {"parts": parts_to_run(found.problems, parts)}
+    text = verification_text(len(shards), len(shards - set(wrong)), found)
     text += "".join(f"\nrun again: --part {part}/{parts}" for part in again.get("parts", ()))
-    show(text, {"shards": len(shards), "problems": problems, **again}, as_json)
-    if problems:
+    show(text, {"shards": len(shards), **asdict(found), **again}, as_json)
+    if wrong:
         raise click.exceptions.Exit(1)
 
 
@@ -74,7 +76,7 @@ def merge(out: Path, stores: tuple[Path, ...], as_json: bool) -> None:
     from huse.features.exchange.merge_split import merge_stores
 
     rows = merge_stores(stores, out)
-    show(f"{rows} rows of {len(stores)} stores in {out}", {"rows": rows}, as_json)
+    show(f"{counted(rows, 'row')} of {counted(len(stores), 'store')} in {out}", {"rows": rows}, as_json)
 
 
 @command.command()
@@ -128,8 +130,8 @@ def import_(store: Path, class_encoder: str | None, as_json: bool, **options: An
     encoder = None if name == "none" or options["labels"] is None else text_encoder(name)
     rows = import_store(store, **given(options), embed_classes=partial(class_vectors, encoder) if encoder else None)
     failed = inspect_store(Store.open(store))["failures"]
-    told = f", {failed} failures; huse store failures {store} lists them" if failed else ""
-    show(f"{rows} rows in {store}{told}", {"rows": rows, "failures": failed}, as_json)
+    told = f", {counted(failed, 'failure')}; huse store failures {store} lists all" if failed else ""
+    show(f"{counted(rows, 'row')} in {store}{told}", {"rows": rows, "failures": failed}, as_json)
 
 
 @command.command()
@@ -141,7 +143,7 @@ def export(store: Path, out: Path, as_json: bool) -> None:
     from huse.features.exchange.interchange import export_store
 
     rows = export_store(store, out)
-    show(f"{rows} rows in {out}", {"rows": rows}, as_json)
+    show(f"{counted(rows, 'row')} in {out}", {"rows": rows}, as_json)
 
 
 @command.command()

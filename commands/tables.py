@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from huse.features.counted import counted
+
 if TYPE_CHECKING:
     from huse.embed.embed import EmbedSummary
     from huse.extract.config import ExtractSummary
     from huse.features.failure import Failure
+    from huse.features.inspection import Verification
     from huse.features.leaks import Leak
     from huse.train.summary import FitSummary
 
@@ -64,11 +67,12 @@ def extract_text(summary: ExtractSummary, store: Path) -> str:
     more = summary.failed + summary.not_reread - len(lines)
     if more > 0:
         lines.append(f"failed: {more} more, listed by huse store failures {store}")
+    unread = f"{counted(summary.trusted, 'image')} not read, as they look as before; --content reads all"
     lines += [
-        f"{summary.rows} rows in {store}: {summary.encoded} encoded, {summary.reused} kept, "
-        f"{summary.not_reread} not re-read, {summary.failed} failures, {summary.seconds:.1f} s, "
+        f"{counted(summary.rows, 'row')} in {store}: {summary.encoded} encoded, {summary.reused} kept, "
+        f"{summary.not_reread} not re-read, {counted(summary.failed, 'failure')}, {summary.seconds:.1f} s, "
         f"{summary.rows_per_s:.1f} rows/s",
-        *([f"{summary.trusted} images not read, as they look as before; --content reads all"] * bool(summary.trusted)),
+        *([unread] * bool(summary.trusted)),
         f"time spent: {summary.seconds_encode:.1f} s encoding images, {summary.seconds_encode_texts:.1f} s encoding "
         f"texts beside them, {summary.seconds_read:.1f} s waiting for images, "
         f"{summary.seconds_write:.1f} s waiting for the disk",
@@ -84,7 +88,8 @@ def fit_text(summary: FitSummary, model: Path) -> str:
 
     again = ", then fitted on all training rows" if summary.refit else ""
     lines = [
-        f"{summary.train_rows} training and {summary.val_rows} validation rows of {summary.classes} classes; "
+        f"{summary.train_rows} training and {counted(summary.val_rows, 'validation row')} of "
+        f"{counted(summary.classes, 'class', 'classes')}; "
         f"semantic graph: {summary.semantic_graph}; "
         f"best epoch {summary.best_epoch} of {summary.epochs}{again}; {summary.seconds:.1f} s",
         f"time spent: {summary.seconds_prepare:.1f} s preparing, {summary.seconds_train:.1f} s training, "
@@ -105,7 +110,7 @@ def embed_text(summary: EmbedSummary, out: Path) -> str:
     """What stage 1 did, if it ran, and the rows embedded."""
     first = [extract_text(summary.extract, summary.store / "features")] if summary.extract else []
     embedded = (
-        f"{summary.rows} rows in {out}, {summary.embedded} of them embedded now, "
+        f"{counted(summary.rows, 'row')} in {out}, {summary.embedded} of them embedded now, "
         f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"
     )
     return "\n".join([*first, embedded])
@@ -138,9 +143,10 @@ def inspection_text(values: Mapping[str, Any]) -> str:
     return "\n".join(f"{name.replace('_', ' '):<12} {value}" for name, value in shown.items())
 
 
-def verification_text(shards: int, whole: int, problems: Mapping[str, str]) -> str:
-    """The problems, and how many shards have none."""
-    return "\n".join([*problems.values(), f"{whole} of {shards} shards are whole"])
+def verification_text(shards: int, whole: int, found: Verification) -> str:
+    """The problems, what could not be read, and how many shards are neither."""
+    unread = [f"could not be read this time: {what}" for what in found.unread.values()]
+    return "\n".join([*found.problems.values(), *unread, f"{whole} of {counted(shards, 'shard')} {_are(whole)} whole"])
 
 
 def failures_text(failures: Sequence[Failure]) -> str:
@@ -150,13 +156,13 @@ def failures_text(failures: Sequence[Failure]) -> str:
 
 def stores_text(written: Mapping[str, int], out: Path) -> str:
     """The rows of each store in a folder."""
-    return "\n".join(f"{rows} rows in {out / name}" for name, rows in written.items())
+    return "\n".join(f"{counted(rows, 'row')} in {out / name}" for name, rows in written.items())
 
 
 def leaks_text(leaks: Sequence[Leak], images: int, texts: int) -> str:
     """The rows of each image or text that leaks, and how many there are."""
     lines = [f"{leak.modality}\t" + "\t".join(f"{key} ({where})" for key, where in leak.rows) for leak in leaks]
-    return "\n".join([*lines, f"{images} images and {texts} texts stand in more than one split"])
+    return "\n".join([*lines, f"{counted(images, 'image')} and {counted(texts, 'text')} stand in more than one split"])
 
 
 def doctor_text(values: Mapping[str, Any]) -> str:
@@ -168,7 +174,8 @@ def _environment(there: Mapping[str, Any]) -> Iterator[str]:
     packages = ", ".join(f"{name} {version or 'missing'}" for name, version in there["packages"].items())
     yield f"huse {there['huse']}, Python {there['python']}, {there['system']}"
     yield f"packages     {packages}"
-    yield f"devices      {', '.join(there['devices'])}; {there['cores']} cores, {there['memory_gib']} GiB of memory"
+    cores = counted(there["cores"], "core")
+    yield f"devices      {', '.join(there['devices'])}; {cores}, {there['memory_gib']} GiB of memory"
     native = "native" if there["native_bfloat16"] else "not native"
     amx = "with AMX" if there["amx"] else "no AMX"
     yield f"arithmetic   bfloat16 {native}, {amx}; --precision auto is {there['precision_auto']}"
@@ -188,4 +195,9 @@ def _examined(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"wrong        {finding['where']}: {finding['what']}"
         if finding["command"]:
             yield f"             type: {finding['command']}"
-    yield "nothing is wrong" if not values["findings"] else f"{len(values['findings'])} things are wrong"
+    wrong = len(values["findings"])
+    yield f"{counted(wrong, 'thing')} {_are(wrong)} wrong" if wrong else "nothing is wrong"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

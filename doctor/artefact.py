@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huse.doctor.finding import Finding
+from huse.features.counted import counted
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
 from huse.features.files.atomic import is_own_trace
@@ -116,7 +117,7 @@ def _contents(store: Store, damaged: bool) -> str:
     encoders = " and ".join(map(str, _specs(store)))
     shards = len(store.shard_numbers())
     version = "" if store.identity else "; of format version 1, which is read as ever"
-    rows = f"{shards} shards" if damaged else f"{len(store)} rows in {shards} shards"
+    rows = counted(shards, "shard") if damaged else f"{counted(len(store), 'row')} in {counted(shards, 'shard')}"
     return f"{rows}, {encoders}{version}"
 
 

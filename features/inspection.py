@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from huse.features.columns import FAILURE_STRINGS, PRESENT
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
-from huse.features.errors import HuseError, PlaceError, StoreError
+from huse.features.errors import HuseError, PlaceError, StoreError, UnreadableError
 from huse.features.failure import Failure
 from huse.features.files.cache import local_copy
 from huse.features.modality import MODALITIES
@@ -24,13 +25,32 @@ FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")
 """What embeddings may have beside their shards."""
 
 
+@dataclass(frozen=True)
+class Verification:
+    """What is wrong with a store, by file name.
+
+    Attributes:
+        problems: what is damaged, missing, or no part of it.
+        unread: what could not be read this time; nothing is known of it.
+    """
+
+    problems: dict[str, str]
+    unread: dict[str, str]
+
+
 def verify_store(store: Store) -> dict[str, str]:
-    """Reads every byte of every file of a store; returns what is wrong by file name, empty when all is well.
+    """All that `verification` finds; empty when all is well."""
+    found = verification(store)
+    return found.problems | found.unread
+
+
+def verification(store: Store) -> Verification:
+    """Reads every byte of every file of a store.
 
     Raises:
         PlaceError: no copies of objects can be kept in the cache.
     """
-    problems: dict[str, str] = {}
+    problems, unread = dict[str, str](), dict[str, str]()
     checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
     checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
     checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
@@ -41,15 +61,18 @@ def verify_store(store: Store) -> dict[str, str]:
             check()
         except PlaceError:  # of the cache, on this machine: nothing is known of the file
             raise
-        except (HuseError, OSError) as error:
+        except (UnreadableError, OSError) as error:
+            unread[name] = str(error)
+        except HuseError as error:
             problems[name] = str(error)
-    if PLAN_FILE not in problems:
+    if PLAN_FILE not in problems | unread:
         missing, surplus = map(store.shard_path, store.missing_shards()), map(store.shard_path, store.surplus_shards())
         problems |= {path.name: f"{path}: missing; {MISSING}" for path in missing}
         problems |= {path.name: f"{path}: more than the plan has; {SURPLUS}" for path in surplus}
     foreign = [entry for entry in store.path.iterdir() if not store.is_own(entry) and not _is_harmless(entry.name)]
     problems |= {entry.name: f"{entry}: no part of the store; move it away" for entry in sorted(foreign)}
-    return problems | _features_problems(store)
+    features = _features_verification(store)
+    return Verification(problems | features.problems, unread | features.unread)
 
 
 def _is_harmless(name: str) -> bool:
@@ -94,15 +117,19 @@ def list_failures(store: Store) -> list[Failure]:
     return [Failure(*each) for part in parts for each in zip(*(part[n] for n in FAILURE_STRINGS), strict=True)]
 
 
-def _features_problems(store: Store) -> dict[str, str]:
+def _features_verification(store: Store) -> Verification:
     """What is wrong with the features that embeddings were made of."""
     folder = store.path / FEATURES_FOLDER
     if not folder.exists():
-        return {}
+        return Verification({}, {})
     try:
-        return {f"{FEATURES_FOLDER}/{name}": problem for name, problem in verify_store(Store.open(folder)).items()}
+        found = verification(Store.open(folder))
     except StoreError as error:
-        return {FEATURES_FOLDER: str(error)}
+        return Verification({FEATURES_FOLDER: str(error)}, {})
+    problems, unread = (
+        {f"{FEATURES_FOLDER}/{name}": what for name, what in files.items()} for files in (found.problems, found.unread)
+    )
+    return Verification(problems, unread)
 
 
 def _indexes(folder: Path) -> list[Path]:
@@ -116,7 +143,7 @@ def _require_index(file: Path) -> None:
     try:
         described = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         written = described["file"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{file}: its description is missing or damaged ({error}); {again}") from error
     with local_copy(file).open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != written:

@@ -12,6 +12,7 @@ import uvicorn
 from huse.embed.serve.app import MOST_UPLOAD_PIXELS, make_app
 from huse.embed.serve.connections import Patience, timed_protocol
 from huse.embed.serve.searcher import Searcher
+from huse.features.counted import counted
 from huse.features.errors import ServeError
 
 WAITING = 2048
@@ -45,7 +46,7 @@ def run_server(
         local = host in ("127.0.0.1", "localhost", "::1")
         app = make_app(searcher, most_upload, () if local else ("*",), most_pixels)
         shown = f"[{host}]" if ":" in host else host
-        say(f"{len(searcher)} rows at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops)")
+        say(f"{counted(len(searcher), 'row')} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops)")
         if searcher.lost_images:
             say(searcher.lost_images)
         Thread(target=_tell_when_ready, args=(searcher, say), daemon=True).start()

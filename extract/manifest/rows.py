@@ -34,6 +34,7 @@ from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.table import Record
 from huse.extract.manifest.written import written_digest
 from huse.extract.texts import SURROGATES, clean_text
+from huse.features.counted import counted
 from huse.features.errors import ManifestError
 from huse.features.files.place import place, reopen
 from huse.features.modality import MODALITIES
@@ -227,7 +228,7 @@ class _Reading:
     def tell(self) -> None:
         """Says which words were taken for missing values."""
         for (column, word), count in sorted(self.missing.items()):
-            notify(f"{self.path}: {word!r} in column {column!r} is taken for no value ({count} rows)")
+            notify(f"{self.path}: {word!r} in column {column!r} is taken for no value ({counted(count, 'row')})")
 
     def _image(self, value: Cell) -> tuple[str, bytes]:
         """The location or name of an image, and its bytes when they are in the table."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command_line import invoke, ok_json
 from samples import random_store
 
+from huse.features import companions
+from huse.features.shards import hdf5
 from huse.features.store import Store
 
 
@@ -21,7 +25,7 @@ def test_verify_ends_with_1_on_damage(tmp_path: Path) -> None:
     store.shard_path(0).unlink()
     result = invoke("store", "verify", store.path)
     assert result.exit_code == 1
-    assert "1 of 3 shards are whole" in result.output
+    assert "1 of 3 shards is whole" in result.output
 
 
 def test_verify_names_the_parts_to_run_again(tmp_path: Path) -> None:
@@ -34,11 +38,37 @@ def test_verify_names_the_parts_to_run_again(tmp_path: Path) -> None:
     assert "parts" not in json.loads(invoke("store", "verify", store.path, "--json").output)
 
 
+def test_what_could_not_be_read_this_time_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, opened = random_store(tmp_path / "s"), hdf5.h5f.open
+    store.shard_path(2).unlink()
+
+    def refuse(name: bytes, *rest: object) -> object:
+        if name.endswith((b"shard-00001.h5", b"classes.h5")):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, *rest)
+
+    monkeypatch.setattr(hdf5.h5f, "open", refuse)
+    result = invoke("store", "verify", store.path, "--parts", 3)
+    assert result.exit_code == 1
+    assert f"could not be read this time: {store.shard_path(1)}: cannot be read (Permission denied)" in result.stdout
+    assert result.stdout.splitlines()[-2:] == ["1 of 3 shards is whole", "run again: --part 3/3"]
+    found = json.loads(invoke("store", "verify", store.path, "--parts", 3, "--json").stdout)
+    assert (list(found["problems"]), sorted(found["unread"])) == (["shard-00002.h5"], ["classes.h5", "shard-00001.h5"])
+    assert (found["shards"], found["parts"]) == (3, [3])
+
+    def shut(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(companions, "read_plan", shut)  # then nobody knows which shards are missing
+    result = invoke("store", "verify", store.path, "--parts", 3, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["parts"]) == (1, [])
+
+
 def test_an_import_counts_the_rows_that_failed(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([[1, 2], [np.nan, 1]]))
     done = invoke("store", "import", tmp_path / "s", "--image", tmp_path / "x.npy")
     assert "2 rows in" in done.stdout
-    assert "1 failures; huse store failures" in done.stdout
+    assert "1 failure; huse store failures" in done.stdout
 
 
 def test_stores_are_rearranged_from_the_command_line(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.counted import counted
+
 NAMED = 10
 """Unknown classes that a table names; the others are counted."""
 
@@ -45,7 +47,7 @@ def unknown_lines(unknown: list[UnknownClass]) -> list[str]:
         return []
     rows = sum(entry.rows for entry in unknown)
     head = f"{len(unknown)} of the classes are unknown to the model; their {rows} rows count as wrong:"
-    lines = [f"  {e.label!r}: {e.rows} rows{_hint(e.similar)}" for e in unknown[:NAMED]]
+    lines = [f"  {e.label!r}: {counted(e.rows, 'row')}{_hint(e.similar)}" for e in unknown[:NAMED]]
     rest = [f"  and {len(unknown) - NAMED} more"] if len(unknown) > NAMED else []
     return [head, *lines, *rest]
 

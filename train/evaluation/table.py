@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from huse.features.counted import counted
 from huse.train.classes.unknown_classes import UnknownClass, unknown_lines
 from huse.train.evaluation.measure import HP_KS
 
@@ -11,7 +12,8 @@ from huse.train.evaluation.measure import HP_KS
 def metrics_table(result: dict[str, Any]) -> str:
     """Accuracy and retrieval as text."""
     accuracy = "   ".join(f"{name} {shown_value(value)}" for name, value in result["accuracy"].items())
-    lines = [f"{result['rows']} rows of split {result['split']}", *_remarks(result), f"accuracy   {accuracy}", ""]
+    rows = counted(result["rows"], "row")
+    lines = [f"{rows} of split {result['split']}", *_remarks(result), f"accuracy   {accuracy}", ""]
     heads, parts = ["R@1", "R@5", "R@10", "mAP"], [result["retrieval"]]
     if "hierarchical" in result:
         heads, parts = [*heads, *(f"HP@{k}" for k in HP_KS)], [*parts, result["hierarchical"]]

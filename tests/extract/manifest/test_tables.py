@@ -402,6 +402,6 @@ def test_words_for_nothing_are_told(tmp_path: Path, capsys: pytest.CaptureFixtur
     read_manifest(written(tmp_path, "m.csv", "text,label\na,nan\nb,nan\nc,None\nd,x\n"))
     told = capsys.readouterr().err.splitlines()
     assert [line.partition("m.csv: ")[2] for line in told] == [
-        "'None' in column 'label' is taken for no value (1 rows)",
+        "'None' in column 'label' is taken for no value (1 row)",
         "'nan' in column 'label' is taken for no value (2 rows)",
     ]

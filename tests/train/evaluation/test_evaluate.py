@@ -32,7 +32,7 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
     ]
     assert result["shared_with_training"] == 1
     table = metrics_table(result)
-    assert "'Things/ CLASS 1': 1 rows; the model has 'things/class 1', spell both alike" in table
+    assert "'Things/ CLASS 1': 1 row; the model has 'things/class 1', spell both alike" in table
     assert "1 of 12 rows share their image or text with a training row" in table
     for number in small_store.shard_numbers():
         rows = small_store.read(number)
