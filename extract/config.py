@@ -49,8 +49,8 @@ class ExtractConfig:
         salient_tokens: most tokens kept of a text, see `salient_text`; 0 keeps all.
         max_pixels: most pixels of an image; larger ones are failures.
         recover_truncated: decode what there is of a JPEG that was cut off.
-        retry_failed: trust stored rows unread, and take only failed and new ones.
-        content: read every image, also one that looks as it did when its vector was made.
+        retry_failed: take only failed and new rows, and trust all others unread, even if their images look changed.
+        content: read every image, also one that looks as it did when its vector was made; not with `retry_failed`.
         on_error: ``skip`` keeps failed rows as failures, ``fail`` stops at the first.
         part: which of how many runs that fill the store together this is, from (1, n) to (n, n); each takes every n-th
             shard.
@@ -109,8 +109,8 @@ class ExtractConfig:
     )
     max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
     recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
-    retry_failed: bool = option(False, "Take failed and new rows only, the others unread.")
-    content: bool = option(False, "Read images that look unchanged, too, to compare their content.")
+    retry_failed: bool = option(False, "Take failed and new rows only, the others unread, also if they look changed.")
+    content: bool = option(False, "Read all images, to compare their content; not with --retry-failed.")
     on_error: str = option("skip", "Keep a bad row as a failure, or stop at the first.", choices=("skip", "fail"))
     max_failure_rate: float | None = option(
         None,
@@ -157,6 +157,11 @@ class ExtractConfig:
             raise StoreError(
                 "overwrite=True (--overwrite) would delete what the other parts have written; "
                 "delete the store, then run all"
+            )
+        if self.retry_failed and self.content:
+            raise StoreError(
+                "retry_failed=True (--retry-failed) leaves stored rows unread, content=True (--content) reads all; "
+                "leave one out"
             )
         self._require_workers()
 

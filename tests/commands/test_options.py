@@ -121,10 +121,11 @@ def test_what_a_field_does_not_allow_is_an_error_in_python_too(changes: dict[str
         ({"ray_address": "auto"}, "ray_address (--ray-address): of engine='ray'"),
         ({"max_retries": 1, "gpus_per_worker": 1.0}, "gpus_per_worker (--gpus-per-worker), max_retries"),
         ({"engine": "ray", "part": (1, 2)}, "part (--part) is of engine='local'"),
+        ({"retry_failed": True, "content": True}, "retry_failed=True (--retry-failed) leaves stored rows unread"),
         ({"engine": "slurm"}, "engine is 'slurm'; use 'local' or 'ray'"),
     ],
 )
-def test_what_belongs_to_one_engine_is_refused_by_the_other(changes: dict[str, Any], message: str) -> None:
+def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: str) -> None:
     ExtractConfig(workers=3).require_valid(overwrite=False)
     ExtractConfig(workers=(0, 3), engine="ray", cpus_per_worker=2).require_valid(overwrite=False)
     with pytest.raises(StoreError, match=re.escape(message)):
