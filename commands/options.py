@@ -43,13 +43,17 @@ class Place(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; a URL is refused where it cannot be taken, before anything takes it for a folder of its name."""
-        from huse.features.files.place import is_remote, place
+        from huse.features.files.cache import most_bytes
+        from huse.features.files.place import as_remote, is_remote, place
 
         found = place(value)
         if not is_remote(found):
             return super().convert(str(found), param, ctx)
         if not self.urls:
             self.fail(f"{value!r} is a URL; name a path of this machine", param, ctx)
+        if as_remote(found).protocol == "memory":
+            self.fail(f"{value!r} is in the memory of this command, and goes with it; name another place", param, ctx)
+        most_bytes()  # what is wrong with it is known before any work
         return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from huse.extract.readers import Readers
 from huse.features.extras import require
 from huse.features.files.cache import TOKENS
+from huse.features.files.place import is_url
 from huse.features.looks import UNKNOWN, Values
 
 LOOKS_A_STEP, FIRST_STEP = 1000, 100
@@ -59,11 +60,6 @@ def look_at_url(url: str) -> tuple[int, int]:
         return UNKNOWN
     digest = hashlib.blake2b(f"{told.get('size')} {token}".encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], signed=True), int.from_bytes(digest[8:], signed=True)
-
-
-def is_url(location: str) -> bool:
-    """Whether an image's location is a URL."""
-    return "://" in location
 
 
 def _settled(locations: Sequence[str]) -> Values:

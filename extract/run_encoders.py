@@ -56,7 +56,11 @@ class Choice:
 
     def objects(self) -> Choice:
         """Without the names, which `named` has put into a config."""
-        return Choice(*(None if isinstance(given, str) else given for given in (self.image, self.text, self.classes)))
+        return Choice(
+            None if isinstance(self.image, str) else self.image,
+            None if isinstance(self.text, str) else self.text,
+            None if isinstance(self.classes, str) else self.classes,
+        )
 
 
 @dataclass(frozen=True)

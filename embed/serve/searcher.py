@@ -24,6 +24,7 @@ from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
+from huse.features.files.place import is_url
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -146,7 +147,7 @@ class Searcher:
     @cached_property
     def lost_images(self) -> str:
         """What to say when no image file of the rows is there; empty when one is, or none is looked for."""
-        uris = (uri for rows in self.shards for uri in rows.uri[rows.image.present] if uri and "://" not in uri)
+        uris = (uri for rows in self.shards for uri in rows.uri[rows.image.present] if uri and not is_url(uri))
         some = list(islice(uris, LOOKED_FOR))
         if not some or any(location(uri, self.folder) for uri in some):
             return ""

@@ -13,7 +13,7 @@ from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, 
 from huse.extract.images.orientation import load_as_stored
 from huse.extract.images.reading import read_image
 from huse.extract.manifest.locations import image_location
-from huse.features.files.place import SCHEME
+from huse.features.files.place import is_url
 
 TYPES = {
     "AVIF": "image/avif",
@@ -60,7 +60,7 @@ def location(uri: str, folder: Path) -> str | None:
         folder: where relative ones start from.
     """
     source = image_location(uri, folder)
-    if not SCHEME.match(source):
+    if not is_url(source):
         return source if uri and Path(source).is_file() else None
     if is_on_the_web(source):
         return source if _is_web_address(source) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huse.features.errors import EncoderError
-from huse.features.files.place import real_path
+from huse.features.files.place import is_url, real_path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huse" / "hub"
 """Where downloaded models are kept, unless TFHUB_CACHE_DIR says otherwise; the library's own place is temporary."""
@@ -21,7 +21,7 @@ HASHED = ("saved_model.pb", "variables/**/*", "assets/**/*")
 
 def is_there(handle: str) -> bool:
     """Whether a handle is a URL, or a folder with a SavedModel."""
-    return "://" in handle or (Path(handle) / "saved_model.pb").is_file()
+    return is_url(handle) or (Path(handle) / "saved_model.pb").is_file()
 
 
 def resolve(handle: str) -> Path:
@@ -30,7 +30,7 @@ def resolve(handle: str) -> Path:
     Raises:
         EncoderError: no such folder, or the download failed.
     """
-    if "://" not in handle:
+    if not is_url(handle):
         if not is_there(handle):
             raise EncoderError(
                 f"{handle or 'hub:'}: no saved_model.pb there; name the folder of a SavedModel or its URL"
@@ -52,7 +52,7 @@ def known_as(handle: str, folder: Path) -> str:
 
     A folder whose name holds a plus sign ends in a slash, or the rest of it could be taken for a second encoder.
     """
-    if "://" in handle:
+    if is_url(handle):
         return handle
     there = real_path(folder)
     return f"{there}{'/' if '+' in there.name else ''}"

@@ -25,7 +25,7 @@ from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.run_encoders import Choice, Encoders
 from huse.features.files.atomic import sweep
-from huse.features.files.place import SCHEME, real_path
+from huse.features.files.place import is_url, real_path
 from huse.features.store import Store
 
 Fill = Callable[[Mapping[int, Positions], str, Store], ExtractSummary]
@@ -82,4 +82,4 @@ def _some_image(manifest: Manifest) -> list[Path]:
     folder = real_path(manifest.folder)
     rows = islice(manifest.iterate(), LOOKED_AT if manifest.has_images else 0)
     places = (image_location(row.image, folder) for row in rows if row.image and not row.held)
-    return [Path(place) for place in islice((p for p in places if not SCHEME.match(p) and Path(p).exists()), 1)]
+    return [Path(place) for place in islice((p for p in places if not is_url(p) and Path(p).exists()), 1)]

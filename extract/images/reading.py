@@ -8,6 +8,7 @@ from pathlib import Path
 from huse.extract.images.decoding import ImageError, reason_of
 from huse.features.errors import HuseError
 from huse.features.extras import require
+from huse.features.files.place import is_url
 
 
 def read_image(location: str | Path, named: str = "") -> bytes:
@@ -22,7 +23,7 @@ def read_image(location: str | Path, named: str = "") -> bytes:
     """
     shown = (named or str(location)).encode(errors="backslashreplace").decode()  # a reason is kept, and is UTF-8
     try:
-        data = _fetch(str(location)) if "://" in str(location) else _read(Path(location))
+        data = _fetch(str(location)) if is_url(str(location)) else _read(Path(location))
     except ImageError as error:
         raise ImageError(f"{error}: {shown}") from error
     except OSError as error:

@@ -11,12 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from huse.features.files.place import FILE_URL, SCHEME, is_remote
+from huse.features.files.place import DRIVE, FILE_URL, is_remote, is_url
 
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
-DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
-"""How paths of Windows begin."""
-
 ODD = re.compile(r"[:\\]|^~", re.MULTILINE)
 """What is in a location that is not simply a path from the folder, or an absolute one."""
 
@@ -34,13 +31,13 @@ def image_location(written: str, folder: Path) -> str:
         folder: what relative paths start from; may be of objects.
     """
     if is_remote(folder):
-        if not written.startswith("/") and not SCHEME.match(written) and not FILE_URL.match(written):
+        if not written.startswith("/") and not is_url(written) and not FILE_URL.match(written):
             return f"{folder}/{written}"
         folder = Path()
     if FILE_URL.match(written):
         path = FILE_URL.sub("", written, count=1)
         return local_path(folder, path if is_there(folder / path) else unquote(path))
-    return written if SCHEME.match(written) else local_path(folder, written)
+    return written if is_url(written) else local_path(folder, written)
 
 
 def image_locations(written: Sequence[str], folder: Path) -> list[str]:
@@ -81,7 +78,7 @@ def nearest_image(written: str, folder: Path) -> str:
 
 
 def _nearest(written: str, folder: Path, location: str) -> str:
-    if SCHEME.match(location) or not _is_missing(location):
+    if is_url(location) or not _is_missing(location):
         return ""
     if os.path.lexists(location):
         return f"a link to {Path(location).readlink()}, where nothing is"
@@ -114,7 +111,7 @@ def _respelled(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _elsewhere(path: str, folder: Path) -> str:
-    if DRIVE.match(path) and os.name != "nt":
+    if DRIVE.match(path.removeprefix("/")) and os.name != "nt":
         return "a path of another machine; write paths relative to the manifest"
     relative = path.replace("\\", "/").lstrip("/")
     if is_there(folder / ".." / relative):

@@ -32,12 +32,12 @@ UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 JUST_USED = 10.0
 """Seconds for which a file stays whatever its size: it is about to be opened."""
 
-TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "checksum")
+TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "xet_hash", "checksum")
 """What file systems of fsspec call that which changes with the content."""
 
 TELLS = (
     *TOKENS,
-    *("generation", "xet_hash", "last_commit", "size"),
+    *("generation", "last_commit", "size"),
     *("LastModified", "last_modified", "mtime", "modified", "created"),
 )
 """What stores say of an object's content, each some of them."""

@@ -18,8 +18,16 @@ FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?|(?=/))", re.IGNORECASE)
 CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+::.*://", re.DOTALL)
 """How a URL through another file system begins, such as ``simplecache::s3://``."""
 
+DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""How paths of Windows begin."""
+
 SQUEEZED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 """First part of a path that was a URL: pathlib takes one of its two slashes."""
+
+
+def is_url(text: str) -> bool:
+    """Whether a text begins as URLs do; a ``://`` further on may stand in the name of a file."""
+    return bool(SCHEME.match(text) or CHAIN.match(text))
 
 
 def place(given: str | Path | Any) -> Path:
@@ -31,14 +39,15 @@ def place(given: str | Path | Any) -> Path:
         given: a path, a URL of any scheme that fsspec knows, or a `UPath` with options of its own.
 
     Raises:
-        PlaceError: a URL that has gone through `Path`, or through another file system.
+        PlaceError: a URL that has gone through `Path`, or through another file system; a ``file:`` URL of no path from
+            the root on; a path of Windows elsewhere.
         ExtraError: a URL, and the package that reads it is not installed.
     """
     if isinstance(given, PurePath):
         return _here(Path(given))
     if isinstance(given, str):
-        if FILE_URL.match(given):
-            return Path(unquote(FILE_URL.sub("", given, count=1)))
+        if given[:5].lower() == "file:":
+            return _of_file_url(given)
         if CHAIN.match(given):
             raise PlaceError(f"{given}: goes through another file system; name the URL that it ends with")
         if not SCHEME.match(given):
@@ -48,9 +57,18 @@ def place(given: str | Path | Any) -> Path:
     return cast(Path, remote(given))
 
 
+def _of_file_url(url: str) -> Path:
+    path = unquote(FILE_URL.sub("", url, count=1))
+    if not path.startswith("/"):
+        raise PlaceError(f"{url}: is no path from the root on; write file:///PATH, or the path alone")
+    return Path(path)
+
+
 def _here(path: Path) -> Path:
     if SQUEEZED.fullmatch(path.parts[0] if len(path.parts) > 1 else ""):
         raise PlaceError(f"{path}: has lost a slash of its ://, as in pathlib.Path; give a URL as a string")
+    if os.name != "nt" and DRIVE.match(str(path)):
+        raise PlaceError(f"{path}: is a path of Windows; name one of this machine")
     return path
 
 

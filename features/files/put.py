@@ -6,6 +6,7 @@ first, what says that a model is whole goes last, and what is no longer wanted i
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -139,8 +140,11 @@ def try_to_put(folder: Path) -> None:
     from huse.features.files.remote import told
 
     probe = folder / f".{uuid4().hex[:8]}.lock"  # where removing is forbidden, it is none of the folder's content
-    with told(folder):
-        as_remote(probe).fs.pipe_file(as_remote(probe).path, b"")
+    try:
+        with told(folder):
+            as_remote(probe).fs.pipe_file(as_remote(probe).path, b"")
+    except FileNotFoundError as error:  # objects need no folder
+        raise OSError(errno.ENXIO, "no such bucket; make it, or name another", str(folder)) from error
     with suppress(PermissionError):
         probe.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from inspect import signature
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from huse.features.errors import ExtraError, PlaceError
 
@@ -21,6 +21,8 @@ except ModuleNotFoundError as missing:
 
 LISTING = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf")
 """Stores whose listings fsspec would keep, so that what others write is not seen."""
+
+AZURE = ("az", "abfs", "abfss")
 
 BLOCK = 1 << 20
 """Bytes that are fetched at a time of a file that is opened, as for its first line."""
@@ -145,6 +147,8 @@ def _of_url(url: str) -> Remote:
     scheme, _, rest = url.partition("://")
     if not rest.strip("/"):
         raise ValueError(f"nothing is named behind {scheme}://")
+    if scheme.lower() in AZURE and "@" in rest.partition("/")[0]:  # paths below would lose it
+        raise ValueError("AZURE_STORAGE_ACCOUNT_NAME names the account, az://CONTAINER/PATH the rest")
     settings: dict[str, Any] = {"use_listings_cache": False} if scheme.lower() in LISTING else {}
     return Remote(f"{scheme.lower()}://{rest.rstrip('/')}", **settings)
 
@@ -188,6 +192,7 @@ def _meaning(error: Exception) -> tuple[int, str]:
 
 def look_again(folder: Path) -> None:
     """Forgets what this process has seen of the objects at a place and below: the next read asks the store again."""
+    cast(Remote, folder).fs.invalidate_cache()  # Hugging Face's keeps listings whatever it is told
     start = str(folder)
     for url in [url for url in SEEN if url == start or url.startswith(f"{start}/")]:
         SEEN.pop(url, None)

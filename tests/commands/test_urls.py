@@ -58,6 +58,7 @@ COMMANDS = [
     f"store export store {URL}.npz",
     f"store import {URL} --text t.npy",
 ]
+LOCAL = [f"fit store model --tensorboard {URL}", f"demo --out {URL}"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -74,12 +75,32 @@ def test_without_the_extra_a_url_is_told_with_the_way_out(
     assert [entry.name for entry in tmp_path.iterdir()] == [HERE]
 
 
-@pytest.mark.parametrize("command", ["fit store model --tensorboard memory://x", "demo --out memory://x"])
+@pytest.mark.parametrize("command", LOCAL)
 def test_what_has_to_be_on_this_machine_is_told(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = invoke(*command.split())
+    result = invoke(*command.replace(URL, "memory://x").split())
     assert result.exit_code == 2
     assert "'memory://x' is a URL; name a path of this machine" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {*LOCAL}))
+def test_what_goes_with_the_process_is_refused(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / HERE).write_text("text,label\na,b\n")
+    result = invoke(*command.replace(URL, "memory://x").split())
+    assert result.exit_code == 2
+    assert "is in the memory of this command, and goes with it; name another place" in result.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == [HERE]
+
+
+def test_a_cache_of_no_size_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUSE_CACHE_SIZE", "much")
+    for command in ("extract s3://bucket/m.csv store", "fit s3://bucket/store model"):
+        result = invoke(*command.split())
+        assert result.exit_code == 1
+        assert result.stderr == "Error: HUSE_CACHE_SIZE is 'much'; name a size such as 20GB or 500MB\n"
     assert not list(tmp_path.iterdir())
 
 

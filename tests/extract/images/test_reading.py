@@ -21,6 +21,12 @@ def test_urls_are_read_through_fsspec() -> None:
         read_image("nonsense://a.png")
 
 
+def test_a_path_that_holds_what_parts_urls_is_that_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "ab:").mkdir()
+    (tmp_path / "ab:" / "c.png").write_bytes(b"an image")
+    assert read_image(f"{tmp_path}/ab://c.png") == b"an image"
+
+
 def test_reasons_are_told_once_and_in_utf_8(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"^no such object: memory://images/absent\.png$"):
         read_image("memory://images/absent.png")

@@ -55,6 +55,13 @@ def test_images_are_read_from_where_the_table_is_and_from_elsewhere(url: str, tm
         manifest.image_bytes(second)
 
 
+def test_images_may_come_through_another_file_system(url: str, tmp_path: Path) -> None:
+    put(url, {"1.png": png(tmp_path)})
+    (tmp_path / "m.csv").write_text(f"image\nsimplecache::{url}/1.png\n")
+    manifest = read_manifest(tmp_path / "m.csv")
+    assert manifest.image_bytes(manifest.rows()[0]) == png(tmp_path)
+
+
 def test_locations_start_from_the_folder_of_objects() -> None:
     folder = place("s3://bucket/a b")
     assert image_location("c/d.png", folder) == "s3://bucket/a b/c/d.png"

@@ -77,6 +77,13 @@ def test_what_others_put_is_seen_when_a_place_is_opened_again() -> None:
     assert local_copy(path).read_bytes() == b"two"
 
 
+def test_listings_that_a_file_system_keeps_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, forgotten = written(b"one"), []
+    monkeypatch.setattr(type(path.fs), "invalidate_cache", lambda *_: forgotten.append(1))
+    look_again(path.parent)
+    assert forgotten == [1]
+
+
 def test_threads_fetch_an_object_once(fetched: list[str]) -> None:
     path = written(b"one" * 100_000)
     with ThreadPoolExecutor(8) as pool:

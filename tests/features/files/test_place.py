@@ -8,7 +8,7 @@ import pytest
 
 from huse.features.errors import ExtraError, HuseError, PlaceError
 from huse.features.files.folders import require_apart, require_place
-from huse.features.files.place import is_remote, local, place, real_path
+from huse.features.files.place import is_remote, is_url, local, place, real_path
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,9 @@ from huse.features.files.place import is_remote, local, place, real_path
         (Path("a"), Path("a")),
         ("file:///a/b%20c", Path("/a/b c")),
         ("file:/a", Path("/a")),
-        ("C:/images", Path("C:/images")),
+        ("FILE:///a", Path("/a")),
+        ("file://localhost/a", Path("/a")),
+        ("./file:x", Path("file:x")),
         ("~", Path("~")),
         ("a:b/c", Path("a:b/c")),
     ],
@@ -27,6 +29,11 @@ from huse.features.files.place import is_remote, local, place, real_path
 def test_what_is_no_url_is_a_path(given: str | Path, path: Path) -> None:
     assert place(given) == path
     assert type(place(given)) is type(Path())
+
+
+def test_a_url_begins_as_one() -> None:
+    assert all(map(is_url, ("s3://b/x", "simplecache::s3://b/x", "zip://x::s3://b/y.zip", "file:///x")))
+    assert not any(map(is_url, ("/data/s3://b", "./s3://b", "a b://c", "C://x", "s3:/b", "x,https://y", "")))
 
 
 def test_urls_have_the_parts_of_paths() -> None:
@@ -44,7 +51,14 @@ def test_urls_have_the_parts_of_paths() -> None:
         (Path("s3://bucket/x"), r"s3:/bucket/x: has lost a slash"),
         ("s3:/bucket/x", r"s3:/bucket/x: has lost a slash"),
         ("simplecache::s3://bucket/x", r"goes through another file system"),
+        ("file:x", r"file:x: is no path from the root on; write file:///PATH, or the path alone"),
+        ("FILE://host/x", r"FILE://host/x: is no path from the root on"),
+        ("file://", r"file://: is no path from the root on"),
+        ("C:\\x", r"C:\\x: is a path of Windows; name one of this machine"),
+        (Path("c:/x"), r"c:/x: is a path of Windows"),
+        ("\\\\server\\x", r"server\\x: is a path of Windows"),
         ("nosuch://bucket/x", r"nosuch://bucket/x: is no URL"),
+        ("abfss://c@a.dfs.core.windows.net/x", r"is no URL \(AZURE_STORAGE_ACCOUNT_NAME names the account"),
         ("s3://", r"s3://: is no URL \(nothing is named"),
     ],
 )

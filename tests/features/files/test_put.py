@@ -118,6 +118,15 @@ def test_a_place_that_takes_nothing_is_told(folder: Path, monkeypatch: pytest.Mo
         try_to_put(folder)
 
 
+def test_a_bucket_that_is_not_there_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise FileNotFoundError("b/put")  # as gcsfs says it
+
+    monkeypatch.setattr(type(as_remote(folder).fs), "pipe_file", lost)
+    with pytest.raises(OSError, match=r"no such bucket; make it, or name another.*memory://put/"):
+        try_to_put(folder)
+
+
 def test_there_are_no_locks(folder: Path) -> None:
     assert lock_path(folder) is None
     with locked(folder), locked(folder):
