@@ -110,7 +110,7 @@ class ExtractConfig:
     max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
     recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
     retry_failed: bool = option(False, "Take failed and new rows only, the others unread, also if they look changed.")
-    content: bool = option(False, "Read all images, to compare their content; not with --retry-failed.")
+    content: bool = option(False, "Read all images, to compare their content; not while retrying failed rows.")
     on_error: str = option("skip", "Keep a bad row as a failure, or stop at the first.", choices=("skip", "fail"))
     max_failure_rate: float | None = option(
         None,
