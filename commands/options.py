@@ -169,7 +169,7 @@ def moved_encoder_options(command: Command) -> Command:
         command = click.option(
             f"--{modality}-encoder",
             metavar="NAME",
-            help=f"The model's {modality} encoder, if it has moved, or runs code from outside huse, as hub:FOLDER.",
+            help=f"The model's {modality} encoder, if it has moved, or comes from outside huse, as onnx:FOLDER.",
         )(command)
     return command
 

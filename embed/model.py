@@ -15,9 +15,10 @@ from scipy.special import softmax
 from huse.embed.search.gallery import Hit
 from huse.embed.search.search import search_embeddings
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from huse.extract.encoders.protocol import OfFiles, close_all, require_encoder, without_words
+from huse.extract.encoders.protocol import OfFiles, close_all, framing_of, require_encoder, without_words
 from huse.extract.encoders.registry import is_outside
 from huse.extract.images.decoding import MAX_PIXELS, ImageError, decode_image
+from huse.extract.images.framing import Framing
 from huse.extract.images.reading import read_image
 from huse.extract.texts import clean_text
 from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
@@ -43,7 +44,7 @@ class Model:
         trained: the towers.
         image_weights: weights file of the image encoder, when it is not the bundled one.
         precision: arithmetic of the image encoder.
-        image_encoder: the image encoder, or its name, when it has moved since the features were extracted, or runs code
+        image_encoder: the image encoder, or its name, when it has moved since the features were extracted, or comes
             from outside huse, such as ``hub:FOLDER``: giving it is the consent to run it.
         text_encoder: the text encoder, or its name, in the same cases.
         max_pixels: most pixels of an image that is searched for or embedded; larger ones are refused undecoded.
@@ -140,7 +141,7 @@ class Model:
         """The frozen encoder of ``image`` or ``text``, made once whatever threads ask for it.
 
         Raises:
-            ModelError: the model has no such tower; or the encoder runs code from outside huse, and only the model
+            ModelError: the model has no such tower; or the encoder comes from outside huse, and only the model
                 names it.
             EncoderError: it cannot be made on this machine.
             FingerprintError: it is another than the model was trained on.
@@ -209,7 +210,7 @@ class Model:
             )
         if name is None and is_outside(spec.known_as):
             raise ModelError(
-                f"the model names the {modality} encoder {spec.known_as}, which runs code from outside huse; if you "
+                f"the model names the {modality} encoder {spec.known_as}, which comes from outside huse; if you "
                 f"trust it, name it too: {modality}_encoder={spec.known_as!r} (--{modality}-encoder)"
             )
         name = name or spec.known_as
@@ -249,14 +250,14 @@ class Model:
         encoder = self._ready("image")
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
-            pixels = [self._pixels(image, encoder.input_size) for image in images[start : start + BATCH]]
+            pixels = [self._pixels(image, framing_of(encoder)) for image in images[start : start + BATCH]]
             vectors.append(encoder.encode(np.stack(pixels)))
         return self._towers("image", np.concatenate(vectors))
 
-    def _pixels(self, image: str | Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _pixels(self, image: str | Path | bytes, framing: Framing) -> NDArray[np.uint8]:
         try:
             data = image if isinstance(image, bytes) else read_image(image)
-            return decode_image(data, size, self.max_pixels)
+            return decode_image(data, framing, self.max_pixels)
         except ImageError as error:
             name = "image bytes" if isinstance(image, bytes) else image
             raise QueryError(f"{name}: {error}") from error

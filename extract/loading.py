@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from huse.extract.config import ExtractConfig
 from huse.extract.images.decoding import ImageError, decode_image
+from huse.extract.images.framing import Framing
 from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.reuse import Fate, Stored, decide, digest_of
@@ -36,16 +37,14 @@ class Loaded:
     failure: Failure | None = None
 
 
-def load_image(
-    manifest: Manifest, row: ManifestRow, stored: Stored, size: tuple[int, int], config: ExtractConfig
-) -> Loaded:
+def load_image(manifest: Manifest, row: ManifestRow, stored: Stored, framing: Framing, config: ExtractConfig) -> Loaded:
     """Reads the image of a row and, unless its stored vector still holds, decodes it.
 
     Args:
         manifest: where the image is from.
         row: the row; one that has a problem is a failure.
         stored: what the shard of the row holds.
-        size: (height, width) of the pixels.
+        framing: how it becomes the pixels.
         config: limits, and whether stored rows are trusted unread.
     """
     at = stored.find(row.key, "image")
@@ -57,7 +56,7 @@ def load_image(
         digest, stage = digest_of(data), "decode"
         if decide(made_of, digest) is Fate.KEEP:
             return Loaded(digest, kept=at)
-        return Loaded(digest, decode_image(data, size, config.max_pixels, config.recover_truncated))
+        return Loaded(digest, decode_image(data, framing, config.max_pixels, config.recover_truncated))
     except ImageError as error:
         kept = at if decide(made_of, None) is Fate.KEEP else None
         return Loaded(digest, kept=kept, failure=Failure(row.key, stage, str(error)))

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.config import ExtractConfig
-from huse.extract.encoders.protocol import TextEncoder, without_words
+from huse.extract.encoders.protocol import TextEncoder, framing_of, without_words
 from huse.extract.filling import Filling
+from huse.extract.images.framing import Framing
 from huse.extract.loading import Loaded, load_image
 from huse.extract.looking import look_at_all
 from huse.extract.manifest.locations import image_locations
@@ -147,6 +148,7 @@ class _Pipeline:
         self._manifest, self._store, self._encoders, self._config = manifest, store, encoders, config
         self._check, self._texts, self._behind, self._bar = check, texts, behind, bar
         self._plan_digest, self._lookers = plan_digest, lookers
+        self._framing = Framing.whole((0, 0)) if encoders.image is None else framing_of(encoders.image)
 
     def open(self, planned: tuple[int, Positions]) -> _Open:
         """In the opening thread: what a shard holds and is to hold; its texts go to their encoder."""
@@ -187,8 +189,7 @@ class _Pipeline:
         shard, i = step
         if i is None:
             return shard, None, None
-        size = (0, 0) if self._encoders.image is None else self._encoders.image.input_size
-        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, size, self._config)
+        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, self._framing, self._config)
 
     def weight(self, step: _Step) -> int:
         """How far ahead a step is: the end of a shard stands for its rows without an image, but for a batch at most."""

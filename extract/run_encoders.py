@@ -9,6 +9,7 @@ import numpy as np
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.protocol import (
+    Batching,
     FittedEncoder,
     ImageEncoder,
     State,
@@ -84,7 +85,8 @@ class Encoders:
         if self.image is None:
             return wanted or CPU_BATCH  # texts alone load no TensorFlow
         block = block_of(self.image)
-        return -(-(wanted or batch_size_here()) // block) * block
+        usual = self.image.batch_size if isinstance(self.image, Batching) else 0
+        return -(-(wanted or usual or batch_size_here()) // block) * block
 
     def prove(self, batch_size: int) -> None:
         """Lets each encode something, so that one that cannot is known before a store is deleted."""

@@ -17,17 +17,19 @@ from huse.extract.encoders.protocol import (
     TextEncoder,
     block_of,
     close_all,
+    framing_of,
     without_words,
 )
+from huse.extract.images.framing import Framing
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
 
 class ImageConcatenation:
-    """Several image encoders that take pixels of one size.
+    """Several image encoders that take the same pixels.
 
     Raises:
-        EncoderError: their sizes differ.
+        EncoderError: their sizes differ, or how images are framed for them.
     """
 
     def __init__(self, encoders: Sequence[ImageEncoder]) -> None:
@@ -36,11 +38,20 @@ class ImageConcatenation:
         if len(sizes) > 1:
             named = ", ".join(f"{e.spec.name} {e.input_size[0]} x {e.input_size[1]}" for e in encoders)
             raise EncoderError(f"encoders joined by + must take images of one size: {named}; make two stores")
+        framings = dict.fromkeys(map(framing_of, encoders))
+        if len(framings) > 1:
+            named = ", ".join(f"{e.spec.name} {framing_of(e)}" for e in encoders)
+            raise EncoderError(f"encoders joined by + must see the same of an image: {named}; make two stores")
 
     @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) that all of them take."""
         return self.encoders[0].input_size
+
+    @property
+    def framing(self) -> Framing:
+        """What all of them see of an image."""
+        return framing_of(self.encoders[0])
 
     @property
     def block(self) -> int:

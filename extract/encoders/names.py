@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from huse.features.errors import EncoderError
 
-PATHS = ("hub", "bert")
+PATHS = ("hub", "bert", "onnx")
 """Families whose argument is a path or a URL, which may hold plus signs and colons of its own."""
 
 

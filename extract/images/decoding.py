@@ -21,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from huse.extract.images.framing import Framing, Resampling, Side
 from huse.extract.images.inner_sizes import sizes_within
 from huse.extract.images.modes import mend_transparent_color, to_rgb
 from huse.extract.images.orientation import Box, Turn, load_as_stored, stored_box, upright_size
 
-PREPROCESSING = "first frame, EXIF orientation, 8-bit RGB over white, whole picture resized bilinear with antialiasing"
-"""`decode_image` in words, for the encoders' specs."""
+READING = "first frame, EXIF orientation, 8-bit RGB over white"
+PREPROCESSING = f"{READING}, whole picture resized bilinear with antialiasing"
+"""`decode_image` in words, for the encoders' specs; before an image is framed, and to the whole of it."""
 
 MAX_PIXELS = 178_956_970
 """Most pixels of an image by default, as Pillow's own limit against decompression bombs."""
@@ -51,12 +53,13 @@ NOT_IMAGES = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC"}
 QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 """The filter of Python's warnings that leaves out Pillow's."""
 
-Resampling = Image.Resampling
-
 Part = tuple[tuple[int, int], Image.Image]
 """A part of an image, behind the place (left, top) where it lies."""
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+Sides = Callable[[tuple[int, int]], tuple[Side, Side]]
+"""What becomes of the width and height of an upright image of (width, height)."""
 
 _alone = threading.Lock()
 
@@ -113,7 +116,7 @@ def opened_image(
 
 def decode_image(
     data: bytes,
-    size: tuple[int, int],
+    wanted: tuple[int, int] | Framing,
     max_pixels: int = MAX_PIXELS,
     recover_truncated: bool = False,
     option: str = "max_pixels (--max-pixels)",
@@ -122,7 +125,7 @@ def decode_image(
 
     Args:
         data: the file's bytes, any format that Pillow reads.
-        size: (height, width) in pixels.
+        wanted: (height, width) in pixels of the whole image, or how it is framed.
         max_pixels: most pixels that are decoded.
         recover_truncated: of a JPEG that was cut off, take what is there; the rest is gray.
         option: how the caller names `max_pixels`, for the message.
@@ -133,11 +136,12 @@ def decode_image(
     Raises:
         ImageError: not an image, truncated, or too large.
     """
-    height, width = size
+    framing = wanted if isinstance(wanted, Framing) else Framing.whole(wanted)
     with opened_image(data + END_OF_JPEG if recover_truncated else data, max_pixels, option) as image:
-        side = ENOUGH * max(size)
-        image.draft(None, (side, side))  # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
-        return np.asarray(_upright(image, lambda _: (width, height), Resampling.BILINEAR))
+        side, whole = ENOUGH * framing.longest or max(image.size), image.size
+        # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
+        drafted = image.draft(None, (side, side)) is not None
+        return np.asarray(_upright(image, framing.sides, framing.resampling, whole if drafted else None))
 
 
 def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -147,9 +151,9 @@ def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.I
         ImageError: as `decode_image`.
     """
 
-    def within(size: tuple[int, int]) -> tuple[int, int]:
+    def within(size: tuple[int, int]) -> tuple[Side, Side]:
         scale = min(side / max(size), 1.0)
-        return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+        return Side.whole(max(round(size[0] * scale), 1)), Side.whole(max(round(size[1] * scale), 1))
 
     with opened_image(data, max_pixels) as image:
         image.draft(None, (2 * side, 2 * side))
@@ -166,23 +170,30 @@ def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pix
         return Image.MIME.get(image.format or "", "application/octet-stream")
 
 
-def _upright(image: Image.Image, wanted: Callable[[tuple[int, int]], tuple[int, int]], how: Resampling) -> Image.Image:
-    """Decodes an image and makes it upright, RGB and as large as `wanted` says of its upright (width, height)."""
+def _upright(image: Image.Image, sides: Sides, how: Resampling, whole: tuple[int, int] | None = None) -> Image.Image:
+    """Decodes an image and makes it upright, RGB and what `sides` says of its upright (width, height).
+
+    Args:
+        image: of which the header was read.
+        sides: what becomes of width and height.
+        how: the filter.
+        whole: (width, height) in the file, of an image that is decoded at a smaller scale.
+    """
     with _alone if image.width * image.height > MANY else nullcontext():
         turn = load_as_stored(image)
         size = upright_size(image.im.size, turn)
-        width, height = wanted(size)
-        steps = _step(size[0], width), _step(size[1], height)
+        width, height = sides(upright_size(whole or image.im.size, turn))
+        steps = _step(size[0], width.resized), _step(size[1], height.resized)
         rows = max(BAND_PIXELS // size[0] // steps[1], 1) * steps[1]
         piece = partial(_piece, image, size, turn, steps)
 
         def strip(top: int) -> Part:
             band = _band(piece, (0, top, size[0], min(top + rows, size[1])), steps)
             # width, then height: left to itself, Pillow chooses the order by version and size, and rounding follows it
-            return (0, top // steps[1]), band.resize((width, band.height), how)
+            return (0, top // steps[1]), width.across(band, how)
 
-        across = _joined((width, -(-size[1] // steps[1])), (strip(top) for top in range(0, size[1], rows)))
-    return across.resize((width, height), how)
+        across = _joined((width.length, -(-size[1] // steps[1])), (strip(top) for top in range(0, size[1], rows)))
+    return height.down(across, how)
 
 
 def _step(length: int, wanted: int) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import onnx_models
 import pytest
 from click.testing import CliRunner
 from samples import read_csv, write_csv
@@ -33,6 +34,9 @@ FENCE = re.compile(
     r"(?:<!-- not run: (?P<why>[^\n]+) -->\s*)?^ *```(?P<language>\w*)\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
 LANGUAGES = {"bash", "python", "csv", "json", "toml"}
+HUB_MODEL = "hf://Xenova/clip-vit-base-patch32"
+"""A model of the hub; a small one of its layout stands for it."""
+
 PANDA = "1f43c"
 """Key of the row that docs/how-it-works.md follows."""
 
@@ -77,6 +81,7 @@ def lay_out(few_emoji: Path, folder: Path) -> None:
     for images in ("images", "huse-demo/images"):
         (folder / images).symlink_to(few_emoji.parent / "images")
     shutil.copy(few_emoji.parent / panda[0]["image"], folder / "image.png")
+    onnx_models.clip(folder / "hub-model")
     run(["huse", "extract", str(folder / "products.csv"), str(folder / "features")])
     shutil.copytree(folder / "features", folder / "huse-demo" / "features")
 
@@ -104,6 +109,7 @@ def run(words: list[str]) -> None:
         assert f"\n{words[1]}: " in (ROOT / "Makefile").read_text(encoding="utf-8")
         return
     assert words[0] == "huse", words
+    words = [word.replace(HUB_MODEL, "hub-model") for word in words]
     result = CliRunner().invoke(main, words[1:], catch_exceptions=False)
     assert result.exit_code == 0, f"{shlex.join(words)}: {result.output}"
 

@@ -293,9 +293,15 @@ def test_the_graph_of_a_strangers_model_never_runs(models: tuple[TrainedModel, T
     assert spec.dimension == 4
     assert not mark.exists(), "the spec is read from the graph, which does not run"
     stranger = replace(models[0], image=None, text=spec)
-    for name in (spec.known_as, "hub:https://example.com/evil/1", f"salient:3:{spec.known_as}", f"use+{spec.known_as}"):
+    for name in (
+        spec.known_as,
+        "hub:https://example.com/evil/1",
+        "onnx:hf://evil/model",
+        f"salient:3:{spec.known_as}",
+        f"use+{spec.known_as}",
+    ):
         named = Model(replace(stranger, text=replace(spec, source=name)))
-        with pytest.raises(ModelError, match="which runs code from outside huse; if you trust it, name it too"):
+        with pytest.raises(ModelError, match="which comes from outside huse; if you trust it, name it too"):
             named.embed_texts(["a"])
         assert [str(error).split(", which")[0] for error in named.warm()] == [
             f"the model names the text encoder {name}"

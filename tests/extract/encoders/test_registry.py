@@ -144,9 +144,11 @@ def test_a_plus_sign_joins_names_and_not_paths() -> None:
         "use+bow": ["use", "bow"],
         "vgg16+resnet50": ["vgg16", "resnet50"],
         "hub:/m++use": ["hub:/m+", "use"],
+        "onnx:/data/c++/m#out:mean+use": ["onnx:/data/c++/m#out:mean", "use"],
+        "onnx:hf://org/name@v1+tfidf:5": ["onnx:hf://org/name@v1", "tfidf:5"],
     }.items():
         assert names_in(name) == parts
-        assert is_outside(name) == any(word in name for word in ("hub", "bert"))
+        assert is_outside(name) == any(word in name for word in ("hub", "bert", "onnx"))
     assert with_salient_tokens("hub:/c++/m+use", 3) == "salient:3:hub:/c++/m+salient:3:use"
     for name in ("+use", "use+", "use++tfidf:5", "+"):
         with pytest.raises(EncoderError, match="missing beside a plus sign"):
@@ -180,6 +182,11 @@ def test_a_plus_sign_joins_names_and_not_paths() -> None:
         (text_encoder, "salient:3:tfdif:5", "did you mean tfidf:5"),
         (text_encoder, "hub:", "no saved_model.pb there"),
         (text_encoder, "hub", "no saved_model.pb there"),
+        (text_encoder, "onnx:", "no such folder; name one with model.onnx, the file itself, or hf://ORG/NAME"),
+        (text_encoder, "onnx", "no such folder"),
+        (image_encoder, "onnx:/no/such#out", "onnx:/no/such: no such folder"),
+        (image_encoder, "onnx:hf:/org/name", "has lost a slash"),
+        (image_encoder, "onnx:https://example.com/m.onnx", "takes paths of this machine, no URLs"),
         (text_encoder, "bert:a", "write bert:PREPROCESSOR,ENCODER"),
         (text_encoder, "bert:a,b,c", "write bert:PREPROCESSOR,ENCODER"),
         (text_encoder, "bert:,b", "write bert:PREPROCESSOR,ENCODER"),

@@ -1,0 +1,1 @@
+"""`onnx:FOLDER`: models exported to ONNX, in the layout that they have on the Hugging Face hub."""
