@@ -9,6 +9,8 @@ takes the same few seconds for one image and for a million, is in none.
 - huse: `extract_features`, from the files to the store;
 - naive: Pillow, `model.predict` in batches of 32, and an HDF5 data set that grows, in float32.
 
+With an encoder by name, that alone, as `benchmarks.named` has it: `--image-encoder onnx:vit-b-32`.
+
 Memory is the peak of a process of its own that extracts 1,000 or 10,000 rows with a small network.
 """
 
@@ -35,6 +37,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.figures import peak_mib, show
+from benchmarks.named import measure_named
 from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
 from huse.extract.config import ExtractConfig
@@ -206,10 +209,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of all contestants (default 3)")
     parser.add_argument("--no-memory", action="store_true", help="leave out the 11,000 rows that measure memory")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--image-encoder", metavar="NAME", help="this one alone; onnx:vit-b-32 is made here")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child)
+        return
+    if options.image_encoder:
+        show(measure_named(options.image_encoder, options.images, options.rounds), options.json)
         return
     result = measure(options.images, options.rounds, not options.no_memory)
     show(result, options.json)

@@ -185,7 +185,6 @@ def test_a_plus_sign_joins_names_and_not_paths() -> None:
         (text_encoder, "onnx:", "no such folder; name one with model.onnx, the file itself, or hf://ORG/NAME"),
         (text_encoder, "onnx", "no such folder"),
         (image_encoder, "onnx:/no/such#out", "onnx:/no/such: no such folder"),
-        (image_encoder, "onnx:hf:/org/name", "has lost a slash"),
         (image_encoder, "onnx:https://example.com/m.onnx", "takes paths of this machine, no URLs"),
         (text_encoder, "bert:a", "write bert:PREPROCESSOR,ENCODER"),
         (text_encoder, "bert:a,b,c", "write bert:PREPROCESSOR,ENCODER"),
