@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.config import ExtractConfig
-from huse.extract.encoders.protocol import TextEncoder, framing_of, without_words
+from huse.extract.encoders.protocol import Batching, TextEncoder, framing_of, without_words
 from huse.extract.filling import Filling
 from huse.extract.images.framing import Framing
 from huse.extract.loading import Loaded, load_image
@@ -39,7 +39,7 @@ from huse.features.summary import ExtractSummary
 from huse.features.write_behind import WriteBehind
 
 TEXTS_A_STEP = 1000
-"""Texts that are encoded at a time, so that Ctrl-C waits for no more."""
+"""Texts that are encoded at a time, unless an encoder tells, so that Ctrl-C waits for no more."""
 
 SHARDS_AHEAD = 2
 """Shards that are open or being opened, the one that is filled among them."""
@@ -179,7 +179,8 @@ class _Pipeline:
 
     def _encode_texts(self, filling: Filling, encoder: TextEncoder) -> deque[tuple[list[int], Future[Vectors]]]:
         todo = filling.texts_to_encode()
-        steps = [todo[start : start + TEXTS_A_STEP] for start in range(0, len(todo), TEXTS_A_STEP)]
+        size = encoder.batch_size if isinstance(encoder, Batching) else TEXTS_A_STEP
+        steps = [todo[start : start + size] for start in range(0, len(todo), size)]
         return deque(
             (step, self._texts.submit(_timed, encoder.encode, [filling.rows[i].text for i in step])) for step in steps
         )

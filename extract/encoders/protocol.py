@@ -86,11 +86,11 @@ class Blocked(Protocol):
 
 @runtime_checkable
 class Batching(Protocol):
-    """An image encoder that runs without TensorFlow, and so tells what TensorFlow's devices are not asked for."""
+    """An encoder that tells how many items it likes at a time: one of images that TensorFlow's devices do not run."""
 
     @property
     def batch_size(self) -> int:
-        """Images a forward pass, unless the user says how many."""
+        """Images a forward pass, unless the user says how many; or texts, a few of which may take long."""
         ...
 
 

@@ -19,6 +19,7 @@ from huse.extract.encoders.bert import BertEncoder, pair
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.hub_model import known_as
 from huse.extract.encoders.names import PATHS, split_names, unknown
+from huse.extract.encoders.onnx.files import Wanted
 from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.encoders.protocol import ImageEncoder, State, TextEncoder
 from huse.features.errors import EncoderError
@@ -242,6 +243,8 @@ def _whole(name: str) -> str:
         return f"salient:{tokens}:{_whole(inner)}"
     if family not in PATHS:
         return name
+    if family == "onnx":
+        return f"onnx:{Wanted.of(argument).whole}"
     handles = pair(argument) if family == "bert" else (argument,)
     return f"{family}:{','.join(known_as(handle, Path(handle)) for handle in handles)}"
 

@@ -103,6 +103,24 @@ def test_images_of_the_next_shard_are_read_while_the_last_batch_of_one_is_encode
     require_all(tmp_path / "s", 3 * SHARD)
 
 
+def test_a_text_encoder_gets_as_many_at_a_time_as_it_tells(tmp_path: Path) -> None:
+    class Slow(Length):
+        batch_size = 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            self.sizes.append(len(texts))
+            return super().encode(texts)
+
+    slow = Slow()
+    run(manifest(tmp_path, SHARD), tmp_path / "s", Shade(), slow)
+    require_all(tmp_path / "s", SHARD)
+    assert slow.sizes == [3, 1]
+
+
 def test_texts_and_images_are_encoded_side_by_side(tmp_path: Path) -> None:
     together = threading.Barrier(2, timeout=PATIENCE)
 

@@ -64,6 +64,16 @@ class Wanted:
         return cls(place, name, pooling) if colon and pooling.isidentifier() else cls(place, output)
 
     @property
+    def whole(self) -> str:
+        """The same, with a folder named from the root on.
+
+        Raises:
+            EncoderError: there is no such folder.
+        """
+        place = self.place if self.place.startswith(SCHEME) else Folder.of(self.place).place
+        return f"{place}{self.end}"
+
+    @property
     def end(self) -> str:
         """What stands behind the place."""
         pooling = f":{self.pooling}" if self.pooling else ""

@@ -61,6 +61,11 @@ class OnnxTextEncoder:
             )
 
     @property
+    def batch_size(self) -> int:
+        """See `Batching`; a large network takes seconds for as many long texts."""
+        return TEXTS_A_BATCH
+
+    @property
     def files_digest(self) -> str:
         """SHA-256 over all files of the model; taking it runs nothing."""
         return self._files.digest

@@ -115,6 +115,7 @@ def test_folders_of_a_whole_name_start_at_the_root(tmp_path: Path, monkeypatch: 
     for folder in ("p", "a,b", "c+use"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "saved_model.pb").touch()
+    (tmp_path / "p" / "m.onnx").symlink_to(tmp_path / "p" / "saved_model.pb")
     for name, whole in {
         "vgg16:fc2": "vgg16:fc2",
         "hub:../x": f"hub:{here.parent}/x",
@@ -123,6 +124,9 @@ def test_folders_of_a_whole_name_start_at_the_root(tmp_path: Path, monkeypatch: 
         "bert:https://tfhub.dev/p/1,e": f"bert:https://tfhub.dev/p/1,{here}/e",
         "salient:5:hub:c+use/+tfidf:9": f"salient:5:hub:{here}/c+use/+tfidf:9",
         "use+hub:p": f"use+hub:{here}/p",
+        "onnx:c+use/#out:mean+use": f"onnx:{here}/c+use/#out:mean+use",
+        "onnx:p/m.onnx": f"onnx:{here}/p/m.onnx",
+        "onnx:hf://org/name@v1#out": "onnx:hf://org/name@v1#out",
     }.items():
         assert whole_name(name) == whole
         assert whole_name(whole) == whole

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from huse.extract.encoders import text_encoder
 from huse.extract.encoders.onnx.text import TEXTS_A_BATCH, OnnxTextEncoder
-from huse.extract.encoders.protocol import Closing, Explaining, OfFiles, TextEncoder, without_words
+from huse.extract.encoders.protocol import Batching, Closing, Explaining, OfFiles, TextEncoder, without_words
 from huse.features.errors import EncoderError
 
 TEXTS = ["a red fox", "the blue sea and a small boat over the snow", "Canvas TOTE bag", "apple"]
@@ -65,7 +65,7 @@ def test_a_sentence_encoder_equals_its_parts_called_directly(tmp_path: Path) -> 
     assert (spec.name, spec.modality, spec.dimension) == ("onnx", "text", onnx_models.DIMENSION)
     assert spec.preprocessing.endswith("16 tokens at most; mean of last_hidden_state; unit length")
     assert spec.known_as == f"onnx:{folder}"
-    for kind in (TextEncoder, OfFiles, Closing, Explaining):
+    for kind in (TextEncoder, OfFiles, Batching, Closing, Explaining):
         assert isinstance(encoder, kind)
     encoder.close()
     np.testing.assert_array_equal(encoder.encode(TEXTS), vectors)
