@@ -355,6 +355,9 @@ def test_what_is_wrong_with_a_file_is_one_line(file: str, content: str | None, m
 
 
 def test_a_model_that_is_none_of_texts_says_so(tmp_path: Path) -> None:
+    onnx_models.vision_model(tmp_path / "dino" / "onnx" / "vision_model.onnx")
+    with pytest.raises(EncoderError, match=r"is a model of images alone, not of texts; name it by image_encoder"):
+        text_encoder(f"onnx:{tmp_path}/dino")
     onnx_models.vision_model(tmp_path / "model.onnx")
     with pytest.raises(EncoderError, match=r"takes pixel_values and no input_ids.*name it by image_encoder"):
         text_encoder(f"onnx:{tmp_path}")
