@@ -168,8 +168,7 @@ def _graph(source: Folder | HubRepository, place: str, modality: str) -> tuple[s
             return name, path
     other = "text" if modality == "image" else "image"
     if isinstance(source, Folder) and not source.file and any(map(source.find, GRAPHS[other])):
-        raise EncoderError(
-            f"onnx:{place}: is a model of {other}s alone, not of {modality}s; name it by {other}_encoder (--{other}-encoder)"
-        )
+        way_out = f"name it by {other}_encoder (--{other}-encoder)"
+        raise EncoderError(f"onnx:{place}: is a model of {other}s alone, not of {modality}s; {way_out}")
     why = f" ({source.problem})" if source.problem else ""
     raise EncoderError(f"onnx:{place}: has no {' or '.join(candidates)}{why}; name a .onnx file itself, onnx:FILE")
