@@ -30,8 +30,8 @@ SURPLUS = "remove the file, or run the command that made the store again"
 
 ENCODER_STATE_FILE = "text_encoder.json"
 
-LEARNS = "tfidf:"
-"""What the name of a text encoder that learns has in it."""
+LEARNS = "tfidf:", "tokenizer:"
+"""What the names of text encoders that learn have in them."""
 
 PLAN_FILE = "plan.json"
 FILES = (PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES)
@@ -128,9 +128,13 @@ def require_encoder_state(folder: Path, text: EncoderSpec | None) -> Any:
         StoreError: it is missing or damaged.
     """
     state = read_encoder_state(folder)
-    if state is None and text is not None and LEARNS in text.name and text.preprocessing != ELSEWHERE:
+    if state is None and text is not None and _learns(text):
         raise StoreError(f"{folder / ENCODER_STATE_FILE}: missing, {text} has learned it; run huse extract again")
     return state
+
+
+def _learns(text: EncoderSpec) -> bool:
+    return text.preprocessing != ELSEWHERE and any(name in text.name for name in LEARNS)
 
 
 def write_plan(folder: Path, identity: str, shards: int) -> None:

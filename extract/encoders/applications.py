@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.extract.encoders.names import sized
 from huse.extract.encoders.precision import keras_dtype, under_policy
 from huse.extract.encoders.replicas import Replicas
 from huse.extract.images import decoding
@@ -83,31 +84,36 @@ class ApplicationEncoder:
         layer: empty, or one of `LAYERS`, which needs the weights with the top.
         weights: a local Keras weights file; ImageNet's are downloaded by Keras without it.
         precision: arithmetic.
+        side: of the images in pixels, where it is not the network's own; `LAYERS` take that alone.
 
     Raises:
         EncoderError: no such layer, or no weights.
     """
 
-    def __init__(self, name: str, layer: str, weights: Path | None, precision: str) -> None:
+    def __init__(self, name: str, layer: str, weights: Path | None, precision: str, side: int | None = None) -> None:
         self.application = APPLICATIONS[name]
         allowed = LAYERS.get(name, ())
         if layer and layer not in allowed:
-            known = f"it has {', '.join(allowed)}" if allowed else f"write {name}"
+            known = f"it has {', '.join(allowed)}; huse encoders lists all names" if allowed else f"write {name}"
             raise EncoderError(f"no layer {layer!r} of {name}; {known}")
-        self.name = f"{name}:{layer}" if layer else name
+        if layer and side:
+            raise EncoderError(f"layer {layer} of {name} takes images of one size; write {name}:{layer}")
+        side = None if side == self.application.side else side
+        self.name = sized(name, side, layer)
         self.layer = layer
+        self._side = side or self.application.side
         self._weights = weights
         self._precision = precision
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) of the images it was trained on."""
-        return self.application.side, self.application.side
+        """(height, width) of the images that it takes."""
+        return self._side, self._side
 
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec; equal weights give an equal spec whatever file they come from."""
-        side = self.application.side
+        side = self._side
         end = f"layer {self.layer}" if self.layer else "global average"
         preprocessing = f"{decoding.PREPROCESSING} to {side} x {side}; keras {self.application.module}; {end}"
         return EncoderSpec(self.name, "image", self._dimension, preprocessing, digest_arrays(self._arrays))

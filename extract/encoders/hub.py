@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from huse.extract import texts
 from huse.extract.encoders import hub_model
+from huse.extract.encoders.names import sized
 from huse.extract.encoders.replicas import Replicas, as_encoder_error
 from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
 
 TEXTS_A_BATCH = 256
-USUAL_SIZE = (224, 224)
-"""Of image models that take any size."""
+USUAL_SIDE = 224
+"""Of the images of models that take any size."""
 
 
 class _SavedModel:
@@ -54,32 +55,45 @@ class _SavedModel:
 class HubImageEncoder(_SavedModel):
     """A model of RGB images with values from 0 to 1, as the hub's common image models are; uint8 ones are left so.
 
+    Args:
+        handle: folder or URL of the model.
+        precision: ``auto`` or ``float32``.
+        side: of the images in pixels, for a model that takes any size.
+
     Raises:
-        EncoderError: no such model, not one of images, or a precision is asked for that is not its own.
+        EncoderError: no such model, not one of images, or a precision or side is asked for that is not its own.
     """
 
-    def __init__(self, handle: str, precision: str = "auto") -> None:
+    def __init__(self, handle: str, precision: str = "auto", side: int | None = None) -> None:
         if precision not in ("auto", "float32"):
             raise EncoderError(
                 f"hub:{handle}: precision={precision!r} (--precision) is not to be had, a SavedModel has its own"
             )
         super().__init__(handle)
+        self._side = side
+        if side and self.input_size != (side, side):
+            height, width = self.input_size
+            raise EncoderError(f"hub@{side}:{handle}: takes images of {height} x {width}; write hub:{handle}")
+
+    @property
+    def _source(self) -> str:
+        return sized("hub", self._side, hub_model.known_as(self.handle, self.folder))
 
     @cached_property
     def _input(self) -> tuple[tuple[int, int], bool]:
         """(height, width), and whether the pixels stay uint8."""
         import tensorflow as tf
 
-        signature = hub_model.signature(self._graph)
+        usual, signature = self._side or USUAL_SIDE, hub_model.signature(self._graph)
         for tensor in signature.inputs.values() if signature else ():
             if len(tensor.tensor_shape.dim) == 4:
                 height, width = (max(dim.size, 0) for dim in tensor.tensor_shape.dim[1:3])
-                return (height or USUAL_SIZE[0], width or USUAL_SIZE[1]), tensor.dtype == tf.uint8.as_datatype_enum
-        return USUAL_SIZE, False
+                return (height or usual, width or usual), tensor.dtype == tf.uint8.as_datatype_enum
+        return (usual, usual), False
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) that the model's signature asks for, else `USUAL_SIZE`."""
+        """(height, width) that the model's signature asks for, else the side of the name, else `USUAL_SIDE`."""
         return self._input[0]
 
     @cached_property

