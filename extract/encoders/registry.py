@@ -7,7 +7,7 @@ something that is called with the argument (empty without one) and returns an en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -122,16 +122,9 @@ def image_encoder(
     if len(names) > 1:
         files = [weights if _takes_weights(part) else None for part in names]
         return ImageConcatenation([image_encoder(*pair, precision, agreed) for pair in zip(names, files, strict=True)])
-    asked, arithmetic = Name.of(name), agreed.precision if agreed else precision
-    if asked.family == "vgg16" and not name.endswith(":"):
-        from huse.extract.encoders.vgg16 import READOUTS, SIDE, VGG16Encoder
-
-        if asked.argument in READOUTS:
-            winograd = agreed.winograd if agreed else None
-            readout, side = asked.argument, asked.side or SIDE
-            return VGG16Encoder(weights, arithmetic, winograd, readout=readout, side=side)
+    asked = Name.of(name)
     if asked.family in APPLICATIONS and not name.endswith(":"):
-        return ApplicationEncoder(asked.family, asked.argument, weights, arithmetic, asked.side)
+        return _application(asked, weights, agreed or precision)
     if asked.family == "hub":
         from huse.extract.encoders.hub import HubImageEncoder
 
@@ -143,6 +136,17 @@ def image_encoder(
             raise EncoderError(f"{name}: preprocessor_config.json has the size of images; write onnx:{asked.argument}")
         return OnnxImageEncoder(asked.argument, precision)
     return _plugin(name, "image")  # type: ignore[no-any-return]
+
+
+def _application(asked: Name, weights: Path | None, arithmetic: Arithmetic | str) -> ImageEncoder:
+    precision, winograd = (arithmetic, None) if isinstance(arithmetic, str) else astuple(arithmetic)
+    if asked.family == "vgg16":
+        from huse.extract.encoders.vgg16 import READOUTS, SIDE, VGG16Encoder
+
+        if asked.argument in READOUTS:
+            side = asked.side or SIDE
+            return VGG16Encoder(weights, precision, winograd, readout=asked.argument, side=side)
+    return ApplicationEncoder(asked.family, asked.argument, weights, precision, asked.side)
 
 
 def text_encoder(name: str, state: State = None) -> TextEncoder:
@@ -170,12 +174,7 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
 
         return USEEncoder()
     if family == "salient":
-        tokens, _, inner = argument.partition(":")
-        if not inner:
-            raise EncoderError(f"{name}: names no encoder; write salient:512:NAME")
-        from huse.extract.encoders.salient import SalientEncoder
-
-        return SalientEncoder(tokens, text_encoder(inner, state))
+        return _salient(name, *argument.partition(":")[::2], state)
     if family == "tfidf":
         from huse.extract.encoders.tfidf import TfidfEncoder
 
@@ -195,6 +194,14 @@ def text_encoder(name: str, state: State = None) -> TextEncoder:
     if family == "bert":
         return BertEncoder(argument)
     return _plugin(name, "text")  # type: ignore[no-any-return]
+
+
+def _salient(name: str, tokens: str, inner: str, state: State) -> TextEncoder:
+    from huse.extract.encoders.salient import SalientEncoder
+
+    if not inner:
+        raise EncoderError(f"{name}: names no encoder; write salient:512:NAME")
+    return SalientEncoder(tokens, text_encoder(inner, state))
 
 
 def with_salient_tokens(name: str, tokens: int) -> str:

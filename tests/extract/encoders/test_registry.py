@@ -119,6 +119,7 @@ def test_folders_of_a_whole_name_start_at_the_root(tmp_path: Path, monkeypatch: 
     for name, whole in {
         "vgg16:fc2": "vgg16:fc2",
         "hub:../x": f"hub:{here.parent}/x",
+        "hub@64:p+vgg16@64": f"hub@64:{here}/p+vgg16@64",
         "hub:https://tfhub.dev/m/1": "hub:https://tfhub.dev/m/1",
         "bert:p,a,b": f"bert:{here}/p,{here}/a,b",
         "bert:https://tfhub.dev/p/1,e": f"bert:https://tfhub.dev/p/1,{here}/e",
