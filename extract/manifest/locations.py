@@ -32,7 +32,7 @@ def image_location(written: str, folder: Path) -> str:
     """
     if is_remote(folder):
         if not written.startswith("/") and not is_url(written) and not FILE_URL.match(written):
-            return f"{folder}/{written}"
+            return f"{str(folder).rstrip('/')}/{written}"  # a bucket itself ends in one
         folder = Path()
     if FILE_URL.match(written):
         path = FILE_URL.sub("", written, count=1)

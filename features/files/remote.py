@@ -129,7 +129,8 @@ def remote(given: Any) -> Remote:
 
     Raises:
         ExtraError: the package that reads URLs of this scheme is not installed.
-        PlaceError: there is no such scheme, or no name behind it.
+        PlaceError: there is no such scheme, no name behind it, or there are no credentials where they are asked for at
+            once.
     """
     if isinstance(given, Remote):
         return given
@@ -139,6 +140,8 @@ def remote(given: Any) -> Remote:
     except ImportError as error:
         raise ExtraError(f"{given}: needs a package that is not installed; {_advice(str(given))}") from error
     except (ValueError, TypeError) as error:
+        if DENIED.search(str(error)):  # adlfs asks for them at once
+            raise PlaceError(f"{given}: cannot be reached ({error}); give credentials in the environment") from error
         raise PlaceError(f"{given}: is no URL ({error}); name one such as s3://BUCKET/KEY, or a path") from error
     return found
 
@@ -193,6 +196,6 @@ def _meaning(error: Exception) -> tuple[int, str]:
 def look_again(folder: Path) -> None:
     """Forgets what this process has seen of the objects at a place and below: the next read asks the store again."""
     cast(Remote, folder).fs.invalidate_cache()  # Hugging Face's keeps listings whatever it is told
-    start = str(folder)
+    start = str(folder).rstrip("/")
     for url in [url for url in SEEN if url == start or url.startswith(f"{start}/")]:
         SEEN.pop(url, None)

@@ -14,7 +14,7 @@ from huse.features.errors import PlaceError, ShardError, UnreadableError
 from huse.features.files.cache import healed, local_copy, most_bytes
 from huse.features.files.place import place
 from huse.features.files.put import put_bytes
-from huse.features.files.remote import look_again
+from huse.features.files.remote import SEEN, look_again
 from huse.features.inspection import verify_store
 
 URL = "memory://cache/a.bin"
@@ -75,6 +75,12 @@ def test_what_others_put_is_seen_when_a_place_is_opened_again() -> None:
     assert local_copy(path).read_bytes() == b"one"
     look_again(path.parent)
     assert local_copy(path).read_bytes() == b"two"
+
+
+def test_a_whole_bucket_is_opened_again(tmp_path: Path) -> None:
+    SEEN["s3://bucket/a/b.h5"] = tmp_path
+    look_again(place("s3://bucket/m.csv").parent)
+    assert "s3://bucket/a/b.h5" not in SEEN
 
 
 def test_listings_that_a_file_system_keeps_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from huse.features.errors import ExtraError, HuseError, PlaceError
 from huse.features.files.folders import require_apart, require_place
 from huse.features.files.place import is_remote, is_url, local, place, real_path
+from huse.features.files.remote import Remote
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,15 @@ def test_what_would_be_taken_for_a_folder_of_its_name_is_refused(given: str | Pa
         place(given)
     with pytest.raises(PlaceError, match=told):
         require_place(given, HuseError)
+
+
+def test_credentials_that_are_asked_for_at_once_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bare(_: Remote) -> None:
+        raise ValueError("Must provide an account_name with credentials!!")
+
+    monkeypatch.setattr(Remote, "fs", property(bare))
+    with pytest.raises(PlaceError, match=r"^az://c/x: cannot be reached \(Must .*\); give credentials in the"):
+        place("az://c/x")
 
 
 def test_a_path_of_this_machine_may_be_asked_for() -> None:
