@@ -28,7 +28,8 @@ def command(manifest: Path, store: Path, overwrite: bool, yes: bool, as_json: bo
     """Run the frozen encoders over MANIFEST and cache their vectors in STORE.
 
     MANIFEST is a table with columns image, text, label, split and key, of which image or text must be there: CSV, TSV
-    or JSON lines, each also .gz, or Parquet. Or it is a folder of images, whose sub-folders are their labels.
+    or JSON lines, each also .gz, Parquet, or WebDataset tars; several files by a pattern in quotes, or by their folder.
+    Or it is a folder of images, whose sub-folders are their labels.
     Running it again continues an interrupted run, and brings the store to a manifest that has changed.
     """
     from huse.extract.extract import extract_features

@@ -17,6 +17,7 @@ from huse.embed.model import Model, load
 from huse.embed.refresh import embed_here, embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import Extraction, engine_at_hand, prepare_extraction, tell_unused_options
+from huse.extract.manifest.frame import Frame
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.run_encoders import NONE, Choice
 from huse.features.encoder_spec import ELSEWHERE
@@ -64,7 +65,7 @@ class EmbedSummary:
 
 def embed_source(
     model: str | Path | Model,
-    source: str | Path,
+    source: str | Path | Frame,
     out: str | Path,
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
@@ -77,8 +78,8 @@ def embed_source(
 
     Args:
         model: a model folder, or the loaded model.
-        source: a store of features, or a manifest or folder of images, whose features are then extracted into
-            `out`/features first.
+        source: a store of features, or a manifest, table in memory or folder of images, whose features are then
+            extracted into `out`/features first.
         out: folder of the embeddings, or a file .npy or .parquet. A file is written from a store that is kept beside
             it under the same name with the suffix .store, so that a later run embeds only what is new.
         config: how stage 1 runs, if it does; its encoders are the model's own.
@@ -98,16 +99,18 @@ def embed_source(
         with closing(load(model, config.image_weights, config.precision)) as loaded:
             return embed_source(loaded, source, out, config, columns, fuse, overwrite)
     start = time.perf_counter()
-    file = place(out)
-    require_writable(file, fuse, len(model.trained.network.input), source, *model.trained.sources)
+    file, inputs = place(out), [] if isinstance(source, Frame) else [place(source)]
+    require_writable(file, fuse, len(model.trained.network.input), *inputs, *model.trained.sources)
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
-    if real_path(folder) == real_path(source):
+    if real_path(folder) in map(real_path, inputs):
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
-    stores = [source] if (place(source) / STORE_FILE).exists() else []
+    stores = [path for path in inputs if _is_store(path)]
     require_apart(folder, QueryError, *stores, *model.trained.sources)
     config.require_valid(overwrite=False)
     with engine_at_hand(config):
-        stage = _Embedding(model, place(source), folder, config, columns, overwrite)
+        stage = _Embedding(
+            model, source if isinstance(source, Frame) else inputs[0], folder, config, columns, overwrite
+        )
         with locked(folder):
             rows, embedded = stage.run()
             if file.suffix in SUFFIXES:
@@ -119,21 +122,22 @@ class _Embedding:
     """A run that nothing speaks against; nothing has been written when it is made."""
 
     def __init__(
-        self, model: Model, source: Path, out: Path, config: ExtractConfig, columns: Columns, overwrite: bool
+        self, model: Model, source: Path | Frame, out: Path, config: ExtractConfig, columns: Columns, overwrite: bool
     ) -> None:
         self.trained = model.trained
-        self.source = source
         self.out = out
         self.extracted: ExtractSummary | None = None
         self._extraction: Extraction | None = None
         require_place(out, StoreError)
-        if (source / STORE_FILE).exists():
+        if not isinstance(source, Frame) and _is_store(source):
+            self._store = source
             features = self._features()
             self._info = _info(self.trained, features.info.shard_size, features.info.dtype)
             self._origin = features.identity
         else:
             rows = read_manifest(source, columns)
             self._extraction = _extraction(model, rows, out / FEATURES_FOLDER, config)
+            self._store = self._extraction.store
             self._info = _info(self.trained, config.shard_size, config.dtype)
             self._origin = self._extraction.origin
         self._engine = partial(embed_by_ray, config=config) if config.engine == "ray" else embed_here
@@ -156,10 +160,14 @@ class _Embedding:
         """The features to embed, extracted first if need be."""
         if self._extraction is not None:
             self.extracted = self._extraction.run()
-        features = Store.open(self.source if self._extraction is None else self._extraction.store, FEATURES)
+        features = Store.open(self._store, FEATURES)
         features.require_whole()
         check_store(self.trained, features)
         return features
+
+
+def _is_store(path: Path) -> bool:
+    return (path / STORE_FILE).exists()
 
 
 def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:

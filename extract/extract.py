@@ -21,6 +21,7 @@ from huse.extract.engines.cluster import connected
 from huse.extract.engines.local import fill_here
 from huse.extract.engines.ray import Fill, filling_by_ray
 from huse.extract.images.decoding import allow_pixels
+from huse.extract.manifest.frame import Frame
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.plan import Positions, digest_of_plan, part_of, plan_shards
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
@@ -39,7 +40,7 @@ from huse.features.unused import tell_unused
 
 
 def extract_features(
-    manifest: str | Path,
+    manifest: str | Path | Frame,
     store: str | Path,
     config: ExtractConfig = ExtractConfig(),
     columns: Columns = Columns(),
@@ -56,7 +57,8 @@ def extract_features(
     its image cannot be read or decoded any more, the row keeps it and has a failure that says so.
 
     Args:
-        manifest: a table or a folder of images, see `read_manifest`.
+        manifest: a table, by file or in memory (pandas, polars, Arrow, ...), or a folder of images; see
+            docs/manifest.md. Of a table in memory, relative paths of images start from the working folder.
         store: folder of the store, made if it is not there.
         config: encoders, shards and arithmetic.
         columns: names of the manifest's columns.
@@ -93,10 +95,15 @@ def extract_features(
 
 
 def _unchanged(
-    manifest: str | Path, store: str | Path, config: ExtractConfig, columns: Columns, overwrite: bool, choice: Choice
+    manifest: str | Path | Frame,
+    store: str | Path,
+    config: ExtractConfig,
+    columns: Columns,
+    overwrite: bool,
+    choice: Choice,
 ) -> ExtractSummary | None:
     """What a run does where all is as the last one left it, done without parsing the manifest; else None."""
-    if overwrite or config.content or not (place(store) / STORE_FILE).exists():
+    if isinstance(manifest, Frame) or overwrite or config.content or not (place(store) / STORE_FILE).exists():
         return None
     with locked(store, _part(config)):
         seen = if_unchanged(place(manifest), place(store), columns, config)

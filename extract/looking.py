@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from huse.extract.images.tar_members import tar_of
 from huse.extract.readers import Readers
 from huse.features.extras import require
 from huse.features.files.cache import TOKENS
@@ -41,10 +42,12 @@ def look_at_files(locations: Sequence[str], readers: Readers) -> Values:
 def look_at_all(locations: Sequence[str], readers: Readers) -> Values:
     """As `look_at_files`, and at what URLs lead to as well."""
     looks = look_at_files(locations, readers)
-    urls = [i for i in np.flatnonzero((looks == UNKNOWN).all(axis=1)).tolist() if is_url(locations[i])]
-    found = readers.ordered(look_at_url, [locations[i] for i in urls], len(urls) + 1)
-    for i, look in zip(urls, found, strict=True):
-        looks[i] = look
+    unknown = np.flatnonzero((looks == UNKNOWN).all(axis=1)).tolist()
+    urls = {i: tar_of(locations[i]) or locations[i] for i in unknown if is_url(locations[i])}
+    once = list(dict.fromkeys(urls.values()))
+    found = dict(zip(once, readers.ordered(look_at_url, once, len(once) + 1), strict=True))
+    for i, url in urls.items():
+        looks[i] = found[url]
     return looks
 
 
@@ -62,6 +65,12 @@ def look_at_url(url: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], signed=True), int.from_bytes(digest[8:], signed=True)
 
 
+def look_at_file(location: str) -> tuple[int, int]:
+    """How one file looks; unknown when it is not there, or was just written."""
+    size, changed = _settled([location])[0].tolist()
+    return size, changed
+
+
 def _settled(locations: Sequence[str]) -> Values:
     before = time.time_ns() - SETTLED_NS
     try:
@@ -76,6 +85,9 @@ def _settled(locations: Sequence[str]) -> Values:
 def _look(location: str) -> tuple[int, int]:
     try:
         found = os.stat(location)  # noqa: PTH116 - of millions of files, a path object each costs more than the call
+    except NotADirectoryError:
+        tar = tar_of(location)  # a file in it stays the same as long as it does
+        return UNKNOWN if tar is None else _look(tar)
     except (OSError, ValueError):
         return UNKNOWN
     return found.st_size, found.st_mtime_ns & MOST

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.looking import look_at_all
+from huse.extract.manifest.file_set import folder_of
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.locations import image_locations
 from huse.extract.manifest.plan import is_of_part
@@ -65,7 +66,7 @@ def if_unchanged(manifest: Path, store: Path, columns: Columns, config: ExtractC
         if not looks or looks[0].manifest != written_digest(manifest, repr(columns)):
             return None
         mine = [number for number in looks if is_of_part(number, *config.part)]
-        folder = manifest if manifest.is_dir() else manifest.parent
+        folder = folder_of(manifest)
         labels = _labels(found, {number: looks[number].values for number in mine}, folder, config)
         if labels is None:
             return None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from huse.extract.images.decoding import END_OF_JPEG, MAX_PIXELS, opened_image, small_image
 from huse.extract.images.orientation import load_as_stored
 from huse.extract.images.reading import read_image
+from huse.extract.images.tar_members import tar_of
 from huse.extract.manifest.locations import image_location
 from huse.features.files.place import is_url
 
@@ -61,7 +62,7 @@ def location(uri: str, folder: Path) -> str | None:
     """
     source = image_location(uri, folder)
     if not is_url(source):
-        return source if uri and Path(source).is_file() else None
+        return source if uri and (Path(source).is_file() or tar_of(source)) else None
     if is_on_the_web(source):
         return source if _is_web_address(source) else None
     return source if source.partition("://")[0] in FETCHED else None

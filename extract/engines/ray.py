@@ -20,6 +20,7 @@ from huse.extract.encoders.protocol import FittedEncoder
 from huse.extract.engines.cluster import connected, room_of, survey
 from huse.extract.engines.crew import Crew, sent
 from huse.extract.engines.job import FillJob, Shard
+from huse.extract.images.tar_members import tar_of
 from huse.extract.manifest.locations import image_location
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
@@ -81,5 +82,6 @@ def _some_image(manifest: Manifest) -> list[Path]:
     """The first image by path that is there, if any, as workers look for it: they have folders of their own."""
     folder = real_path(manifest.folder)
     rows = islice(manifest.iterate(), LOOKED_AT if manifest.has_images else 0)
-    places = (image_location(row.image, folder) for row in rows if row.image and not row.held)
+    written = (image_location(row.image, folder) for row in rows if row.image and not row.held)
+    places = (tar_of(location) or location for location in written)
     return [Path(place) for place in islice((p for p in places if not is_url(p) and Path(p).exists()), 1)]

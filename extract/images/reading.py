@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 
 from huse.extract.images.decoding import ImageError, reason_of
+from huse.extract.images.tar_members import read_member
 from huse.features.errors import HuseError
 from huse.features.extras import require
 from huse.features.files.place import is_url
@@ -15,7 +16,7 @@ def read_image(location: str | Path, named: str = "") -> bytes:
     """The bytes of an image.
 
     Args:
-        location: a path, or a URL of any scheme that fsspec knows.
+        location: a path, or a URL of any scheme that fsspec knows; of a file in a tar, ``images.tar/a/0001.jpg``.
         named: what messages call it; the location by default.
 
     Raises:
@@ -38,7 +39,12 @@ def read_image(location: str | Path, named: str = "") -> bytes:
 def _read(path: Path) -> bytes:
     if path.is_fifo() or path.is_socket() or path.is_char_device():
         raise OSError(errno.EINVAL, "not a regular file")  # reading it might never end
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except NotADirectoryError:
+        if (data := read_member(str(path))) is None:
+            raise
+        return data
 
 
 def _fetch(url: str) -> bytes:
@@ -46,10 +52,12 @@ def _fetch(url: str) -> bytes:
         fsspec = require("fsspec", "remote", "an image by URL")
         from huse.features.files.remote import told, whole_object
 
+        if (data := read_member(url)) is not None:
+            return data
         store, name = fsspec.core.url_to_fs(url)
         with told(url):
             return whole_object(store, name)
-    except OSError:
+    except (OSError, ImageError):
         raise
     except Exception as error:
         named = "" if isinstance(error, HuseError) else f"{type(error).__name__}: "

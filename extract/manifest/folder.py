@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from huse.extract.manifest.cells import Cell
-from huse.extract.manifest.image_names import image_suffixes, is_hidden, leave_out
+from huse.extract.manifest.image_names import image_suffixes, is_hidden, is_of_set, leave_out
 from huse.extract.manifest.locations import is_there
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.remote_folder import RemoteWalk
@@ -19,11 +19,11 @@ from huse.features.errors import ManifestError
 from huse.features.files.place import is_remote
 
 
-def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
+def read_folder(walk: Walk, image: str, label: str, split: str) -> Table:
     """The table of a folder of images.
 
     Args:
-        folder: the folder; its hidden files and folders and those of file systems are left out.
+        walk: the folder; its hidden files and folders and those of file systems are left out.
         image: column that the images become.
         label: column that the sub-folders become.
         split: column that the topmost sub-folders become when all that hold images are named for splits.
@@ -31,23 +31,18 @@ def read_folder(folder: Path, image: str, label: str, split: str) -> Table:
     Raises:
         ManifestError: while reading: a folder cannot be read, or there are no images.
     """
-    walk = RemoteWalk(folder) if is_remote(folder) else _Walk(folder)
     splits = _splits(walk)
     columns = dict.fromkeys((image, label, split) if splits else (image, label))
-    return Table(columns, _records(walk, image, label, split, splits))
+    return Table(columns, _records(walk, image, label, split, splits), of_folder=True)
 
 
-def image_parts(folder: Path) -> Iterator[tuple[str, ...]]:
-    """The path of every image below a folder, as its parts, in the order of the table's rows.
-
-    Raises:
-        ManifestError: a folder cannot be read.
-    """
-    return (RemoteWalk(folder) if is_remote(folder) else _Walk(folder)).images()
+def walk_of(folder: Path) -> Walk:
+    """What is below a folder; errors of reading it are `ManifestError`."""
+    return RemoteWalk(folder) if is_remote(folder) else LocalWalk(folder)
 
 
 @dataclass
-class _Walk:
+class LocalWalk:
     """The images below a folder, and how many of what else there were."""
 
     folder: Path
@@ -61,7 +56,12 @@ class _Walk:
 
     def holds_images(self, name: str) -> bool:
         """Whether there is an image below a sub-folder."""
-        return any(_Walk(self.folder / name).images())
+        return any(LocalWalk(self.folder / name).images())
+
+    def tables_alone(self) -> list[str]:
+        """The tables that come in several files, where there are no images."""
+        walk = LocalWalk(self.folder)
+        return [] if any(walk.images()) else sorted(filter(is_of_set, walk.tables))
 
     def images(
         self, inside: tuple[str, ...] = (), above: tuple[tuple[int, int], ...] = (), linked: bool = False
@@ -99,7 +99,11 @@ class _Walk:
         return False
 
 
-def _records(walk: _Walk | RemoteWalk, image: str, label: str, split: str, splits: dict[str, str]) -> Iterator[Record]:
+Walk = LocalWalk | RemoteWalk
+"""What is below a folder."""
+
+
+def _records(walk: Walk, image: str, label: str, split: str, splits: dict[str, str]) -> Iterator[Record]:
     number = 0
     for number, parts in enumerate(walk.images(), start=1):
         shown = [_shown(part) for part in parts]
@@ -117,14 +121,14 @@ def _records(walk: _Walk | RemoteWalk, image: str, label: str, split: str, split
         notify(f"{walk.folder}: {number} images, left out {left_out}{also}")
 
 
-def _nothing(walk: _Walk | RemoteWalk, left_out: str) -> str:
+def _nothing(walk: Walk, left_out: str) -> str:
     if walk.tables:
         return f"no images in this folder, but the table {walk.tables[0]}; name that file"
     beside = f", but {left_out}" if left_out else ""
     return f"no images and no store.json in this folder{beside}; add some, or name another"
 
 
-def _splits(walk: _Walk | RemoteWalk) -> dict[str, str]:
+def _splits(walk: Walk) -> dict[str, str]:
     """The split of each topmost folder; none when one that holds images is named for something else."""
     names = walk.topmost()
     known = {name: split for name in names if (split := split_of(name)) is not None}

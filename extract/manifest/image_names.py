@@ -16,7 +16,10 @@ SYSTEM_FOLDERS = frozenset(
 )
 """What file systems and network drives put beside images."""
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
+SETS = (".parquet", ".pq", ".tar", ".tar.gz", ".tgz")
+"""Ends of the names of tables that come in several files, so that a folder of them is one."""
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".gz", *SETS)
 
 
 @cache
@@ -38,3 +41,8 @@ def leave_out(parts: tuple[str, ...], left_out: Counter[str], tables: list[str])
     left_out[f"{suffix} files" if suffix.isascii() and suffix else "files without suffix"] += 1
     if suffix in TABLES:
         tables.append("/".join(parts))
+
+
+def is_of_set(name: str) -> bool:
+    """Whether a file is a table that comes in several files."""
+    return name.lower().endswith(SETS)

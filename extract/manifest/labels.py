@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from huse.extract.texts import clean_text
 from huse.features.companions import SLASH_IN_NAME
+
+TAXONOMY, NUMBER = ">", re.compile(r"\s*[0-9]+ - (?=\S)")
+"""What parts the levels of Google's product taxonomy, and the number that may stand before the first."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -15,8 +19,11 @@ def label_path(label: str, separator: str = "/") -> str:
     Args:
         label: as written.
         separator: what stands between the levels; empty when a label is one name. A ``/`` within a part of labels
-            that are separated otherwise becomes `SLASH_IN_NAME`, so that it separates nothing.
+            that are separated otherwise becomes `SLASH_IN_NAME`, so that it separates nothing. With ``>`` the number
+            of Google's product taxonomy is left out, which would make a root of each class.
     """
+    if separator.strip() == TAXONOMY:
+        label = NUMBER.sub("", label, count=1) if NUMBER.match(label) else label
     parts = f" {label} ".split(separator) if separator else [label]
     cleaned = filter(None, map(clean_text, parts))
     return "/".join(part.replace("/", SLASH_IN_NAME) for part in cleaned)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from huse.extract.manifest.image_names import image_suffixes, is_hidden, leave_out
+from huse.extract.manifest.image_names import image_suffixes, is_hidden, is_of_set, leave_out
 from huse.features.files.put import objects_below
 
 Parts = tuple[str, ...]
+
+HUB = "hf://datasets/"
+"""Whose repositories have images in their descriptions, too."""
 
 
 @dataclass
@@ -35,6 +38,13 @@ class RemoteWalk:
     def holds_images(self, name: str) -> bool:
         """Whether there is an image below a sub-folder."""
         return any(parts[0] == name and len(parts) > 1 and _is_image(parts) for parts in self._names)
+
+    def tables_alone(self) -> list[str]:
+        """The tables that come in several files, where there are no images; of a data set on the hub, whatever else."""
+        shown = [parts for parts in self._names if not any(map(is_hidden, parts))]
+        if not str(self.folder).startswith(HUB) and any(map(_is_image, shown)):
+            return []
+        return ["/".join(parts) for parts in shown if is_of_set(parts[-1])]
 
     def images(self) -> Iterator[Parts]:
         """The path of every image, as its parts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from huse.extract.manifest.cells import Cell
@@ -17,12 +17,18 @@ class Table:
     """A manifest's columns and records.
 
     Attributes:
-        columns: names of the columns; JSON lines tell them only as the records are read.
+        columns: names of the columns; some formats tell them only as the records are read.
         records: the rows, read as they are asked for.
+        file: gives the file that a line is of, and its number there, where the table has several; None of one file.
+        unique: how keys become unique.
+        of_folder: whether it is a folder of images, whose columns are names on a disk.
     """
 
     columns: dict[str, None]
     records: Iterator[Record]
+    file: Callable[[int], tuple[str, int]] | None = None
+    unique: str = "make keys unique or add a key column"
+    of_folder: bool = False
 
 
 def require_once(where: str, columns: Sequence[str], wanted: Collection[str]) -> None:

@@ -157,7 +157,7 @@ def _of_url(url: str) -> Remote:
 
 
 def _advice(url: str) -> str:
-    package = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "hf": "huggingface_hub"}
+    package = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "hf": "'huse[hf]'"}
     return f"pip install {package.get(url.partition('://')[0].lower(), chr(39) + 'huse[remote]' + chr(39))}"
 
 

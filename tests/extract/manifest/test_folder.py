@@ -161,7 +161,8 @@ def test_names_that_differ_in_spaces_or_form_only_are_numbered(tmp_path: Path) -
     [
         ((), r"no images and no store\.json in this folder; add some"),
         (("notes.txt", ".DS_Store"), r"no images .*, but 1 \.txt files, 1 hidden files; add some"),
-        (("part-0.parquet",), r"no images in this folder, but the table part-0\.parquet; name that file"),
+        (("part-0.csv",), r"no images in this folder, but the table part-0\.csv; name that file"),
+        (("a.parquet", "b.tar"), r"holds \.parquet and \.tar files; name those of one kind, as .*\*\.parquet"),
         (("store.json",), r"a store, no manifest"),
         (("model.keras", "a.png"), r"a model, no manifest"),
     ],

@@ -354,6 +354,12 @@ def test_what_utf_8_cannot_hold_costs_its_own_row(tmp_path: Path) -> None:
         ("|", "a | b", "a/b", "b"),
         ("::", "a::::b/c", "a/b\u2215c", "b/c"),
         ("", "TV/Video", "TV\u2215Video", "TV/Video"),
+        ("<", "clothing<tops<blouses", "clothing/tops/blouses", "blouses"),
+        (" > ", "Animals & Pet Supplies > Pet Supplies", "Animals & Pet Supplies/Pet Supplies", "Pet Supplies"),
+        (" > ", "3237 - Animals & Pet Supplies > Live Animals", "Animals & Pet Supplies/Live Animals", "Live Animals"),
+        (">", "1 - Animals & Pet Supplies", "Animals & Pet Supplies", "Animals & Pet Supplies"),
+        (" > ", "2 - 3 years > 1 - 2", "3 years/1 - 2", "1 - 2"),
+        ("/", "1 - a", "1 - a", "1 - a"),
     ],
 )
 def test_label_separators(separator: str, label: str, path: str, name: str, tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""Images that lie in a plain tar, read from there: ``images.tar/a/0001.jpg`` is the member ``a/0001.jpg``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import IO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.extract.images.decoding import ImageError
+from huse.features.files.cache import local_copy
+from huse.features.files.place import SCHEME, is_remote, is_url, place
+
+END_OF_TAR = re.compile(r"\.tar(?=/)", re.IGNORECASE)
+"""Where the name of a tar ends in the location of a member."""
+
+ABOVE = re.compile(r"(?:\.?/)+")
+"""What names of members may begin with, and is no part of them."""
+
+BLOCK = 512
+
+INDICES = 32
+"""Tars whose members are known at a time, 32 bytes a member."""
+
+_indexing = Lock()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a tar.
+
+    Attributes:
+        name: as UTF-8 can hold it; other bytes are written by their number.
+        offset: of its first byte.
+        size: in bytes.
+        read: gives its bytes, before the next member is asked for.
+    """
+
+    name: str
+    offset: int
+    size: int
+    read: Callable[[], bytes]
+
+
+def members(file: IO[bytes], stream: bool = False) -> Iterator[Member]:
+    """The regular files of a tar, in order; memory does not grow with their number.
+
+    Args:
+        file: at its start.
+        stream: whether it can be read in order only.
+
+    Raises:
+        TarError: while reading: it is no tar, or was cut off.
+    """
+    with tarfile.open(fileobj=file, mode="r|" if stream else "r:") as tar:
+        while (found := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # where tarfile keeps all that it has seen
+            if found.isreg() and not found.issparse():
+                yield Member(_shown(found.name), found.offset_data, found.size, partial(_read, tar, found))
+        if not stream:  # a compressed file tells itself that it was cut off
+            _require_end(file, tar.offset)
+
+
+def tar_of(location: str) -> str | None:
+    """The tar that the location of an image leads into, if it does: a file of this machine, or what a URL says."""
+    ends = (location[: found.end()] for found in END_OF_TAR.finditer(location))
+    return next((tar for tar in ends if SCHEME.match(tar) or (not is_url(tar) and Path(tar).is_file())), None)
+
+
+def read_member(location: str) -> bytes | None:
+    """The bytes of a member of a tar; None when the location leads into none.
+
+    Raises:
+        ImageError: the tar has no such member, or is damaged.
+        OSError: the tar cannot be read.
+    """
+    tar = tar_of(location)
+    if tar is None:
+        return None
+    there = place(tar)
+    try:
+        file = local_copy(there)
+    except (FileNotFoundError, IsADirectoryError):  # a folder of objects may be called so
+        return None
+    status = file.stat()
+    with _indexing:  # once, however many threads ask
+        index = _index(str(file), status.st_size, 0 if is_remote(there) else status.st_mtime_ns)
+    at = index.find(location[len(tar) + 1 :])
+    if at is None:
+        raise ImageError("no such file in the tar")
+    with file.open("rb") as opened:
+        opened.seek(at[0])
+        return opened.read(at[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Index:
+    """Where the members of a tar are: (n,) digests of their names, sorted, and (n, 2) their offsets and sizes."""
+
+    names: NDArray[np.bytes_]
+    places: NDArray[np.int64]
+
+    def find(self, name: str) -> tuple[int, int] | None:
+        """Offset and size of a member."""
+        wanted = np.frombuffer(_digest(name), self.names.dtype)[0]
+        at = int(np.searchsorted(self.names, wanted))
+        if at == len(self.names) or self.names[at] != wanted:
+            return None
+        offset, size = self.places[at].tolist()
+        return offset, size
+
+
+@lru_cache(maxsize=INDICES)
+def _index(tar: str, _size: int, _changed: int) -> _Index:
+    """The members of a tar, asked for again when it has changed.
+
+    Raises:
+        ImageError: it is none, or was cut off.
+    """
+    names, places = bytearray(), []
+    try:
+        with Path(tar).open("rb") as file:
+            for member in members(file):
+                names += _digest(member.name)
+                places.append(np.array([member.offset, member.size], np.int64))
+    except tarfile.TarError as error:
+        raise ImageError(f"the tar is cut off, or none ({error})") from error
+    digests = np.frombuffer(bytes(names), "S16")
+    order = np.argsort(digests, kind="stable")
+    return _Index(digests[order], np.reshape(places, (-1, 2)).astype(np.int64)[order])
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return cast(IO[bytes], tar.extractfile(member)).read()
+
+
+def _require_end(file: IO[bytes], offset: int) -> None:
+    """Refuses a tar without the empty block that ends it, where a damaged header would count as the end."""
+    file.seek(offset)
+    if file.read(BLOCK) != bytes(BLOCK):
+        raise tarfile.ReadError("its end is missing")
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _shown(name: str) -> str:
+    whole = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return ABOVE.sub("", whole, count=1) if ABOVE.match(whole) else whole
