@@ -106,10 +106,16 @@ def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
     """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
     if not classes:
         return np.ones(len(rows), bool)
-    roots = tuple(_typed(f"{name.rstrip('/')}/") for name in classes)
+    wanted = {_typed(name.rstrip("/")) for name in classes}
     labels = shown_labels(rows)
-    chosen = {label: _typed(f"{label}/").startswith(roots) for label in set(labels)}
+    chosen = {label: not wanted.isdisjoint(map(_typed, _paths_to(label))) for label in set(labels)}
     return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
+
+
+def _paths_to(label: str) -> Iterator[str]:
+    """A label path and those above it."""
+    parts = label.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
 
 def _typed(label: str) -> str:

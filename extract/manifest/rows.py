@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,8 @@ def _where(source: str | Path | Frame) -> tuple[Path, Path]:
     """The place of a manifest, looked at anew, and what relative image paths start from."""
     if isinstance(source, Frame):
         return Path(frame_name(source)), Path.cwd()
+    if not isinstance(source, str | PurePath) and not hasattr(source, "protocol"):  # as the paths of objects have
+        raise ManifestError(f"a {type(source).__name__} is no manifest; name a file, or make it a data frame")
     path = place(source)
     folder = folder_of(path)
     reopen(folder if is_pattern(path) else path)

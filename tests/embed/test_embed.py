@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from samples import random_store, read_csv, without_images, write_csv
 
@@ -245,3 +246,20 @@ def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tm
     assert model.embed_texts(["apple"]).shape == (1, 16)
     with pytest.raises(ModelError, match="no image tower"):
         model.embed_images([b""])
+
+
+def test_a_table_in_memory_is_embedded_as_its_file_is(
+    few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(few_emoji.parent)
+    frame = pandas.read_csv(few_emoji, dtype=str)[:5]
+    summary = embed_source(few_model, frame, tmp_path / "vectors.parquet", fuse=True)
+    assert (summary.rows, summary.embedded) == (5, 5)
+    found, expected = (
+        Store.open(tmp_path / "vectors.store").load(),
+        Store.open(few_embeddings).load().take(np.arange(5)),
+    )
+    assert list(found.key) == list(expected.key)
+    np.testing.assert_array_equal(found.image.digest, expected.image.digest)
+    np.testing.assert_allclose(fused_vectors(found), fused_vectors(expected), atol=0.02)
+    assert embed_source(few_model, frame, tmp_path / "vectors.parquet", fuse=True).embedded == 0

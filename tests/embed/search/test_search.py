@@ -18,7 +18,7 @@ import huse
 from huse.embed.draw.hits_page import write_hits_page
 from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
-from huse.embed.search.gallery import BLOCK, Gallery, Hit, nearest
+from huse.embed.search.gallery import BLOCK, Gallery, Hit, in_classes, nearest
 from huse.embed.search.index import choose_kind, open_index
 from huse.embed.search.search import search_embeddings
 from huse.features.errors import QueryError
@@ -88,6 +88,24 @@ def test_a_filter_leaves_its_classes_and_those_below(few_model: Path, few_embedd
         assert len(hits) == 14 * len(expected)
     with pytest.raises(QueryError, match="no row in food has a vector"):
         model.search(few_embeddings, text="animal", classes=["food"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("Home/TV", {"Home/TV", "Home/TV/Plasma"}),
+        ("Home/TV/Video", {"Home/TV\u2215Video", "Home/TV\u2215Video/Discs"}),
+        ("Home/TV\u2215Video/", {"Home/TV\u2215Video", "Home/TV\u2215Video/Discs"}),
+        ("Home", {"Home/TV", "Home/TV/Plasma", "Home/TV\u2215Video", "Home/TV\u2215Video/Discs"}),
+        ("Hom", set()),
+        ("Video", set()),
+    ],
+)
+def test_a_slash_within_a_name_leads_to_no_class_above(wanted: str, expected: set[str]) -> None:
+    labels = ["Home/TV", "Home/TV/Plasma", "Home/TV\u2215Video", "Home/TV\u2215Video/Discs", "", "Garden/TV"]
+    rows = Rows.empty(len(labels), 1, 1)
+    rows.label[:] = labels
+    assert set(rows.label[in_classes(rows, [wanted])]) == expected
 
 
 def test_several_queries_at_once(few_emoji: Path, few_model: Path, few_embeddings: Path) -> None:

@@ -23,9 +23,14 @@ from hypothesis import strategies as st
 
 from huse.extract.class_names import class_texts
 from huse.extract.manifest.keys import content_key
+from huse.extract.manifest.labels import label_path
 from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.manifest.spool import ManifestRow
+from huse.extract.texts import clean_text
+from huse.features.companions import class_name
 from huse.features.errors import ManifestError
+from huse.features.strings import clean_label
+from huse.train.classes.taxonomy import ancestors_of_labels
 
 Table = list[dict[str, Any]]
 
@@ -369,6 +374,24 @@ def test_label_separators(separator: str, label: str, path: str, name: str, tmp_
     assert class_texts(manifest.labels) == {path: name}
     described = written(tmp_path, "c.jsonl", json.dumps({"text": "a thing", "label": label}))
     assert class_texts(manifest.labels, described, manifest.separator) == {path: "a thing"}
+
+
+levels = st.lists(
+    st.text(st.sampled_from("aB &/-12\u00fc"), min_size=1, max_size=6).map(str.strip), min_size=1, max_size=4
+)
+
+
+@given(
+    levels=levels.map(lambda names: [name for name in names if name]),
+    separator=st.sampled_from([" > ", ">", "<", "|", "::"]),
+)
+def test_levels_stay_levels_whatever_is_in_their_names(levels: list[str], separator: str) -> None:
+    written = [f"x{name}" for name in levels]  # no number of a taxonomy
+    path = label_path(separator.join(written), separator)
+    named = [clean_text(name) for name in written]
+    assert [class_name(part) for part in path.split("/")] == (named or [""])
+    assert clean_label(path) == path, "it goes out of a store and in again"
+    assert len(ancestors_of_labels([path])[0]) == max(len(named), 1) + 1, "and its root"
 
 
 SPLIT_NAMES = [
