@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from huse.extract.images.tar_members import tar_of
 from huse.extract.readers import Readers
 from huse.features.extras import require
 from huse.features.files.cache import TOKENS
-from huse.features.files.place import is_url
+from huse.features.files.place import as_remote, is_remote, is_url
 from huse.features.looks import UNKNOWN, Values
 
 LOOKS_A_STEP, FIRST_STEP = 1000, 100
@@ -56,19 +58,30 @@ def look_at_url(url: str) -> tuple[int, int]:
     try:
         system, path = require("fsspec", "remote", "an image by URL").core.url_to_fs(url)
         told = system.info(path)
-        token = next((str(told[name]) for name in TOKENS if told.get(name)), "")
     except Exception:  # noqa: BLE001 - a file system may raise anything; whoever reads the image tells what is wrong
         return UNKNOWN
+    return _look_of(told)
+
+
+def look_at_place(path: Path) -> tuple[int, int]:
+    """How one file or object looks; unknown when its store does not say, or it was just written.
+
+    Raises:
+        OSError: an object is not there, or cannot be reached.
+    """
+    if is_remote(path):
+        return _look_of(as_remote(path).described())
+    size, changed = _settled([str(path)])[0].tolist()
+    return size, changed
+
+
+def _look_of(told: Mapping[str, Any]) -> tuple[int, int]:
+    """The look of an object by what its store says of it."""
+    token = next((str(told[name]) for name in TOKENS if told.get(name)), "")
     if not token or token.startswith("W/"):  # a weak one stays the same when bytes change
         return UNKNOWN
     digest = hashlib.blake2b(f"{told.get('size')} {token}".encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], signed=True), int.from_bytes(digest[8:], signed=True)
-
-
-def look_at_file(location: str) -> tuple[int, int]:
-    """How one file looks; unknown when it is not there, or was just written."""
-    size, changed = _settled([location])[0].tolist()
-    return size, changed
 
 
 def _settled(locations: Sequence[str]) -> Values:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from huse.extract.manifest.folder import Walk
 from huse.extract.manifest.image_names import SETS
+from huse.extract.manifest.notices import notify
 from huse.extract.manifest.remote_folder import HUB
 from huse.extract.manifest.splits import split_of
 from huse.features.errors import ManifestError
@@ -76,7 +77,11 @@ def name_in(file: Path, folder: Path) -> str:
 def splits_of(names: Sequence[str]) -> list[str]:
     """The split of each file by its name, or that of a folder that it is in; all empty unless all have one."""
     splits = [_split_of(PurePosixPath(name)) for name in names]
-    return splits if all(splits) else [""] * len(splits)
+    if all(splits):
+        return splits
+    if any(splits):
+        notify(f"names of files are taken for no splits, since {names[splits.index('')]} says none")
+    return [""] * len(splits)
 
 
 def _split_of(name: PurePosixPath) -> str:

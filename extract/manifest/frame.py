@@ -50,7 +50,7 @@ def read_frame(frame: Frame, wanted: Collection[str], image: str) -> Table:
     arrow = require("pyarrow", "parquet", f"a {type(frame).__name__}")
     names = _names(frame)
     try:
-        stream = _stream(arrow, _narrowed(frame, names, {*wanted, image}))
+        stream = _stream(arrow, _narrowed(frame, names, wanted))
         table = read_arrow(arrow, where, stream.schema, lambda rows, _: _slices(stream, rows), wanted, image)
     except ManifestError:
         raise

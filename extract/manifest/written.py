@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huse import __version__
-from huse.extract.looking import look_at_file, look_at_url
+from huse.extract.looking import look_at_place
 from huse.extract.manifest.file_set import files_of
 from huse.extract.manifest.folder import walk_of
 from huse.extract.manifest.webdataset import is_tar
@@ -48,7 +48,7 @@ def _update(digest: Any, file: Path, several: bool) -> bool:
     if several:
         digest.update(f"{file}\n".encode("utf-8", "surrogatepass"))
     if is_tar(file) or (several and is_remote(file)):  # reading it all to see that nothing has changed takes too long
-        look = look_at_url(str(file)) if is_remote(file) else look_at_file(str(file))
+        look = look_at_place(file)
         digest.update(f"{look}\n".encode())
         return look != UNKNOWN
     with local_copy(file).open("rb") as opened:

@@ -17,7 +17,7 @@ from tars import write_tar
 from huse.extract.images import tar_members
 from huse.extract.images.decoding import ImageError
 from huse.extract.images.reading import read_image
-from huse.extract.looking import look_at_all, look_at_file
+from huse.extract.looking import look_at_all, look_at_place
 from huse.extract.readers import Readers
 from huse.features.looks import UNKNOWN
 
@@ -89,12 +89,12 @@ def test_a_tar_that_changed_is_looked_through_anew_and_only_then(
 def test_a_member_looks_as_its_tar_does(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "x.tar", FILES)
     location = f"{tar}/a.jpg"
-    assert look_at_file(location) == UNKNOWN, "the tar was just written"
+    assert look_at_place(Path(location)) == UNKNOWN, "the tar was just written"
     os.utime(tar, ns=(10**18, 10**18))
-    assert look_at_file(location) == look_at_file(str(tar)) == (tar.stat().st_size, 10**18)
+    assert look_at_place(Path(location)) == look_at_place(tar) == (tar.stat().st_size, 10**18)
     with Readers(1) as readers:
         looks = look_at_all([location, f"{tmp_path}/y.tar/a"], readers).tolist()
-    assert looks == [list(look_at_file(location)), list(UNKNOWN)]
+    assert looks == [list(look_at_place(tar)), list(UNKNOWN)]
 
 
 def test_links_and_sparse_files_are_no_members(tmp_path: Path) -> None:

@@ -176,6 +176,15 @@ def test_names_say_the_split_of_all_files_or_of_none(names: list[str], splits: l
     assert [split for _, split in keys(read_manifest(tmp_path / "train" / "a"))] == splits
 
 
+def test_names_that_say_no_split_are_told_where_others_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i, name in enumerate(("train", "test", "unsupervised")):
+        written(tmp_path / f"{name}-00000-of-00001.parquet", shard(i, 1))
+    assert {split for _, split in keys(read_manifest(tmp_path))} == {""}
+    assert capsys.readouterr().err == (
+        "names of files are taken for no splits, since unsupervised-00000-of-00001.parquet says none\n"
+    )
+
+
 def test_one_file_that_is_none_of_several_has_no_split_by_its_name(tmp_path: Path) -> None:
     assert keys(read_manifest(written(tmp_path / "test.parquet", shard(0, 1)))) == [("k0", "")]
 
