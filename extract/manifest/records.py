@@ -45,7 +45,7 @@ def open_table(source: Path | Frame, names: Mapping[str, str]) -> Iterator[Table
     if isinstance(source, Frame):
         yield read_frame(source, set(names.values()), names["image"])
         return
-    with _told(source):
+    with one_line(source):
         walk = _walk(source)
         if files := files_of(source, walk):
             yield _joined(files, folder_of(source), names)
@@ -61,7 +61,7 @@ def _open_file(path: Path, inside: str, names: Mapping[str, str]) -> Iterator[Ta
     """Opens one file, which is called so in the manifest's folder."""
     wanted = set(names.values())
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-    with _told(path):
+    with one_line(path):
         if path.suffix.lower() in PARQUET:
             yield read_parquet(path, wanted, names["image"])
         elif suffix in TARS:
@@ -111,7 +111,7 @@ def _require_content(file: Path, table: Table, names: Mapping[str, str]) -> None
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def one_line(path: Path) -> Iterator[None]:
     """Makes what goes wrong with a file one line that names it."""
     try:
         yield

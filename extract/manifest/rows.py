@@ -18,7 +18,7 @@ from huse.extract.manifest.file_set import folder_of, is_pattern
 from huse.extract.manifest.frame import Frame, frame_name
 from huse.extract.manifest.keys import KEY_DIGEST_BYTES, equal_groups, make_unique
 from huse.extract.manifest.locations import image_location, nearest_image
-from huse.extract.manifest.records import open_table
+from huse.extract.manifest.records import one_line, open_table
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
 from huse.extract.manifest.written import written_digest
 from huse.features.errors import ManifestError
@@ -140,8 +140,9 @@ def _where(source: str | Path | Frame) -> tuple[Path, Path]:
     if not isinstance(source, str | PurePath) and not hasattr(source, "protocol"):  # as the paths of objects have
         raise ManifestError(f"a {type(source).__name__} is no manifest; name a file, or make it a data frame")
     path = place(source)
-    folder = folder_of(path)
-    reopen(folder if is_pattern(path) else path)
+    with one_line(path):
+        folder = folder_of(path)
+        reopen(folder if is_pattern(path) else path)
     return path, folder
 
 
