@@ -174,19 +174,23 @@ def moved_encoder_options(command: Command) -> Command:
     return command
 
 
+def separator_option(command: Command) -> Command:
+    """The option that says what parts labels."""
+    return click.option(
+        "--label-separator",
+        default="/",
+        show_default=True,
+        metavar="TEXT",
+        help="What stands between the levels of a label, such as ' > '; '' when labels have no levels.",
+    )(command)
+
+
 def column_options(command: Command) -> Command:
     """The options that name the manifest's columns, and what parts its labels."""
     from huse.extract.manifest.rows import Columns
 
     names = vars(Columns())
-    separator = names["label_separator"]
-    command = click.option(
-        "--label-separator",
-        default=separator,
-        show_default=True,
-        metavar="TEXT",
-        help="What stands between the levels of a label, such as ' > '; '' when labels have no levels.",
-    )(command)
+    command = separator_option(command)
     for name in ("key", "split", "label", "text", "image"):
         flag, help_ = f"--{name}-column", f"Column of the {name}."
         command = click.option(flag, default=names[name], show_default=True, metavar="NAME", help=help_)(command)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from huse.commands.options import argument, config_options, given, json_option, tell_unused
+from huse.commands.options import argument, config_options, given, json_option, separator_option, tell_unused
 from huse.commands.tables import failures_text, inspection_text, leaks_text, show, stores_text, verification_text
 from huse.extract.config import ExtractConfig
 from huse.features.counted import counted
@@ -97,6 +97,7 @@ def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
 @click.option("--image", metavar="F", help="Image vectors, rows x dimension.")
 @click.option("--text", metavar="F", help="Text vectors, rows x dimension.")
 @click.option("--labels", metavar="F", help="Label paths, one a row; also a text file.")
+@separator_option
 @click.option("--keys", metavar="F", help="Unique keys; also a text file.  [default: the row number]")
 @click.option("--split", metavar="F", help="train, val or test, one a row; also a text file.")
 @click.option("--image-encoder", default="imported", show_default=True, metavar="NAME", help="What made --image.")
@@ -125,7 +126,7 @@ def import_(store: Path, class_encoder: str | None, as_json: bool, **options: An
         if options[modality] is None:
             tell_unused(f"no --{modality} is given", f"{modality}_encoder")
     if options["labels"] is None:
-        tell_unused("no --labels is given", "class_encoder")
+        tell_unused("no --labels is given", "class_encoder", "label_separator")
     name = class_encoder or ExtractConfig.class_encoder
     encoder = None if name == "none" or options["labels"] is None else text_encoder(name)
     rows = import_store(store, **given(options), embed_classes=partial(class_vectors, encoder) if encoder else None)

@@ -31,16 +31,6 @@ def clean_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(CONTROL_AS_SPACE).split())
 
 
-def clean_label(value: Any) -> str:
-    """A label of an array as a clean path: no empty parts or spaces around slashes, nothing for a word for nothing."""
-    label = clean_value(value)
-    if label in MISSING:
-        return ""
-    if WHOLE.fullmatch(label):
-        label = label[:-2]
-    return "/".join(filter(None, (part.strip() for part in label.split("/"))))
-
-
 def clean_value(value: Any) -> str:
     """A value of an array as a clean string: nothing for None and NaN, ``101`` for 101.0."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

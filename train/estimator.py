@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.files.place import place
+from huse.features.labels import clean_label
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows
-from huse.features.strings import clean_label
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.classes.semantic_graph import graph_from_taxonomy, require_distances
 from huse.train.config import FitConfig, preset

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from huse.extract.manifest.cells import MISSING, Cell, Image, escaped, plain
 from huse.extract.manifest.columns import Columns
 from huse.extract.manifest.keys import GIVEN, NUMBERED, PATH, content_key, key_digest
-from huse.extract.manifest.labels import label_path
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ManifestRow, Spool
@@ -17,6 +16,7 @@ from huse.extract.manifest.table import Record, Table
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.counted import counted
 from huse.features.errors import ManifestError
+from huse.features.labels import label_path
 
 
 class Checking:

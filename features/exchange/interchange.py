@@ -28,10 +28,11 @@ from huse.features.files.lock import locked
 from huse.features.files.outputs import MARK, require_output
 from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
+from huse.features.labels import clean_label
 from huse.features.modality import DIGEST_BYTES, Modality, Pair
 from huse.features.rows import SPLITS, Rows
 from huse.features.store import Store
-from huse.features.strings import clean_label, clean_text, clean_value
+from huse.features.strings import clean_text, clean_value
 
 ROWS_A_GROUP, MAT_HEADER = 10_000, 116
 """Rows written at a time to Parquet, and bytes of free text at the start of a .mat file."""
@@ -53,6 +54,7 @@ def import_store(
     shard_size: int = 10_000,
     dtype: str = "float32",
     embed_classes: Callable[[list[str]], ClassVectors] | None = None,
+    label_separator: str = "/",
 ) -> int:
     """Makes a store of features from elsewhere: `huse store import`.
 
@@ -68,6 +70,7 @@ def import_store(
         shard_size: most rows a shard.
         dtype: stored type of the vectors.
         embed_classes: gives the vectors of the sorted labels for the semantic graph; without it the store has none.
+        label_separator: what stands between the levels of a label, see `Columns`.
 
     Returns:
         How many rows.
@@ -90,7 +93,7 @@ def import_store(
     if not n:
         raise StoreError("the files have no rows; nothing to import")
     strings.setdefault("key", np.array([str(i) for i in range(n)], dtype=object))
-    _require_strings(strings)
+    _require_strings(strings, label_separator)
     names = Pair(image=image_encoder, text=text_encoder)
     specs = Pair.by_name(lambda modality: _spec(modality, names.of(modality), vectors.of(modality)))
     info = StoreInfo(FEATURES, specs.image, specs.text, shard_size, dtype)
@@ -156,7 +159,7 @@ def _strings(name: str) -> NDArray[np.object_]:
     return result
 
 
-def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
+def _require_strings(strings: dict[str, NDArray[np.object_]], separator: str) -> None:
     keys, counts = np.unique(strings["key"].astype(str), return_counts=True)
     if (counts > 1).any():
         raise StoreError(f"key {str(keys[counts.argmax()])!r} stands {counts.max()} times; make keys unique")
@@ -166,7 +169,7 @@ def _require_strings(strings: dict[str, NDArray[np.object_]]) -> None:
     if wrong:
         raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
     if "label" in strings:
-        strings["label"][:] = list(map(clean_label, strings["label"]))
+        strings["label"][:] = [clean_label(label, separator) for label in strings["label"]]
 
 
 def _spec(modality: str, name: str, vectors: Vectors | None) -> EncoderSpec | None:

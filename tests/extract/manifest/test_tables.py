@@ -23,13 +23,12 @@ from hypothesis import strategies as st
 
 from huse.extract.class_names import class_texts
 from huse.extract.manifest.keys import content_key
-from huse.extract.manifest.labels import label_path
 from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.manifest.spool import ManifestRow
 from huse.extract.texts import clean_text
 from huse.features.companions import class_name
 from huse.features.errors import ManifestError
-from huse.features.strings import clean_label
+from huse.features.labels import clean_label, label_path
 from huse.train.classes.taxonomy import ancestors_of_labels
 
 Table = list[dict[str, Any]]

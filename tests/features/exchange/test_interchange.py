@@ -206,6 +206,27 @@ def test_odd_strings_come_in_clean_and_go_round(odd: str, tmp_path: Path) -> Non
     assert after.label.tolist() == before.label.tolist()
 
 
+@pytest.mark.parametrize(
+    ("separator", "label", "path"),
+    [
+        (" > ", "3237 - Home & Garden > TV/Video", "Home & Garden/TV\u2215Video"),
+        ("<", "clothing<tops<blouses", "clothing/tops/blouses"),
+        ("", "TV/Video", "TV\u2215Video"),
+        ("/", "a / b/", "a/b"),
+    ],
+)
+def test_labels_are_parted_as_those_of_manifests_and_go_round(
+    separator: str, label: str, path: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", arrays()["image"])
+    (tmp_path / "y.txt").write_text(N * f"{label}\n")
+    import_store(tmp_path / "s", str(tmp_path / "x.npy"), labels=str(tmp_path / "y.txt"), label_separator=separator)
+    assert set(Store.open(tmp_path / "s").load().label) == {path}
+    export_store(tmp_path / "s", tmp_path / "out")
+    import_store(tmp_path / "t", str(tmp_path / "x.npy"), labels=str(tmp_path / "out" / "label.txt"))
+    assert set(Store.open(tmp_path / "t").load().label) == {path}
+
+
 def test_numbers_and_nothing_as_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", arrays()["image"])
     values = [101.0, None, float("nan"), 7.5, 101.0, 7.5, 101.0]

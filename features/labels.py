@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
-from huse.extract.texts import clean_text
 from huse.features.companions import SLASH_IN_NAME
+from huse.features.strings import MISSING, WHOLE, clean_text, clean_value
 
 TAXONOMY, NUMBER = ">", re.compile(r"\s*[0-9]+ - (?=\S)")
 """What parts the levels of Google's product taxonomy, and the number that may stand before the first."""
@@ -27,3 +28,11 @@ def label_path(label: str, separator: str = "/") -> str:
     parts = f" {label} ".split(separator) if separator else [label]
     cleaned = filter(None, map(clean_text, parts))
     return "/".join(part.replace("/", SLASH_IN_NAME) for part in cleaned)
+
+
+def clean_label(value: Any, separator: str = "/") -> str:
+    """A label of an array as its class path: nothing for a word for nothing, ``101`` for 101.0; see `label_path`."""
+    label = clean_value(value)
+    if label in MISSING:
+        return ""
+    return label_path(label[:-2] if WHOLE.fullmatch(label) else label, separator)
