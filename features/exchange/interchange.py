@@ -154,9 +154,7 @@ def _strings(name: str) -> NDArray[np.object_]:
             raise StoreError(f"{name}: not a UTF-8 text file with a line a row ({error})") from error
         if values[-1] == "":  # behind the last line's end
             values.pop()
-    result = np.empty(len(values), dtype=object)
-    result[:] = values
-    return result
+    return np.array(values, dtype=object)
 
 
 def _require_strings(strings: dict[str, NDArray[np.object_]], separator: str) -> None:
