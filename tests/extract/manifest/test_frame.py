@@ -150,7 +150,7 @@ class Unreadable:
         (pandas.DataFrame({"text": [["a"]]}), r"<DataFrame>: column 'text' holds list.*write one string"),
         (pyarrow.table([["a"], ["b"]], ["text", "text"]), r"<Table>: column 'text' stands twice"),
         (polars.LazyFrame({"text": ["a"]}), r"^a LazyFrame is no manifest; name a file, or make it a data frame"),
-        (pandas.Series(["a"]), r"<Series>: cannot be read as Arrow"),
+        (polars.Series(["a"]), r"^<Series>: cannot be read as Arrow"),
         (None, r"^a NoneType is no manifest"),
         (Unreadable(), r"<Unreadable>: cannot be read as Arrow \(RuntimeError: lost the connection\)"),
     ],
