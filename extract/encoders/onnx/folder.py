@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huse.features.errors import EncoderError
-from huse.features.files.place import local, real_path
+from huse.features.files.place import is_url, place, real_path
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Folder:
         """Of a path.
 
         Raises:
-            EncoderError: nothing is there, or it is no path of this machine.
+            EncoderError: nothing is there, or it is a URL.
         """
-        path = local(written, EncoderError, "onnx:")
+        if is_url(written):
+            raise EncoderError(
+                f"onnx:{written}: write hf://ORG/NAME for a model of the Hugging Face hub, or name a folder"
+            )
+        path = place(written)
         if not written or not path.exists():
             raise EncoderError(
                 f"onnx:{written}: no such folder; name one with model.onnx, the file itself, or hf://ORG/NAME"

@@ -192,7 +192,7 @@ def test_a_plus_sign_joins_names_and_not_paths() -> None:
         (text_encoder, "onnx:", "no such folder; name one with model.onnx, the file itself, or hf://ORG/NAME"),
         (text_encoder, "onnx", "no such folder"),
         (image_encoder, "onnx:/no/such#out", "onnx:/no/such: no such folder"),
-        (image_encoder, "onnx:https://example.com/m.onnx", "takes paths of this machine, no URLs"),
+        (image_encoder, "onnx:https://example.com/m.onnx", "write hf://ORG/NAME for a model of the Hugging Face hub"),
         (text_encoder, "bert:a", "write bert:PREPROCESSOR,ENCODER"),
         (text_encoder, "bert:a,b,c", "write bert:PREPROCESSOR,ENCODER"),
         (text_encoder, "bert:,b", "write bert:PREPROCESSOR,ENCODER"),
