@@ -38,7 +38,10 @@ def measure_named(name: str, count: int, rounds: int) -> dict[str, Any]:
         paths = make_images(unpack_emoji(folder / "emoji"), folder, count)
         encoder = image_encoder(name)
         batch = Encoders(encoder).batch_size(0)
-        contestants = {"forward": lambda: _forward(encoder, batch, count), "huse": lambda: _huse(encoder, paths)}
+        contestants: dict[str, Callable[[], float]] = {
+            "forward": lambda: _forward(encoder, batch, count),
+            "huse": lambda: _huse(encoder, paths),
+        }
         if name.startswith(PREFIX):
             contestants["runtime"] = _runtime(name, encoder, batch, count)
         encoder.encode(np.zeros((batch, *encoder.input_size, 3), np.uint8))

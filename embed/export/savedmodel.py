@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from huse.embed.export.tensorflow_decoder import decode
 from huse.embed.model import Model, load
-from huse.extract.encoders.protocol import ImageEncoder, Traceable
+from huse.extract.encoders.protocol import Framed, ImageEncoder, Traceable
 from huse.features.columns import PRESENT
 from huse.features.errors import ModelError
 from huse.features.files.atomic import replacing_folder
@@ -97,7 +97,7 @@ def _tower(network: keras.Model, modality: str) -> Callable[[tf.Tensor], tf.Tens
 def _add_encoders(archive: Any, model: Model) -> list[str]:
     names = []
     for modality, encoder in model.encoders().items():
-        if not isinstance(encoder, Traceable):
+        if not isinstance(encoder, Traceable) or isinstance(encoder, Framed):  # TensorFlow's decoder takes whole images
             continue
         encode, resources = encoder.graph()
         for resource in resources:

@@ -12,7 +12,7 @@ from huse.extract.encoders.onnx.files import Wanted, model_files
 from huse.extract.encoders.onnx.graph import Tensor
 from huse.extract.encoders.onnx.outputs import image_output
 from huse.extract.encoders.onnx.preprocessing import preprocessing_of
-from huse.extract.encoders.onnx.session import Session, in_batches, placeholder, runs_on_gpu
+from huse.extract.encoders.onnx.session import Session, in_batches, placeholder, runs_on_gpu, runtime_for
 from huse.extract.encoders.replicas import CPU_BATCH, GPU_BATCH
 from huse.extract.images.decoding import READING
 from huse.extract.images.framing import Framing
@@ -48,6 +48,7 @@ class OnnxImageEncoder:
         self._files = files = model_files(self._wanted.place, "image")
         self._input, tensor = self._of_pixels()
         self._preprocessing = preprocessing_of(files)
+        runtime_for(files)
         self._output = image_output(files, self._wanted)
         self._channels_first = tensor.shape[3] != 3 or tensor.shape[1] == 3
         self._batch_size = tensor.shape[0]

@@ -19,13 +19,18 @@ FATAL_ONLY = 4
 """Of what is logged: errors are raised, too."""
 
 
-def runs_on_gpu(files: ModelFiles) -> bool:
-    """Whether the installed ONNX Runtime has GPUs.
+def runtime_for(files: ModelFiles) -> Any:
+    """The module of ONNX Runtime.
 
     Raises:
         ExtraError: onnxruntime is not installed.
     """
-    return GPU in require("onnxruntime", "onnx", f"onnx:{files.place}").get_available_providers()
+    return require("onnxruntime", "onnx", f"onnx:{files.place}")
+
+
+def runs_on_gpu(files: ModelFiles) -> bool:
+    """Whether the installed ONNX Runtime has GPUs."""
+    return GPU in runtime_for(files).get_available_providers()
 
 
 class Session:
@@ -38,7 +43,7 @@ class Session:
 
     def __init__(self, files: ModelFiles) -> None:
         self._files = files
-        runtime = require("onnxruntime", "onnx", f"onnx:{files.place}")
+        runtime = runtime_for(files)
         options = runtime.SessionOptions()
         options.log_severity_level = FATAL_ONLY
         options.intra_op_num_threads = _threads()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from huse.extract.encoders.onnx.files import Wanted, model_files
 from huse.extract.encoders.onnx.outputs import text_output
-from huse.extract.encoders.onnx.session import Session, in_batches, placeholder
+from huse.extract.encoders.onnx.session import Session, in_batches, placeholder, runtime_for
 from huse.extract.encoders.onnx.tokens import Tokenizer, Tokens
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
@@ -47,6 +47,7 @@ class OnnxTextEncoder:
         self._output = text_output(files, self._wanted)
         self._batch_size, length = (*inputs[IDS].shape, 0, 0)[:2]
         self._tokenizer = Tokenizer(files, length, MASK in inputs)
+        runtime_for(files)
 
     def _require_fed(self) -> None:
         unfed = [

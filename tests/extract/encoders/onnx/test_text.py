@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from onnx import TensorProto
 from onnxruntime.quantization import quantize_dynamic
 from tokenizers import Tokenizer
 
-from huse.extract.encoders import text_encoder
+from huse.extract.encoders import image_encoder, text_encoder
 from huse.extract.encoders.onnx.text import TEXTS_A_BATCH, OnnxTextEncoder
 from huse.extract.encoders.protocol import Batching, Closing, Explaining, OfFiles, TextEncoder, without_words
-from huse.features.errors import EncoderError
+from huse.features.errors import EncoderError, ExtraError
 
 TEXTS = ["a red fox", "the blue sea and a small boat over the snow", "Canvas TOTE bag", "apple"]
 
@@ -365,6 +366,18 @@ def test_a_model_that_is_none_of_texts_says_so(tmp_path: Path) -> None:
     onnx_models.text_model(tmp_path / "model.onnx", inputs=("input_ids", "attention_mask", "past_key_values.0.key"))
     with pytest.raises(EncoderError, match=r"takes past_key_values\.0\.key, which nothing gives it"):
         text_encoder(f"onnx:{tmp_path}")
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "huggingface_hub"])
+def test_a_missing_package_names_the_extra(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = onnx_models.clip(tmp_path)
+    monkeypatch.setitem(sys.modules, package, None)
+    place = "hf://org/name" if package == "huggingface_hub" else folder
+    with pytest.raises(ExtraError, match=rf"onnx:.* needs {package}: pip install 'huse\[onnx\]'"):
+        text_encoder(f"onnx:{place}")
+    if package == "onnxruntime":
+        with pytest.raises(ExtraError, match=r"pip install 'huse\[onnx\]'"):
+            image_encoder(f"onnx:{place}")
 
 
 def test_the_settings_are_found_beside_a_graph_that_is_named_itself(tmp_path: Path) -> None:
