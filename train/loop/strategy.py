@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -52,3 +53,16 @@ def over_replicas(values: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(whole, [own.shape[0] * replicas, *own.shape[1:]]), gradient
 
     return joined(values)
+
+
+def apply_gradients(optimizer: Any, gradients: Sequence[tuple[tf.Tensor, Any]]) -> None:
+    """One step of a Keras optimizer by the gradients of its variables, added up over the replicas.
+
+    With one replica there is nothing to add up. Keras would go through a custom gradient all the same, and TensorFlow
+    keeps those, and the graph of every fit with them, for good.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1:
+        optimizer.apply_gradients(gradients)
+    else:
+        context.merge_call(lambda _: optimizer.apply_gradients(gradients))

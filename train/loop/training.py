@@ -16,7 +16,7 @@ from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingData, TrainingRows, class_balance, in_batches
-from huse.train.loop.strategy import over_replicas, own_share
+from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items
 from huse.train.objectives.registry import objective_of
@@ -175,7 +175,8 @@ class Training:
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables
         gradients = tape.gradient(loss, variables)
-        self._optimizer.apply_gradients([(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None])
+        given = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        apply_gradients(self._optimizer, given)
         return {"loss": loss, **losses}
 
     def state(self) -> dict[str, NDArray[Any]]:

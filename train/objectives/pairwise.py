@@ -46,22 +46,21 @@ def pairwise_losses(
     classes = tf.gather(tf.gather(graph, labels), labels, axis=1)
     same = tf.cast(labels[:, None] == labels[None, :], embeddings[0].dtype)
 
-    @tf.custom_gradient
-    def both(*vectors: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
-        blocks = [(a, b) for a in range(len(vectors)) for b in range(a, len(vectors))]
-        products = [tf.matmul(vectors[a], vectors[b], transpose_b=True) for a, b in blocks]
-        losses, graph_slopes, contrast_slopes = compute(
-            products, blocks, classes, same, present, zeta, margin, temperature
-        )
+    blocks = [(a, b) for a in range(len(embeddings)) for b in range(a, len(embeddings))]
+    # the other side of a block with itself is constant, as its slope has both sides in it
+    others = {(a, b): tf.stop_gradient(embeddings[b]) if a == b else embeddings[b] for a, b in blocks}
+    products = [tf.matmul(embeddings[a], others[a, b], transpose_b=True) for a, b in blocks]
+    (graph_value, contrast_value), graph_slopes, contrast_slopes = compute(
+        [tf.stop_gradient(product) for product in products], blocks, classes, same, present, zeta, margin, temperature
+    )
+    return _sloped(graph_value, graph_slopes, products), _sloped(contrast_value, contrast_slopes, products)
 
-        def gradient(d_graph: tf.Tensor, d_contrast: tf.Tensor) -> list[tf.Tensor]:
-            slopes = [d_graph * g + d_contrast * c for g, c in zip(graph_slopes, contrast_slopes, strict=True)]
-            return _spread(slopes, blocks, list(vectors))
 
-        return losses, gradient
-
-    result: tuple[tf.Tensor, tf.Tensor] = both(*embeddings)
-    return result
+def _sloped(value: tf.Tensor, slopes: list[tf.Tensor], products: list[tf.Tensor]) -> tf.Tensor:
+    """A value with the given derivatives by the products; `tf.custom_gradient` would keep every trace for good."""
+    terms = [tf.reduce_sum(tf.stop_gradient(slope) * product) for slope, product in zip(slopes, products, strict=True)]
+    rise = tf.add_n(terms)
+    return tf.stop_gradient(value) + (rise - tf.stop_gradient(rise))
 
 
 def _losses_and_slopes(
@@ -157,13 +156,3 @@ def _row_sums(values: list[tf.Tensor], blocks: Blocks, modalities: int) -> list[
         if a != b:
             sums[b] += tf.reduce_sum(value, axis=0)
     return sums
-
-
-def _spread(slopes: list[tf.Tensor], blocks: Blocks, vectors: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Derivatives by the vectors of those by their products."""
-    gradients: list[Any] = [0.0] * len(vectors)
-    for slope, (a, b) in zip(slopes, blocks, strict=True):
-        gradients[a] += tf.matmul(slope, vectors[b])
-        if a != b:
-            gradients[b] += tf.matmul(slope, vectors[a], transpose_a=True)
-    return gradients

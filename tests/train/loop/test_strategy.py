@@ -7,6 +7,13 @@ import sys
 from pathlib import Path
 
 from samples import random_store
+from tensorflow.python.framework import ops
+
+from huse.features.store import Store
+from huse.train.config import FitConfig
+from huse.train.data.task import prepare
+from huse.train.loop.training import Training
+from huse.train.network.towers import build_towers
 
 CODE = """
 import sys
@@ -61,3 +68,13 @@ def test_two_devices_train_as_one(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", n=1000, shard_size=500)
     run = subprocess.run([sys.executable, "-c", CODE, str(store.path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
+
+
+def test_a_fit_leaves_no_gradients_registered(small_store: Store) -> None:
+    """TensorFlow would keep them, and the graphs that they are of, as long as the process lives."""
+    config = FitConfig(dimension=16, hidden_units=32, batch_size=16)
+    task = prepare(small_store, config)
+    registered = len(ops.gradient_registry.list())
+    network = build_towers(task.data, task.train, len(task.classes), config)
+    Training(network, task.data, task.train, task.graph, task.class_vectors, config).epoch(1)
+    assert len(ops.gradient_registry.list()) == registered
