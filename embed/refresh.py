@@ -36,6 +36,9 @@ Result = TypeVar("Result")
 Done = tuple[int, int, int]
 """Shards and rows that were embedded, and how many of these went through the towers."""
 
+Made = tuple[dict[Path, bytes], Done]
+"""The files of shards that are to be written, and what is done then."""
+
 Engine = Callable[[TrainedModel, Store, Store, Sequence[list[int]]], Iterable[Done]]
 """Embeds groups of shards of a store into another."""
 
@@ -96,14 +99,20 @@ def embed_groups(
     def paths_of(group: list[int]) -> list[Path]:
         return [store.shard_path(i) for i in group for store in (features, target) if store is features or i in there]
 
-    with ThreadPoolExecutor(1, "huse-towers") as towers:
-        # HDF5 takes one caller at a time: a second thread that reads while this one writes makes both wait
-        done = _one_ahead(towers, partial(_refreshed, trained), map(read, fetched_ahead(groups, paths_of)))
-        for group, shards in zip(groups, done, strict=True):
-            target.write_many(
-                {number: rows for number, (rows, _, changed) in zip(group, shards, strict=True) if changed}
-            )
-            yield len(group), sum(len(rows) for rows, _, _ in shards), sum(new for _, new, _ in shards)
+    def made(group: list[int], shards: list[tuple[Rows, int, bool]]) -> Made:
+        changed = {number: rows for number, (rows, _, differs) in zip(group, shards, strict=True) if differs}
+        done = len(group), sum(len(rows) for rows, _, _ in shards), sum(new for _, new, _ in shards)
+        return target.files_of(changed), done
+
+    def write(made: Made) -> Done:
+        files, done = made
+        target.put(files)
+        return done
+
+    with ThreadPoolExecutor(1, "huse-towers") as towers, ThreadPoolExecutor(1, "huse-write") as disk:
+        # HDF5 takes one caller at a time, which this thread is; two that read and make shards would wait for each other
+        shards = _one_ahead(towers, partial(_refreshed, trained), map(read, fetched_ahead(groups, paths_of)))
+        yield from _one_ahead(disk, write, map(made, groups, shards))
 
 
 def _one_ahead(thread: Executor, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

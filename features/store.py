@@ -109,24 +109,30 @@ class Store:
             companions.write_plan(self.path, self.identity, number + 1)
 
     def write_many(self, shards: Mapping[int, Rows], looks: Mapping[int, Looks] = NO_LOOKS) -> None:
-        """Writes some shards, each whole, and looks, also of shards that stay; all synced together, as fast as one.
+        """Writes some shards, and looks, also of shards that stay; errors as `files_of` and `put`."""
+        self.put(self.files_of(shards, looks))
+
+    def files_of(self, shards: Mapping[int, Rows], looks: Mapping[int, Looks] = NO_LOOKS) -> dict[Path, bytes]:
+        """The files of some shards and looks, made in memory.
 
         Raises:
             ShardError: a vector is not finite in the store's type.
-            OSError: the disk is full, or cannot be written to.
         """
-        if not self._swept:
-            sweep(self.path)
-            self._swept = True
         dtype, compression, files, digests = self.info.dtype, self.info.compression, {}, {}
         for number, rows in shards.items():
             path = self.shard_path(number)
             files[path], digests[number] = shard_bytes(path, rows, self._attributes(number), dtype, compression)
-        files |= looks_files(looks, digests, self.shard_path)
+        return files | looks_files(looks, digests, self.shard_path)
+
+    def put(self, files: Mapping[Path, bytes]) -> None:
+        """Writes such files, each whole, all synced together, as fast as one; an `OSError` is the disk's."""
+        if not self._swept:
+            sweep(self.path)
+            self._swept = True
         if files:
             write_files(files, sweep=False)
         if self._listed is not None:
-            self._listed.update(shards)
+            self._listed.update(number for path in files if (number := shard_number(path.name)) is not None)
 
     def write_all(self, parts: Iterable[Rows]) -> int:
         """Writes rows as full shards from shard 0 on, one in memory, and the plan; returns how many rows there were."""
@@ -186,9 +192,7 @@ class Store:
         return healed(path, opened)
 
     def _attributes(self, number: int) -> dict[str, str | int]:
-        fingerprints = {
-            f"{modality}_fingerprint": spec.fingerprint if spec else "" for modality, spec in self.info.specs.items()
-        }
+        fingerprints = {f"{m}_fingerprint": spec.fingerprint if spec else "" for m, spec in self.info.specs.items()}
         mine = {"store": self.identity} if self.identity else {}  # stores of version 1 have no id
         return {"kind": self.info.kind, "shard": number, **fingerprints, **mine}
 

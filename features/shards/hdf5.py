@@ -46,26 +46,23 @@ def file_image(arrays: Mapping[str, NDArray[Any]], attributes: Attributes, compr
     """
     size = sum(array.nbytes for array in arrays.values())
     file = h5f.create(b"image", h5f.ACC_TRUNC, fapl=_in_memory(SMALL_STEP if size < LARGE_STEP else LARGE_STEP))
-    try:
-        for name, array in arrays.items():
-            creation = _creation() if not array.size else _chunked(array, compressed.get(name, ""))
-            kind = _type(array.dtype)
-            dataset = h5d.create(file, name.encode(), kind, _space(array.shape), creation)
-            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), kind)
-        for name, value in attributes.items():
-            stored = np.array(value.encode()) if isinstance(value, str) else np.array(value, "<i8")
-            kind = _type(stored.dtype)
-            h5a.create(file, name.encode(), kind, _scalar()).write(stored, kind)
-        h5f.flush(file)
-        image: bytes = file.get_file_image()
-        return image
-    finally:
-        file.close()
+    for name, array in arrays.items():
+        creation = _creation() if not array.size else _chunked(array, compressed.get(name, ""))
+        kind = _type(array.dtype)
+        dataset = h5d.create(file, name.encode(), kind, _space(array.shape), creation)
+        dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), kind)
+    for name, value in attributes.items():
+        stored = np.array(value.encode()) if isinstance(value, str) else np.array(value, "<i8")
+        kind = _type(stored.dtype)
+        h5a.create(file, name.encode(), kind, _scalar()).write(stored, kind)
+    h5f.flush(file)
+    image: bytes = file.get_file_image()
+    return image
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[h5f.FileID]:
-    """Opens a file to read; whatever is wrong with it in the block is a `ShardError` of one line.
+    """Opens a file to read, without links in its root; whatever is wrong with it is a `ShardError` of one line.
 
     Raises:
         UnreadableError: it may be whole, and could not be read this time.
@@ -73,10 +70,8 @@ def reading(path: Path) -> Iterator[h5f.FileID]:
     """
     try:
         file = h5f.open(os.fsencode(_on_this_machine(path)), h5f.ACC_RDONLY, _on_disk())
-        try:
-            yield file
-        finally:
-            file.close()
+        _require_hard_links(file)
+        yield file  # HDF5 closes it with the last that holds of it; an explicit close goes through all that is open
     except MemoryError as error:
         raise UnreadableError(f"{path}: cannot be read, out of memory; close other programs") from error
     except OSError as error:
@@ -125,12 +120,16 @@ def _attribute(attribute: h5a.AttrID, name: bytes) -> str | int:
 
 
 def dataset_names(file: h5f.FileID) -> list[str]:
-    """The datasets of the root, and of its groups as ``group/name``."""
+    """The datasets of the root, and of its groups as ``group/name``.
+
+    Raises:
+        ValueError: a group has links.
+    """
     names = []
     for name in file:
-        _require_hard_link(file, name)
         if h5g.get_objinfo(file, name).type == h5g.GROUP:
             group = h5g.open(file, name)
+            _require_hard_links(group)
             names += [f"{name.decode()}/{child.decode()}" for child in group]
         else:
             names.append(name.decode())
@@ -150,11 +149,8 @@ class Dataset:
         """Opens it without reading values.
 
         Raises:
-            ValueError: it is a link, keeps values elsewhere, or declares more than the file holds.
+            ValueError: it keeps values elsewhere, or declares more than the file holds.
         """
-        parts = name.split("/")
-        for depth in range(1, len(parts) + 1):
-            _require_hard_link(file, "/".join(parts[:depth]).encode())
         self.name = name
         self._dataset = h5d.open(file, name.encode())
         self.shape: tuple[int, ...] = self._dataset.shape
@@ -186,9 +182,10 @@ class Dataset:
         return values
 
 
-def _require_hard_link(file: h5f.FileID, name: bytes) -> None:
-    if file.links.get_info(name).type != h5l.TYPE_HARD:
-        raise ValueError(f"{name.decode()} is a link; shards must hold their own data")
+def _require_hard_links(group: h5g.GroupID) -> None:
+    linked, _ = group.links.iterate(lambda name, info: None if info.type == h5l.TYPE_HARD else name, info=True)
+    if linked is not None:
+        raise ValueError(f"{linked.decode()} is a link; shards must hold their own data")
 
 
 def _require_own_data(dataset: h5d.DatasetID, name: str, nbytes: int, file: h5f.FileID) -> None:

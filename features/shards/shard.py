@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dimensions
+from huse.features.columns import FAILURE_STRINGS, REBUILD, VECTORS, Arrays, Dimensions, is_finite
 from huse.features.errors import ShardError
 from huse.features.failure import Failure
 from huse.features.files.atomic import write_files
@@ -181,9 +181,8 @@ def _failure_columns(failures: Sequence[Failure]) -> Iterator[NDArray[np.object_
 
 
 def _require_finite(vectors: NDArray[Any], rows: Rows, name: str, path: Path) -> None:
-    bad = ~np.isfinite(vectors).all(axis=1)
-    if bad.any():
-        key = rows.key[int(np.argmax(bad))]
+    if not is_finite(vectors):
+        key = rows.key[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
         raise ShardError(
             f"{path}: {name} vector of key {key!r} is not finite as {vectors.dtype}; use dtype='float32' (--dtype)"
         )

@@ -87,8 +87,6 @@ class ShardColumns:
         self._state = file_state(file)
         self._dimensions = dimensions
         self._datasets: dict[str, Dataset] = {}
-        self._all_strings: NDArray[np.uint8] | None = None
-        self._all_ends: NDArray[np.uint64] | None = None
         self._read_layout()
 
     @property
@@ -106,9 +104,8 @@ class ShardColumns:
     def read(self, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Whole columns, checked."""
         names = tuple(names)
-        if set(self._strings) <= set(names):
-            self._all_strings = self._dataset("strings").read()
-        found = {name: self._checked(name) for name in names}
+        strings = dict(self._all_strings()) if set(self._strings) <= set(names) else {}
+        found = {name: strings[name] if name in strings else self._checked(name) for name in names}
         CHECKED.add(self.path, self._state, names)
         return found
 
@@ -160,11 +157,22 @@ class ShardColumns:
     def _refuse(self, reason: str) -> None:
         raise ShardError(f"{self.path}: {reason}; {REBUILD}")
 
+    def _all_strings(self) -> Iterator[tuple[str, NDArray[np.object_]]]:
+        """All columns of strings, checked, in two reads."""
+        data, ends = self._dataset("strings").read(), self._dataset("string_ends").read()
+        at = 0
+        for name, (first, last) in self._places.items():
+            stop = int(ends[last - 1]) if last > first else at
+            yield name, self._checked_strings(name, ends[first:last] - np.uint64(at), data[at:stop])
+            at = stop
+
+    def _checked_strings(self, name: str, ends: NDArray[np.uint64], data: NDArray[np.uint8]) -> NDArray[np.object_]:
+        self._require_digest(name, digest_of(name, ends, data))
+        return _unpacked(name, data, ends)
+
     def _checked(self, name: str) -> NDArray[Any]:
         if name in self._strings:
-            ends, data = self._string_bytes(name, 0, None)
-            self._require_digest(name, digest_of(name, ends, data))
-            return _unpacked(name, data, ends)
+            return self._checked_strings(name, *self._string_bytes(name, 0, None))
         values = self._dataset(name).read()
         self._require_digest(name, digest_of(name, values))
         require_sound(self.path, name, values)
@@ -193,22 +201,13 @@ class ShardColumns:
         first, last = self._places[name]
         stop = last if stop is None else min(first + stop, last)
         start = min(first + start, stop)
-        found = self._ends(max(start - 1, 0), stop)
+        found = self._dataset("string_ends").read(max(start - 1, 0), stop)
         at = found[0] if start else np.uint64(0)
         ends = found[1:] if start else found
         end = ends[-1] if len(ends) else at
         if end < at:
             self._refuse("ends of strings do not ascend")
-        if self._all_strings is not None:
-            return ends - at, self._all_strings[int(at) : int(end)]
         return ends - at, self._dataset("strings").read(int(at), int(end))
-
-    def _ends(self, start: int, stop: int) -> NDArray[np.uint64]:
-        if self._all_strings is None:
-            return self._dataset("string_ends").read(start, stop)
-        if self._all_ends is None:
-            self._all_ends = self._dataset("string_ends").read()
-        return self._all_ends[start:stop]
 
     def _require_digest(self, name: str, found: str) -> None:
         if self._digests[name] != found:

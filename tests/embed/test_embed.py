@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +119,20 @@ def test_shards_are_embedded_alike_in_groups_of_any_size(
         mine, other = ours.read(number), theirs.read(number)
         assert list(mine.key) == list(other.key)
         np.testing.assert_allclose(mine.image.vectors.astype(float), other.image.vectors.astype(float), atol=2e-3)
+
+
+@pytest.mark.parametrize("group_rows", [1, 1000])
+def test_an_error_of_the_disk_reaches_the_caller(
+    few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path, group_rows: int
+) -> None:
+    class Full(Store):
+        def put(self, files: Mapping[Path, bytes]) -> None:
+            raise OSError(28, "No space left on device")
+
+    target = Full(tmp_path, Store.open(few_embeddings).info)
+    with pytest.raises(OSError, match="No space left"):
+        embed_shards(load_model(few_model), Store.open(few_store), target, group_rows)
+    assert target.shard_numbers() == []
 
 
 def test_the_nightly_run_touches_what_changed(emoji: Path, few_model: Path, tmp_path: Path) -> None:

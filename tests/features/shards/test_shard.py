@@ -174,6 +174,8 @@ def test_data_outside_the_file_is_never_read(tmp_path: Path, kind: str) -> None:
             file.create_dataset("image", (4, 3), np.float16, external=[(str(tmp_path / "secret.raw"), 0, 24)])
     with pytest.raises(ShardError, match="own data"):
         read_shard(path)
+    with pytest.raises(ShardError, match="own data"):
+        read_columns(path, ("has_text" if kind == "group" else "image",))
 
 
 def test_vectors_that_do_not_fit_the_type_are_refused(tmp_path: Path) -> None:

@@ -59,3 +59,14 @@ def test_a_flipped_bit_anywhere_never_changes_what_is_read(old: Path) -> None:
         except ShardError:
             continue
         assert rows.holds_the_same_as(again)
+
+
+@pytest.mark.parametrize("name", ["text", "failures", "failures/reason"])
+def test_links_are_refused(old: Path, name: str) -> None:
+    path = old / "shard-00001.h5"
+    shutil.copy(path, old / "other.h5")
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file[name] = h5py.ExternalLink(str(old / "other.h5"), f"/{name}")
+    with pytest.raises(ShardError, match=f"{name.split('/')[-1]} is a link; shards must hold their own data"):
+        read_shard(path)
