@@ -40,6 +40,9 @@ REQUIRED = frozenset((*STRINGS, *FAILURE_STRINGS, *VECTORS, *FIXED))
 
 Arrays = dict[str, NDArray[Any]]
 
+_EXPONENT = np.uint16(0x7C00)
+"""The bits of a float16 that are all set in what is no number."""
+
 
 @dataclass(frozen=True)
 class Dimensions:
@@ -92,7 +95,7 @@ def require_column(
 def is_finite(vectors: NDArray[Any]) -> bool:
     """Whether all values of vectors of float16 or float32 are numbers."""
     if vectors.dtype.itemsize == 2:  # by bits, which is several times faster than isfinite
-        return not ((vectors.view(np.uint16) & np.uint16(0x7C00)) == 0x7C00).any()
+        return bool((vectors.view(np.uint16) & _EXPONENT).max(initial=0) < _EXPONENT)
     return bool(np.isfinite(vectors).all())
 
 
@@ -105,5 +108,5 @@ def require_sound(path: Path, name: str, values: NDArray[Any]) -> None:
     if name in VECTORS:
         if not is_finite(values):
             raise ShardError(f"{path}: {name} holds vectors that are not finite; {REBUILD}")
-    elif values.dtype == bool and (values.view(np.uint8) > 1).any():
+    elif values.dtype == bool and values.tobytes().strip(b"\0\1"):
         raise ShardError(f"{path}: {name} is no mask; {REBUILD}")

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ class ShardColumns:
             self._require_digest(name, digest_of(name, *self._string_bytes(name, 0, None)))
             return
         dataset = self._dataset(name)
-        digest = _begun(name, dataset.dtype, dataset.shape)
+        digest = _begun(name, dataset.dtype, dataset.shape).copy()
         for block in blocks(dataset):
             if sound:
                 require_sound(self.path, name, block)
@@ -216,7 +217,7 @@ class ShardColumns:
 
 def digest_of(name: str, values: NDArray[Any], data: NDArray[np.uint8] | None = None) -> str:
     """Hexadecimal SHA-256 over name, type, shape and bytes of a column; of strings, over their ends and their bytes."""
-    digest = _begun(name, values.dtype, values.shape)
+    digest = _begun(name, values.dtype, values.shape).copy()
     digest.update(np.ascontiguousarray(values))
     if data is not None:
         digest.update(np.ascontiguousarray(data))
@@ -231,6 +232,7 @@ def blocks(dataset: Dataset) -> Iterator[NDArray[Any]]:
         yield dataset.read(start, start + size)
 
 
+@lru_cache(1024)  # for callers that go on with a copy
 def _begun(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
     return hashlib.sha256(f"{name}:{dtype.str}:{shape}\n".encode())
 
