@@ -133,6 +133,14 @@ def test_bytes_of_an_image_column_are_images(make: Any) -> None:
     ]
 
 
+def test_what_is_no_image_in_a_column_of_images_is_none() -> None:
+    structs = [{"bytes": b"a", "path": "x.png"}, None, {"bytes": None, "path": "y.png"}, math.nan]
+    for column in ([b"a", math.nan, None, pandas.NA], structs):
+        manifest = read_manifest(pandas.DataFrame({"image": column, "text": list("abcd")}))
+        assert [bool(row.held) for row in manifest.rows()] == [True, False, False, False]
+        assert [row.key for row in manifest.rows()][1] == content_key("b")
+
+
 class Unreadable:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any:
         raise RuntimeError("lost the\nconnection")
