@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tarfile
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -126,17 +127,17 @@ def _index(tar: str, _size: int, _changed: int) -> _Index:
     Raises:
         ImageError: it is none, or was cut off.
     """
-    names, places = bytearray(), []
+    names, places = bytearray(), array("q")
     try:
         with Path(tar).open("rb") as file:
             for member in members(file):
                 names += _digest(member.name)
-                places.append(np.array([member.offset, member.size], np.int64))
+                places.extend((member.offset, member.size))
     except tarfile.TarError as error:
         raise ImageError(f"the tar is cut off, or none ({error})") from error
     digests = np.frombuffer(bytes(names), "S16")
     order = np.argsort(digests, kind="stable")
-    return _Index(digests[order], np.reshape(places, (-1, 2)).astype(np.int64)[order])
+    return _Index(digests[order], np.frombuffer(places, np.int64).reshape(-1, 2)[order])
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

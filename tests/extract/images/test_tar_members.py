@@ -52,6 +52,8 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "x.tar", FILES)
     with pytest.raises(ImageError, match=r"^no such file in the tar: .*x\.tar/c\.jpg$"):
         read_image(f"{tar}/c.jpg")
+    with pytest.raises(ImageError, match=r"^no such file in the tar"):
+        read_image(write_tar(tmp_path / "empty.tar", {}) / "a.jpg")
     with pytest.raises(ImageError, match="No such file or directory"):
         read_image(f"{tmp_path}/absent.tar/c.jpg")
     (tmp_path / "y.tar").write_bytes(tar.read_bytes()[:900])
