@@ -158,7 +158,8 @@ def abort_forgotten(folder: Path) -> None:
     with suppress(Exception):  # it may not be allowed to look, and costs nothing but room
         for upload in here.fs.list_multipart_uploads(bucket):
             if _is_forgotten(upload, f"{start}/"):
-                here.fs.abort_mpu(bucket, upload["Key"], upload["UploadId"])
+                which = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                here.fs.call_s3("abort_multipart_upload", Bucket=bucket, **which)
 
 
 def _is_forgotten(upload: Mapping[str, Any], start: str) -> bool:

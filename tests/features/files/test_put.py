@@ -143,7 +143,8 @@ def test_uploads_in_parts_of_dead_processes_are_aborted(folder: Path, monkeypatc
         for start in (inside, f"{inside}-beside")
     ]
     monkeypatch.setattr(type(fs), "list_multipart_uploads", lambda _, bucket: uploads, raising=False)
-    monkeypatch.setattr(type(fs), "abort_mpu", lambda _, *upload: aborted.append(upload), raising=False)
+    monkeypatch.setattr(type(fs), "call_s3", lambda _, name, **which: aborted.append((name, which)), raising=False)
     monkeypatch.setattr(type(as_remote(folder)), "path", property(lambda self: f"put/{inside}"))
     sweep(folder)
-    assert aborted == [("put", f"{inside}/shard-00000.h5", f"{inside} long ago")]
+    which = {"Bucket": "put", "Key": f"{inside}/shard-00000.h5", "UploadId": f"{inside} long ago"}
+    assert aborted == [("abort_multipart_upload", which)]
