@@ -36,14 +36,15 @@ except HuseError as error:
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves folders by revision; `asked` tells what was asked of it."""
+    """Serves folders by revision; `asked` tells what was asked of it, and files of `cut_off` have no content."""
 
     def __init__(self, revisions: dict[str, tuple[str, Path]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.revisions, self.asked = revisions, []
+        self.revisions, self.asked, self.cut_off = revisions, [], set()
 
     revisions: dict[str, tuple[str, Path]]
     asked: list[str]
+    cut_off: set[str]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -72,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if content:
+        if content and name not in self.server.cut_off:
             self.wfile.write(data)
         return None
 
@@ -154,6 +155,15 @@ def test_what_the_hub_has_not_is_one_line(hub: Hub, tmp_path: Path) -> None:
     found = made(hub, tmp_path / "empty", "image", "hf://org/clip", HF_HUB_OFFLINE="1")["error"]
     assert "has no onnx/vision_model.onnx or" in found
     assert "(" in found, "and why nobody was asked"
+
+
+def test_a_download_that_breaks_off_is_one_line_and_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
+    hub.cut_off.add("preprocessor_config.json")
+    found = made(hub, tmp_path / "home", "image", "hf://org/clip")["error"]
+    assert "cannot be had (" in found
+    assert "\n" not in found
+    hub.cut_off.clear()
+    assert "fingerprint" in made(hub, tmp_path / "home", "image", "hf://org/clip")
 
 
 @pytest.mark.parametrize("written", ["hf://", "hf://clip", "hf://org/clip/x.txt", "hf://org/clip@", "hf://a/b@c/../d"])
