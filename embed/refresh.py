@@ -111,7 +111,9 @@ def embed_groups(
 
     with ThreadPoolExecutor(1, "huse-towers") as towers, ThreadPoolExecutor(1, "huse-write") as disk:
         # HDF5 takes one caller at a time, which this thread is; two that read and make shards would wait for each other
-        shards = _one_ahead(towers, partial(_refreshed, trained), map(read, fetched_ahead(groups, paths_of)))
+        shards = _one_ahead(
+            towers, partial(_refreshed, trained, target.info.dtype), map(read, fetched_ahead(groups, paths_of))
+        )
         yield from _one_ahead(disk, write, map(made, groups, shards))
 
 
@@ -127,24 +129,25 @@ def _one_ahead(thread: Executor, work: Callable[[Item], Result], items: Iterable
         yield begun.result()
 
 
-def _refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int, bool]]:
+def _refreshed(trained: TrainedModel, dtype: str, parts: Sequence[Part]) -> list[tuple[Rows, int, bool]]:
     """As `refreshed`, and whether each differs from the embeddings by an earlier run."""
-    done = zip(parts, refreshed(trained, parts), strict=True)
+    done = zip(parts, refreshed(trained, dtype, parts), strict=True)
     return [(rows, new, old is None or not rows.holds_the_same_as(old)) for (_, old), (rows, new) in done]
 
 
-def refreshed(trained: TrainedModel, parts: Sequence[Part]) -> list[tuple[Rows, int]]:
+def refreshed(trained: TrainedModel, dtype: str, parts: Sequence[Part]) -> list[tuple[Rows, int]]:
     """The embeddings of some shards, and how many rows of each went through the towers, in one pass.
 
     Args:
         trained: the model.
+        dtype: type of the embeddings, as they are stored.
         parts: the features of each, and its embeddings by the same model, of which those of rows whose key and content
             are the same are taken over.
     """
     positions = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
     taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(positions, parts, strict=True)]
     fresh = embed_rows(trained, concatenate(taken)).columns()
-    embedded = {name: fresh[name] for name in EMBEDDED}
+    embedded = {name: fresh[name].astype(dtype) if name in VECTORS else fresh[name] for name in EMBEDDED}
     done, start = [], 0
     for (rows, previous), at, new in zip(parts, positions, map(len, taken), strict=True):
         columns = {name: column[start : start + new] for name, column in embedded.items()}
