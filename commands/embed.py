@@ -10,6 +10,7 @@ import click
 from huse.commands.extract import stage_one
 from huse.commands.options import (
     ENCODING,
+    Place,
     argument,
     column_options,
     config_options,
@@ -25,8 +26,14 @@ from huse.extract.config import ExtractConfig
 @argument("model")
 @argument("source")
 @argument("out")
-@click.option("--fuse", is_flag=True, help="One vector a row, along the sum of its two; OUT is then a file.")
+@click.option("--fuse", is_flag=True, help="One vector a row, along the sum of its two, in a file OUT or FILE.")
 @click.option("--overwrite", is_flag=True, help="Embed all rows anew, also over another model's; keeps OUT/features.")
+@click.option(
+    "--changes",
+    type=Place(dir_okay=False),
+    metavar="FILE",
+    help="Write what has changed since this was last written, for a database: a file .parquet (extra [parquet]).",
+)
 @config_options(ExtractConfig, *ENCODING)
 @moved_encoder_options
 @column_options
@@ -38,6 +45,7 @@ def command(
     out: Path,
     fuse: bool,
     overwrite: bool,
+    changes: Path | None,
     image_encoder: str | None,
     text_encoder: str | None,
     as_json: bool,
@@ -53,5 +61,5 @@ def command(
 
     config, columns = stage_one(options)
     loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
-    summary = embed_source(loaded, source, out, config, columns, fuse, overwrite)
-    show(embed_text(summary, out), embed_values(summary), as_json)
+    summary = embed_source(loaded, source, out, config, columns, fuse, overwrite, changes)
+    show(embed_text(summary, out, changes), embed_values(summary), as_json)

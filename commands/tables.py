@@ -102,18 +102,21 @@ def fit_text(summary: FitSummary, model: Path) -> str:
 
 def embed_values(summary: EmbedSummary) -> dict[str, Any]:
     """What `huse embed --json` prints."""
-    values = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
-    return values | ({"extract": extract_values(summary.extract)} if summary.extract else {})
+    values: dict[str, Any] = {"rows": summary.rows, "embedded": summary.embedded, "seconds": summary.seconds}
+    values |= {"extract": extract_values(summary.extract)} if summary.extract else {}
+    return values | ({"changes": asdict(summary.changes)} if summary.changes else {})
 
 
-def embed_text(summary: EmbedSummary, out: Path) -> str:
-    """What stage 1 did, if it ran, and the rows embedded."""
+def embed_text(summary: EmbedSummary, out: Path, changes: Path | None) -> str:
+    """What stage 1 did, if it ran, the rows embedded, and what changed."""
     first = [extract_text(summary.extract, summary.store / "features")] if summary.extract else []
     embedded = (
         f"{counted(summary.rows, 'row')} in {out}, {summary.embedded} of them embedded now, "
         f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"
     )
-    return "\n".join([*first, embedded])
+    told = summary.changes
+    last = [f"{counted(told.upserts, 'row')} to write, {counted(told.deletes, 'key')} to delete in {changes}"] if told else []
+    return "\n".join([*first, embedded, *last])
 
 
 def results_text(results: Sequence[Mapping[str, Any]]) -> str:

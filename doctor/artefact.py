@@ -9,6 +9,7 @@ from pathlib import Path
 
 from huse.doctor.finding import Finding
 from huse.features.counted import counted
+from huse.features.delivered import CHANGES_FOLDER
 from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.errors import HuseError, StoreError
 from huse.features.files.atomic import is_own_trace
@@ -76,7 +77,7 @@ def _examine_store(path: Path) -> Examined:
         return Examined(path, "store", "unreadable", [_finding(path, STORE_FILE, str(error), command)])
     again = _command(store)
     problems = verify_store(store) | _stale_indexes(store)
-    findings = [_finding(path, name, what, _search(store, name) or again) for name, what in sorted(problems.items())]
+    findings = [_finding(path, name, what, _remedy(store, name, again)) for name, what in sorted(problems.items())]
     findings += _traces(path, again)
     return Examined(path, store.info.kind, _contents(store, bool(findings)), findings)
 
@@ -130,6 +131,11 @@ def _traces(path: Path, again: str) -> Iterator[Finding]:
     if lock is not None and lock.exists():
         holder = lock.read_text(encoding="utf-8", errors="replace").strip() or "a process"
         yield Finding(lock.name, f"{holder} writes here, or was killed; a dead process holds nothing", again)
+
+
+def _remedy(store: Store, name: str, again: str) -> str:
+    """The command that mends a file; none of what was said to a database, of which the line says what can be done."""
+    return "" if name.startswith(f"{CHANGES_FOLDER}/") else _search(store, name) or again
 
 
 def _search(store: Store, name: str) -> str:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from huse.embed.by_ray import embed_by_ray
+from huse.embed.changes.changes import Changes, write_changes
+from huse.embed.changes.changes_file import require_changes
 from huse.embed.draw.hits_page import PAGE_FILE
 from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
@@ -20,6 +22,7 @@ from huse.extract.extract import Extraction, engine_at_hand, prepare_extraction,
 from huse.extract.manifest.frame import Frame
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.run_encoders import NONE, Choice
+from huse.features.delivered import CHANGES_FOLDER
 from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
@@ -38,6 +41,9 @@ CONTENT = Pair(image="images", text="texts")
 FEATURES_FOLDER = "features"
 """Where stage 1 keeps its vectors, inside the embeddings' folder, when the source is a manifest."""
 
+KEPT = (FEATURES_FOLDER, CHANGES_FOLDER)
+"""What stays when the embeddings in a folder are replaced."""
+
 
 @dataclass
 class EmbedSummary:
@@ -49,6 +55,7 @@ class EmbedSummary:
         embedded: rows that went through the towers in this run.
         seconds: wall time, stage 1 included.
         extract: what stage 1 did, when the source was a manifest.
+        changes: what the file of changes says, if one was asked for.
     """
 
     store: Path
@@ -56,6 +63,7 @@ class EmbedSummary:
     embedded: int
     seconds: float
     extract: ExtractSummary | None = None
+    changes: Changes | None = None
 
     @property
     def rows_per_s(self) -> float:
@@ -71,6 +79,7 @@ def embed_source(
     columns: Columns = Columns(),
     fuse: bool = False,
     overwrite: bool = False,
+    changes: str | Path | None = None,
 ) -> EmbedSummary:
     """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
 
@@ -87,26 +96,34 @@ def embed_source(
         fuse: one vector a row, in a file; see `fused_vectors`.
         overwrite: embed all rows anew, also over the embeddings of another model, which stay until the new ones are
             whole. `out`/features is kept, so that nothing is extracted twice.
+        changes: a file .parquet that is to say what differs from what such files of `out` have said before; see
+            docs/databases.md. With it `fuse` goes with a folder, too: the file has one vector a row.
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
         StoreError: shards of the store are missing, or `out` cannot be written or holds something else.
-        QueryError: `out` cannot hold what is asked for, see `require_writable`, or is the source.
+        QueryError: `out` cannot hold what is asked for, see `require_writable`, or is the source; `changes` cannot be
+            written, see `require_changes`.
+        ShardError: what was said of `out` before is damaged.
         ManifestError: `source` is neither a store nor a manifest.
         ModelError: the model knows nothing of what the source has.
     """
     if not isinstance(model, Model):
         with closing(load(model, config.image_weights, config.precision)) as loaded:
-            return embed_source(loaded, source, out, config, columns, fuse, overwrite)
+            return embed_source(loaded, source, out, config, columns, fuse, overwrite, changes)
     start = time.perf_counter()
     file, inputs = place(out), [] if isinstance(source, Frame) else [place(source)]
-    require_writable(file, fuse, len(model.trained.network.input), *inputs, *model.trained.sources)
+    in_file = fuse and (changes is None or file.suffix in SUFFIXES)
+    require_writable(file, in_file, len(model.trained.network.input), *inputs, *model.trained.sources)
     folder = file.with_suffix(".store") if file.suffix in SUFFIXES else file
     if real_path(folder) in map(real_path, inputs):
         raise QueryError(f"{out}: is the source; name another OUT, nothing is written over input")
     stores = [path for path in inputs if _is_store(path)]
     require_apart(folder, QueryError, *stores, *model.trained.sources)
+    if changes is not None:
+        require_changes(place(changes), file, folder, *inputs, *model.trained.sources)
     config.require_valid(overwrite=False)
+    told = None
     with engine_at_hand(config):
         stage = _Embedding(
             model, source if isinstance(source, Frame) else inputs[0], folder, config, columns, overwrite
@@ -115,7 +132,9 @@ def embed_source(
             rows, embedded = stage.run()
             if file.suffix in SUFFIXES:
                 write_file(Store.open(folder), file, fuse)
-    return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted)
+            if changes is not None:
+                told = write_changes(Store.open(folder), place(changes), model.trained.fingerprint, fuse)
+    return EmbedSummary(folder, rows, embedded, time.perf_counter() - start, stage.extracted, told)
 
 
 class _Embedding:
@@ -150,10 +169,11 @@ class _Embedding:
             target = Store.create(self.out, self._info, self._origin)
             return embed_shards(self.trained, self._features(), target, engine=self._engine)
         features = self._features()
-        with replacing_folder(self.out, overwrite=True, keep=(FEATURES_FOLDER,)) as new:
+        with replacing_folder(self.out, overwrite=True, keep=KEPT) as new:
             target = Store.create(new, self._info, self._origin)
             done = embed_shards(self.trained, features, target, engine=self._engine)
-            _link(self.out / FEATURES_FOLDER, new / FEATURES_FOLDER)
+            for name in KEPT:
+                _link(self.out / name, new / name)
         return done
 
     def _features(self) -> Store:

@@ -62,7 +62,8 @@ def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path
         require_output(out, QueryError, *inputs)
         require("pyarrow", "parquet", out.name)
     if fuse and out.suffix not in SUFFIXES:
-        raise QueryError(f"{out}: a store keeps both vectors; fuse=True (--fuse) goes with a file .npy or .parquet")
+        goes = "fuse=True (--fuse) goes with a file .npy or .parquet, or with changes (--changes)"
+        raise QueryError(f"{out}: a store keeps both vectors; {goes}")
     if out.suffix == ".npy" and not fuse and modalities > 1:
         raise QueryError(f"{out}: has room for one vector a row; add fuse=True (--fuse), or name a file .parquet")
 

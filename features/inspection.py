@@ -15,13 +15,15 @@ from tqdm import tqdm
 
 from huse.features.columns import FAILURE_STRINGS, PRESENT
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, MISSING, PLAN_FILE, SURPLUS, require_encoder_state
+from huse.features.delivered import CHANGES_FOLDER, DELIVERED_FILE, Delivered
 from huse.features.errors import HuseError, PlaceError, StoreError, UnreadableError
 from huse.features.failure import Failure
 from huse.features.files.cache import local_copy
 from huse.features.modality import MODALITIES
 from huse.features.store import Store
 
-FEATURES_FOLDER, INDEX_FOLDER = FOLDERS = ("features", "index")
+FEATURES_FOLDER, INDEX_FOLDER = "features", "index"
+FOLDERS = (FEATURES_FOLDER, INDEX_FOLDER, CHANGES_FOLDER)
 """What embeddings may have beside their shards."""
 
 
@@ -55,6 +57,7 @@ def verification(store: Store) -> Verification:
     checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
     checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
     checks |= {store.shard_path(number).name: partial(store.read, number) for number in store.shard_numbers()}
+    checks[f"{CHANGES_FOLDER}/{DELIVERED_FILE}"] = partial(Delivered.open, store.path)
     checks |= {f"{INDEX_FOLDER}/{file.name}": partial(_require_index, file) for file in _indexes(store.path)}
     for name, check in tqdm(checks.items(), desc="verify", unit="file", disable=None):
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from database import Database, apply, mirrored
 from numpy.typing import NDArray
 from PIL import Image
 from samples import random_rows, random_store, write_csv
@@ -18,6 +19,7 @@ from huse.embed.search.index import open_index
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.errors import StoreError
 from huse.features.exchange.interchange import export_store, import_store
 from huse.features.exchange.merge_split import merge_stores, split_store
 from huse.features.store import Store
@@ -132,6 +134,35 @@ def _exported() -> str:
     return digest(*arrays, *(Path(f"out/{name}.txt").read_text() for name in ("key", "label", "split")))
 
 
+def _prepare_night() -> None:
+    """Embeddings whose first changes a database has, and a source that has changed since."""
+    prepare_model()
+    embed_source("model", "a", "out", changes="first.parquet")
+    store = Store.open("a")
+    for number in store.shard_numbers()[::3]:
+        rows = store.read(number)
+        rows.key[0], rows.label[1], rows.text.digest[2] = f"new {number}", "other", 1
+        rows.text.vectors[3:5] += 1
+        rows.text.digest[3:5] += 1
+        store.write(number, rows)
+
+
+def _night() -> Any:
+    return embed_source("model", "a", "out", changes="second.parquet").rows
+
+
+def _database() -> str:
+    """What a database holds that has taken both files."""
+    if not Path("second.parquet").exists():
+        raise StoreError("second.parquet: is not there")
+    database = Database()
+    for file in ("first.parquet", "second.parquet"):
+        apply(database, file)
+    if database != mirrored("out", load_model("model").fingerprint):
+        return "other rows than the embeddings"
+    return digest(*sorted(database.items()))
+
+
 def _embedded_file() -> str:
     return digest(np.load("v.npy"), Path("v.csv").read_text())
 
@@ -154,6 +185,7 @@ SCENARIOS = {
     "embed": Scenario(
         "embed", prepare_model, lambda: embed_source("model", "a", "out").rows, lambda: store_content("out")
     ),
+    "embed changes": Scenario("embed --changes second.parquet", _prepare_night, _night, _database),
     "embed file": Scenario(
         "embed v.npy --fuse",
         prepare_model,
@@ -164,5 +196,5 @@ SCENARIOS = {
 
 KILLS = {
     "extract": 40, "import": 40, "merge": 30, "split": 30, "export": 30, "index": 12, "fit": 12, "embed": 12,
-    "embed file": 12,
+    "embed changes": 12, "embed file": 12,
 }  # fmt: skip
