@@ -115,7 +115,11 @@ def embed_text(summary: EmbedSummary, out: Path, changes: Path | None) -> str:
         f"{summary.seconds:.1f} s, {summary.rows_per_s:,.0f} rows/s"
     )
     told = summary.changes
-    last = [f"{counted(told.upserts, 'row')} to write, {counted(told.deletes, 'key')} to delete in {changes}"] if told else []
+    last = (
+        [f"{counted(told.upserts, 'row')} to write, {counted(told.deletes, 'key')} to delete in {changes}"]
+        if told
+        else []
+    )
     return "\n".join([*first, embedded, *last])
 
 

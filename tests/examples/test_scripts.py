@@ -90,5 +90,25 @@ echo "$step" >> {log}
     assert log.read_text().splitlines() == steps
 
 
+def test_a_file_of_changes_waits_until_it_is_applied(tmp_path: Path) -> None:
+    """`huse` leaves a file of changes; the command fails once, and is given both files in order the next time."""
+    (tmp_path / "huse").write_text('#!/bin/sh\n[ "$5" != --changes ] || touch "$6"\n')
+    (tmp_path / "apply").write_text(f'#!/bin/sh\necho "$1 $(basename "$2")" >> {tmp_path}/log\n[ -e {tmp_path}/up ]\n')
+    for program in ("huse", "apply"):
+        (tmp_path / program).chmod(0o755)
+    changes = tmp_path / "out" / "changes"
+    changes.mkdir(parents=True)
+    (changes / "2026-01-01.parquet").touch()
+    command = ("model", "products.csv", tmp_path / "out", tmp_path / "apply", "to a database")
+    assert nightly(*command, programs=tmp_path).returncode == 4
+    assert len(list(changes.iterdir())) == 2
+    (tmp_path / "up").touch()
+    assert nightly(*command, programs=tmp_path).returncode == 0
+    assert not list(changes.iterdir())
+    first, again, *last = (tmp_path / "log").read_text().splitlines()
+    assert first == again == "to a database 2026-01-01.parquet"
+    assert len(last) == 1
+
+
 def test_the_night_tells_how_it_is_used(tmp_path: Path) -> None:
     assert nightly("model", "products.csv", programs=tmp_path).returncode == 2

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import embedding_spec
 
+from huse.doctor.artefact import examine
 from huse.embed.changes.changes import Changes, write_changes
 from huse.features.delivered import CHANGES_FOLDER, DELIVERED_FILE, Delivered
 from huse.features.errors import QueryError, ShardError
@@ -60,6 +61,7 @@ def brought_to(out: Path, catalog: Catalog) -> Store:
             store.write(number, part)
     for number in set(store.shard_numbers()) - set(numbers):
         store.shard_path(number).unlink()
+    store.write_plan(len(numbers))
     return store
 
 
@@ -293,7 +295,7 @@ def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
     write_changes(store, tmp_path / "c.parquet", "m", False)
     state = tmp_path / "out" / CHANGES_FOLDER / DELIVERED_FILE
     whole, expected = state.read_bytes(), said_in(tmp_path / "out")
-    assert verify_store(store) == {}
+    assert verify_store(store).problems == {}
     told = set()
     for position in range(0, len(whole), 31):
         state.write_bytes(whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])
@@ -304,7 +306,9 @@ def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
     assert told
     assert all("delivered.parquet: damaged" in line and "\n" not in line for line in told)
     state.write_bytes(whole[: len(whole) // 2])
-    assert list(verify_store(store)) == ["changes/delivered.parquet"]
+    assert list(verify_store(store).problems) == ["changes/delivered.parquet"]
+    (finding,) = examine(store.path).findings
+    assert (finding.where, finding.command) == ("changes/delivered.parquet", "")
     with pytest.raises(ShardError, match=r"put back a copy of it; or remove it and empty the database"):
         write_changes(store, tmp_path / "d.parquet", "m", False)
 
