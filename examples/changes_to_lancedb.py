@@ -35,7 +35,8 @@ def apply(database: lancedb.DBConnection, path: Path) -> None:
     for batch in file.iter_batches(50_000):
         rows = pa.Table.from_batches([batch])
         upserts = rows.filter(pc.equal(rows["op"], "upsert")).drop_columns(["op"]).cast(pa.schema(fields))
-        table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all().execute(upserts)
+        merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
+        merge.execute(upserts, on_bad_vectors="null")  # a row without a vector is bad to LanceDB
         keys = rows.filter(pc.equal(rows["op"], "delete"))["key"].to_pylist()
         if keys:
             table.delete("key IN ({})".format(", ".join("'{}'".format(key.replace("'", "''")) for key in keys)))

@@ -103,7 +103,7 @@ def replacing_folder(path: Path, overwrite: bool = False, keep: Collection[str] 
     Args:
         path: the folder; none, or an empty one, is replaced plainly.
         overwrite: replace a folder with something in it too; what was in it is deleted.
-        keep: names in a folder of objects that stay, which cannot be linked into the new one.
+        keep: names that stay in a folder that is filled file by file; into others they are to be linked.
 
     Raises:
         OSError: `path` is a file, or has something in it and is not to be overwritten.
@@ -127,7 +127,7 @@ def replacing_folder(path: Path, overwrite: bool = False, keep: Collection[str] 
             sync_tree(temporary)
             _require_replaceable(path, overwrite)
             if stays:
-                _move_into(temporary, path)
+                _move_into(temporary, path, keep)
             else:
                 _swap(temporary, path)
             sync_folder(path.parent)
@@ -250,9 +250,9 @@ def _must_stay(path: Path) -> bool:
     return path.is_mount() or path.samefile(Path.cwd()) or not os.access(path.parent, os.W_OK)
 
 
-def _move_into(temporary: Path, path: Path) -> None:
-    old = [entry for entry in path.iterdir() if not is_own_trace(entry.name)]
-    new = sorted(temporary.iterdir())
+def _move_into(temporary: Path, path: Path, keep: Collection[str]) -> None:
+    old = [entry for entry in path.iterdir() if not is_own_trace(entry.name) and entry.name not in keep]
+    new = sorted(entry for entry in temporary.iterdir() if entry.name not in keep)
     for entry in new:
         if (path / entry.name).is_dir():
             rmtree(path / entry.name)

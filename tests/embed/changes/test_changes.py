@@ -22,6 +22,7 @@ from huse.doctor.artefact import examine
 from huse.embed.changes.changes import Changes, write_changes
 from huse.features.delivered import CHANGES_FOLDER, DELIVERED_FILE, Delivered
 from huse.features.errors import QueryError, ShardError
+from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, StoreInfo
 from huse.features.inspection import verify_store
 from huse.features.rows import Rows
@@ -62,7 +63,7 @@ def brought_to(out: Path, catalog: Catalog) -> Store:
     for number in set(store.shard_numbers()) - set(numbers):
         store.shard_path(number).unlink()
     store.write_plan(len(numbers))
-    return store
+    return Store.open(out)
 
 
 def catalog_of(n: int, start: int = 1) -> Catalog:
@@ -280,6 +281,20 @@ def stops_after(renames: int) -> Callable[[Path, Path], Path]:
     return replace
 
 
+def test_embeddings_and_changes_may_be_objects(tmp_path: Path) -> None:
+    out, file, database = place("memory://changes/out"), place("memory://changes/of a night.parquet"), Database()
+    for catalog, expected in ((catalog_of(9), (9, 0)), (catalog_of(6, start=2), (0, 3)), (catalog_of(6), (1, 3))):
+        counts = write_changes(brought_to(out, catalog), file, "m", False)  # the last file was not taken
+        assert (counts.upserts, counts.deletes) == expected
+        taken = tmp_path / f"{expected}.parquet"
+        taken.write_bytes(file.read_bytes())
+        if expected != (0, 3):
+            apply(database, taken)
+            file.unlink()
+    assert database == mirrored(str(out), "m")
+    assert verify_store(Store.open(out)) == {}
+
+
 def test_what_is_not_of_these_embeddings_stays(tmp_path: Path) -> None:
     mine, other = brought_to(tmp_path / "mine", catalog_of(3)), brought_to(tmp_path / "other", catalog_of(3))
     write_changes(mine, tmp_path / "mine.parquet", "m", False)
@@ -295,7 +310,7 @@ def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
     write_changes(store, tmp_path / "c.parquet", "m", False)
     state = tmp_path / "out" / CHANGES_FOLDER / DELIVERED_FILE
     whole, expected = state.read_bytes(), said_in(tmp_path / "out")
-    assert verify_store(store).problems == {}
+    assert verify_store(store) == {}
     told = set()
     for position in range(0, len(whole), 31):
         state.write_bytes(whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])
@@ -306,7 +321,7 @@ def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
     assert told
     assert all("delivered.parquet: damaged" in line and "\n" not in line for line in told)
     state.write_bytes(whole[: len(whole) // 2])
-    assert list(verify_store(store).problems) == ["changes/delivered.parquet"]
+    assert list(verify_store(store)) == ["changes/delivered.parquet"]
     (finding,) = examine(store.path).findings
     assert (finding.where, finding.command) == ("changes/delivered.parquet", "")
     with pytest.raises(ShardError, match=r"put back a copy of it; or remove it and empty the database"):

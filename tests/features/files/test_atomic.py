@@ -178,6 +178,22 @@ def test_links_and_the_working_directory_stay(tmp_path: Path, monkeypatch: pytes
     assert {p.name for p in real.iterdir()} == {"a", "deep"}
 
 
+def test_what_is_kept_is_never_away_where_a_folder_is_filled_file_by_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept", "old"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kept" / "file").write_text("kept")
+    inode = (tmp_path / "kept").stat().st_ino
+    monkeypatch.chdir(tmp_path)
+    with replacing_folder(Path("."), overwrite=True, keep=("kept",)) as folder:
+        fill(folder, "new")
+        (folder / "kept").mkdir()
+    assert (tmp_path / "kept").stat().st_ino == inode
+    assert (tmp_path / "kept" / "file").read_text() == "kept"
+    assert {p.name for p in tmp_path.iterdir()} == {"a", "deep", "kept"}
+
+
 def test_a_file_is_no_folder_and_errors_name_the_final_path(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("mine")
     with (
