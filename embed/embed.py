@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import warnings
 from contextlib import closing
@@ -26,9 +25,9 @@ from huse.features.delivered import CHANGES_FOLDER
 from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
-from huse.features.files.folders import require_apart, require_place
+from huse.features.files.folders import link_files, require_apart, require_place
 from huse.features.files.lock import locked
-from huse.features.files.place import is_remote, place, real_path
+from huse.features.files.place import place, real_path
 from huse.features.info import EMBEDDINGS, FEATURES, STORE_FILE, StoreInfo
 from huse.features.inspection import FOLDERS
 from huse.features.modality import Pair
@@ -173,7 +172,7 @@ class _Embedding:
             target = Store.create(new, self._info, self._origin)
             done = embed_shards(self.trained, features, target, engine=self._engine)
             for name in KEPT:
-                _link(self.out / name, new / name)
+                link_files(self.out / name, new / name)
         return done
 
     def _features(self) -> Store:
@@ -285,16 +284,3 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
     if overwrite and foreign:
         raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")
-
-
-def _link(folder: Path, new: Path) -> None:
-    """The files of a folder in another as well; no bytes are copied where the disk allows it."""
-    if is_remote(folder) or not folder.exists():  # of objects it stays where it is
-        return
-    new.mkdir()
-    for file in folder.iterdir():
-        if file.is_file() and not file.name.startswith("."):
-            try:
-                (new / file.name).hardlink_to(file)
-            except OSError:
-                shutil.copy2(file, new / file.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -102,3 +103,16 @@ def require_empty(folder: Path, error: type[HuseError]) -> None:
         return
     if folder.exists() and not (folder.is_dir() and all(is_own_trace(entry.name) for entry in folder.iterdir())):
         raise error(f"{folder}: is there already; name a new or empty folder")
+
+
+def link_files(folder: Path, new: Path) -> None:
+    """The files of a folder in another as well; no bytes are copied where the disk allows it."""
+    if is_remote(folder) or not folder.exists():  # of objects it stays where it is
+        return
+    new.mkdir()
+    for file in folder.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            try:
+                (new / file.name).hardlink_to(file)
+            except OSError:
+                shutil.copy2(file, new / file.name)
