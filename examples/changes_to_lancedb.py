@@ -29,12 +29,14 @@ def apply(database: lancedb.DBConnection, path: Path) -> None:
     widths = json.loads(file.schema_arrow.metadata[b"huse_changes"])["widths"]
     fields = [field for field in file.schema_arrow if field.name != "op"]
     fields = [pa.field(f.name, pa.list_(pa.float32(), widths[f.name])) if f.name in widths else f for f in fields]
-    table = database.create_table(TABLE, schema=pa.schema(fields), exist_ok=True)
-    if table.schema.names != [f.name for f in fields] or any(table.schema.field(f.name).type != f.type for f in fields):
-        table = database.create_table(TABLE, schema=pa.schema(fields), mode="overwrite")  # the file names every row
+    schema = pa.schema(fields)
+    there = TABLE in database.list_tables().tables
+    table = database.open_table(TABLE) if there else database.create_table(TABLE, schema=schema)
+    if table.schema != schema:  # and then the file names every row
+        table = database.create_table(TABLE, schema=schema, mode="overwrite")
     for batch in file.iter_batches(50_000):
         rows = pa.Table.from_batches([batch])
-        upserts = rows.filter(pc.equal(rows["op"], "upsert")).drop_columns(["op"]).cast(pa.schema(fields))
+        upserts = rows.filter(pc.equal(rows["op"], "upsert")).drop_columns(["op"]).cast(schema)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         merge.execute(upserts, on_bad_vectors="null")  # a row without a vector is bad to LanceDB
         keys = rows.filter(pc.equal(rows["op"], "delete"))["key"].to_pylist()
