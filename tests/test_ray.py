@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import random_store, read_csv, write_csv
 
+from huse.embed.changes.changes import Changes
 from huse.embed.embed import EmbedSummary, embed_source
 from huse.embed.model import Model
 from huse.extract.config import ExtractConfig, ExtractSummary
@@ -268,7 +269,9 @@ def test_encoders_of_a_model_are_made_by_name_where_the_shards_are(
     cluster: Any, few_emoji: Path, few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
     ten = write_csv(few_emoji.parent / "ten.csv", read_csv(few_emoji)[:10])
-    embed_source(few_model, ten, tmp_path / "out", ExtractConfig(shard_size=10, batch_size=8, engine="ray"))
+    config = ExtractConfig(shard_size=10, batch_size=8, engine="ray")
+    summary = embed_source(few_model, ten, tmp_path / "out", config, changes=tmp_path / "changes.parquet")
+    assert summary.changes == Changes(10, 0)
     for ours, theirs in ((tmp_path / "out" / "features", few_store), (tmp_path / "out", few_embeddings)):
         assert Store.open(ours).load().holds_the_same_as(Store.open(theirs).read(0))
 

@@ -55,13 +55,17 @@ def test_a_retrained_model_says_all_and_encodes_nothing(few_emoji: Path, few_mod
         embed_source(retrained, manifest, out, config, changes=tmp_path / "2.parquet")
     assert not (tmp_path / "2.parquet").exists()
     write_csv(manifest, rows[1:])
-    summary = embed_source(retrained, manifest, out, config, overwrite=True, changes=tmp_path / "2.parquet")
-    assert summary.extract is not None
-    assert summary.extract.encoded == 0
+    first = embed_source(retrained, manifest, out, config, overwrite=True)  # and was killed before it said so
+    assert first.extract is not None
+    assert first.extract.encoded == 0
+    summary = embed_source(retrained, manifest, out, config, changes=tmp_path / "2.parquet")
+    assert summary.embedded == 0
     assert summary.changes == Changes(41, 1)
     told = apply(database, tmp_path / "2.parquet")
     assert [key for op, key in told if op == "delete"] == [rows[0]["key"]]
     assert database == mirrored(out, huse.load(retrained).trained.fingerprint)
+    again = embed_source(retrained, manifest, out, config, overwrite=True, changes=tmp_path / "3.parquet")
+    assert (again.embedded, again.changes) == (41, Changes(0, 0))
 
 
 def retrained_model(model: Path, tmp_path: Path) -> Path:
