@@ -70,7 +70,8 @@ def with_images(form: str) -> dict[str, list[Any]]:
     data = [image(i) if i != 3 else None for i in range(len(ROWS))]
     both = [{"bytes": bytes_, "path": path} for bytes_, path in zip(data, paths, strict=True)]
     columns: dict[str, list[Any]] = {name: [row[name] or None for row in ROWS] for name in ROWS[0]}
-    return {**columns, "image": {"path": paths, "bytes": data, "struct": both}[form]}
+    images: dict[str, list[Any]] = {"path": paths, "bytes": data, "struct": both}
+    return {**columns, "image": images[form]}
 
 
 def as_csv(folder: Path, columns: dict[str, list[Any]]) -> Path:
