@@ -31,12 +31,27 @@ its disk's clock (2 s at worst) would look the same both times."""
 MOST = (1 << 63) - 1
 
 
-def look_at_files(locations: Sequence[str], readers: Readers) -> Values:
-    """(n, 2) how files look, by several threads where the disk is slow; unknown what is none, or was just written."""
+def look_at_files(
+    locations: Sequence[str],
+    readers: Readers,
+    *,
+    first: int = FIRST_STEP,
+    step: int = LOOKS_A_STEP,
+    slow_seconds: float = SLOW_SECONDS,
+) -> Values:
+    """(n, 2) how files look, by several threads where the disk is slow; unknown what is none, or was just written.
+
+    Args:
+        locations: paths.
+        readers: the threads.
+        first: files that are looked at to know how long that takes.
+        step: files that are looked at one after the other then.
+        slow_seconds: time a file from which on the disk is slow.
+    """
     began = time.perf_counter()
-    looks = [_settled(locations[:FIRST_STEP])]
-    slow = time.perf_counter() - began > SLOW_SECONDS * FIRST_STEP
-    steps = [locations[i : i + LOOKS_A_STEP] for i in range(FIRST_STEP, len(locations), LOOKS_A_STEP)]
+    looks = [_settled(locations[:first])]
+    slow = time.perf_counter() - began > slow_seconds * first
+    steps = [locations[i : i + step] for i in range(first, len(locations), step)]
     looks += readers.ordered(_settled, steps, len(steps) + 1) if slow else map(_settled, steps)
     return np.concatenate(looks)
 

@@ -14,7 +14,7 @@ from huse.features.rows import Rows
 from huse.features.store import Store
 
 MOST_WAITING = 1 << 24
-"""Bytes of vectors that wait for the disk, but for one shard."""
+"""Bytes of vectors that wait for the disk by default."""
 
 
 class WriteBehind:
@@ -25,13 +25,18 @@ class WriteBehind:
 
     Leaving the context, also by an interrupt, waits for the last shard. An error of the disk is raised by a later call.
 
+    Args:
+        store: where the shards go.
+        most_waiting: bytes of vectors that wait for the disk, but for one shard.
+
     Attributes:
         seconds: how long the caller has waited for the disk.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, most_waiting: int = MOST_WAITING) -> None:
         self.seconds = 0.0
         self._store = store
+        self._most_waiting = most_waiting
         self._thread = ThreadPoolExecutor(1, "huse-write")
         self._waiting: dict[int, Rows] = {}
         self._looks: dict[int, Looks] = {}
@@ -66,7 +71,7 @@ class WriteBehind:
         if rows is not None:
             self._waiting[index] = rows
             self._bytes += rows.image.vectors.nbytes + rows.text.vectors.nbytes
-        if self._pending is None or self._pending.done() or self._bytes >= MOST_WAITING:
+        if self._pending is None or self._pending.done() or self._bytes >= self._most_waiting:
             self._start()
 
     def _start(self) -> None:

@@ -25,11 +25,13 @@ from huse.extract import looking, second_look
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import extract_features
 from huse.extract.images import reading
+from huse.extract.looking import look_at_files
 from huse.extract.manifest import rows as manifest_rows
+from huse.extract.readers import Readers
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FingerprintError, StoreError
 from huse.features.inspection import list_failures, verify_store
-from huse.features.looks import looks_path, read_looks
+from huse.features.looks import UNKNOWN, looks_path, read_looks
 from huse.features.removal import remove_store
 from huse.features.store import Store
 
@@ -500,13 +502,14 @@ def test_what_a_store_calls_the_content_of_a_url_is_its_look(
         assert (summary.encoded, summary.failed) == (grown, 0)
 
 
-def test_a_slow_disk_is_looked_at_by_threads(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huse.extract.looking.SLOW_SECONDS", 0.0)
-    monkeypatch.setattr("huse.extract.looking.FIRST_STEP", 1)
-    monkeypatch.setattr("huse.extract.looking.LOOKS_A_STEP", 2)
+def test_a_slow_disk_is_looked_at_by_threads(catalog: Catalog) -> None:
     catalog.paint(3, 99, LONG_AGO + 1)
-    assert catalog.extract().trusted == 9
-    assert catalog.grays()["3.bmp"] == 99
+    paths = [str(catalog.folder / f"{i}.bmp") for i in range(11)]  # the last is not there
+    with Readers(2) as readers:
+        looks = look_at_files(paths, readers, first=1, step=2, slow_seconds=0.0)
+    size = (catalog.folder / "0.bmp").stat().st_size
+    expected = [(size, LONG_AGO + (i == 3)) for i in range(10)]
+    assert list(map(tuple, looks.tolist())) == [*expected, UNKNOWN]
 
 
 def test_who_writes_the_store_is_waited_for(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

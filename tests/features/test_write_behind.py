@@ -5,7 +5,6 @@ import threading
 import pytest
 from samples import random_rows
 
-from huse.features import write_behind
 from huse.features.looks import Looks
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -47,8 +46,7 @@ def test_shards_that_come_while_the_disk_is_busy_are_written_together(
 def test_what_waits_is_bounded(small_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[list[int]] = []
     monkeypatch.setattr(small_store, "write_many", lambda shards, looks: groups.append(list(shards)))
-    monkeypatch.setattr(write_behind, "MOST_WAITING", 3 * random_rows(5).image.vectors.nbytes)
-    with WriteBehind(small_store) as behind:
+    with WriteBehind(small_store, most_waiting=3 * random_rows(5).image.vectors.nbytes) as behind:
         for index in range(40):
             behind.write(index, random_rows(5))
     assert max(map(len, groups)) <= 3
