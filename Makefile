@@ -7,18 +7,18 @@ demo: .venv/ready
 	$(BIN)/huse demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 # 95 lines of 100 in each stage and in what lies between them, by pyproject.toml; the rest is shown
 coverage: .venv/ready
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=
 	for room in features extract train embed; do $(BIN)/coverage report --include="$$room/*" || exit 1; done
 	$(BIN)/coverage report --omit="features/*,extract/*,train/*,embed/*" --fail-under=0
 
 # the quick tests on the lowest versions that setup.cfg allows
 test-min: build/min/ready
-	build/min/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow" $(TESTS)
+	build/min/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m "not slow" $(TESTS)
 
 build/min/ready: setup.cfg scripts/lower_bounds.py
 	$(PYTHON) -m venv build/min

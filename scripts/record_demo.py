@@ -1,8 +1,8 @@
-"""Records the image vectors of a `huse demo` for its test, which then encodes a few of the images alone.
+"""Records the vectors of a `huse demo` for its test, which then encodes a few of the rows alone.
 
     python scripts/record_demo.py huse-demo
 
-To be run again when the bundled images or the encoder of the demo change.
+To be run again when the bundled rows or the encoders of the demo change.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huse.features.store import Store
 
@@ -21,16 +22,16 @@ def main(folder: Path) -> None:
     """Writes `OUTPUT`: in the order of the manifest, the vectors and what they were made of."""
     store = Store.open(folder / "features")
     rows = store.load()
-    spec = store.info.image
-    if spec is None or not rows.image.present.all():
-        sys.exit(f"{folder}: some images have no vector")
-    np.savez_compressed(
-        OUTPUT,
-        fingerprint=np.array(spec.fingerprint),
-        digest=rows.image.digest,
-        vectors=rows.image.vectors.astype(np.float16),
-    )
-    print(f"{OUTPUT}: {len(rows)} images, {OUTPUT.stat().st_size / 1e6:.1f} MB")
+    record: dict[str, NDArray[np.generic]] = {}
+    for modality, its in rows.modalities.items():
+        spec = store.info.specs.of(modality)
+        if spec is None or not its.present.all():
+            sys.exit(f"{folder}: rows without a vector of modality {modality}")
+        record[f"{modality}_fingerprint"] = np.array(spec.fingerprint)
+        record[f"{modality}_digest"] = its.digest
+        record[f"{modality}_vectors"] = its.vectors.astype(np.float16)
+    np.savez_compressed(OUTPUT, **record)  # type: ignore[arg-type]
+    print(f"{OUTPUT}: {len(rows)} rows, {OUTPUT.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

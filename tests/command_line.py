@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,23 @@ def process_ok(*arguments: object) -> str:
 
 def process_ok_json(*arguments: object) -> dict[str, Any]:
     return _parsed(process_ok(*arguments, "--json"))
+
+
+IN_TURN = """
+import json, sys
+from huse.cli import main
+for words in json.loads(sys.argv[1]):
+    main(words, standalone_mode=False)
+    print("\\f", flush=True)
+"""
+
+
+def process_ok_in_turn(*commands: Sequence[object]) -> list[str]:
+    """As `process_ok`, for several commands in one process, which loads TensorFlow once; what each has printed."""
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    result = subprocess.run([sys.executable, "-c", IN_TURN, words], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return _of_quiet(result).split("\f\n")[:-1]
 
 
 def _of_quiet(result: Result | subprocess.CompletedProcess[str]) -> str:

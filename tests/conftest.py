@@ -38,6 +38,12 @@ SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_pro
 """What a user's shell may set: it changes what is printed, and whom the tests reach."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: some tests wait for sockets, clusters and processes."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow tests come first, so that no worker ends with one while the others wait."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from command_line import huse, invoke
 
 from huse.cli import COMMANDS, HuseGroup, main
+from huse.commands.quiet import uses_tensorflow
 from huse.features.errors import StoreError
 from huse.features.inspection import verify_store
 from huse.features.store import Store
@@ -163,6 +164,14 @@ def test_errors_are_one_line_with_exit_1(tmp_path: Path) -> None:
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
     assert "Traceback" in huse("--debug", "store", "inspect", tmp_path).stderr
+
+
+def test_commands_that_run_tensorflow_load_it_without_its_notices() -> None:
+    muted = uses_tensorflow(lambda: None).__code__
+    for name in ("compare", "demo", "doctor", "embed", "evaluate", "extract", "fit", "plot", "search", "serve"):
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        assert command.callback.__code__ is muted, name
 
 
 def test_wrong_usage_is_exit_2(tmp_path: Path) -> None:

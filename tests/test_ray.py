@@ -31,6 +31,7 @@ from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 ROWS, SHARD = 600, 50
 PATIENCE = 100
 """Seconds after which what has not begun is ended."""
@@ -106,7 +107,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    started = Cluster(initialize_head=True, head_node_args=NODE)
+    started = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     started.add_node(**NODE)
     started.wait_for_nodes()
     ray.init(address=started.address, log_to_driver=False, logging_level="CRITICAL")
@@ -118,7 +119,6 @@ def cluster() -> Iterator[Any]:
 NODE = {"num_cpus": 1, "object_store_memory": 10**8}
 
 
-@pytest.mark.slow
 def test_the_store_is_that_of_the_local_engine(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
     summary = extract(manifest, tmp_path / "store")
     assert files(tmp_path / "store") == expected
@@ -126,7 +126,6 @@ def test_the_store_is_that_of_the_local_engine(cluster: Any, manifest: Path, exp
     assert extract(manifest, tmp_path / "store").shards_written == 0
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_costs_nothing_but_time(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
     summary = extract(manifest, tmp_path / "store", dies="once")
     assert (manifest.parent / "store-died").exists()
@@ -134,14 +133,12 @@ def test_a_worker_that_dies_costs_nothing_but_time(cluster: Any, manifest: Path,
     assert summary.rows == ROWS
 
 
-@pytest.mark.slow
 def test_a_worker_that_hangs_holds_up_nobody(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
     extract(manifest, tmp_path / "hung", dies="hangs")
     assert (manifest.parent / "hung-died").exists()
     assert files(tmp_path / "hung") == expected
 
 
-@pytest.mark.slow
 def test_a_shard_that_ends_its_workers_is_named_and_the_others_are_there(
     cluster: Any, manifest: Path, expected: Any, tmp_path: Path
 ) -> None:
@@ -152,7 +149,6 @@ def test_a_shard_that_ends_its_workers_is_named_and_the_others_are_there(
     assert files(tmp_path / "store") == expected
 
 
-@pytest.mark.slow
 def test_a_node_that_goes_costs_nothing_but_time(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
     going = cluster.list_all_nodes()[-1]
     removing = when_begun(tmp_path / "store", lambda: cluster.remove_node(going, allow_graceful=False))
@@ -165,7 +161,6 @@ def test_a_node_that_goes_costs_nothing_but_time(cluster: Any, manifest: Path, e
         cluster.wait_for_nodes()
 
 
-@pytest.mark.slow
 def test_a_driver_that_is_killed_is_started_again(cluster: Any, manifest: Path, expected: Any, tmp_path: Path) -> None:
     store = tmp_path / "store"
     kill_driver(cluster.address, store, manifest)
@@ -197,7 +192,6 @@ def when_begun(store: Path, act: Callable[[], Any]) -> Thread:
     return thread
 
 
-@pytest.mark.slow
 def test_the_first_bad_row_stops_a_run_that_asks_for_it(cluster: Any, manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(ExtractionError, match=r"k77: .*on_error") as caught:
         extract(manifest, tmp_path / "store", replace(ON_RAY, on_error="fail"))
@@ -244,7 +238,6 @@ def embed(model: Path, features: Path, out: Path, mark: Path | None = None, **op
     return embed_source(Model(slow), features, out, replace(ON_RAY, **options))
 
 
-@pytest.mark.slow
 def test_embeddings_are_those_of_the_local_engine(cluster: Any, model: Path, features: Path, tmp_path: Path) -> None:
     embed_source(model, features, tmp_path / "local")
     expected = files(tmp_path / "local")
@@ -264,7 +257,6 @@ def test_embeddings_are_those_of_the_local_engine(cluster: Any, model: Path, fea
         cluster.wait_for_nodes()
 
 
-@pytest.mark.slow
 def test_encoders_of_a_model_are_made_by_name_where_the_shards_are(
     cluster: Any, few_emoji: Path, few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:

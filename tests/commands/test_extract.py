@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from command_line import BIN, invoke, ok_json
+from package import install_encoder
 from samples import read_csv, text_manifest, write_csv
 
 from huse.cli import main
@@ -48,9 +49,11 @@ def test_a_task_of_an_array_fills_its_part(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_an_interrupt_is_quiet_and_resumable(emoji: Path, tmp_path: Path) -> None:
+def test_an_interrupt_is_quiet_and_resumable(emoji: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_encoder(tmp_path, monkeypatch)
     manifest = write_csv(emoji.parent / "some.csv", read_csv(emoji)[:64])
     command = [BIN, "extract", manifest, tmp_path / "s", "--shard-size", "10", "--batch-size", "10"]
+    command += ["--image-encoder", "mean-color:0.5"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "s" / "shard-00001.h5").exists():
         time.sleep(0.05)

@@ -1,10 +1,11 @@
-"""The main job: extract, fit, evaluate, embed, search, each once in a real process."""
+"""The main job: extract, fit, evaluate, embed, search, each once in a process as users have."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from command_line import invoke, ok, ok_json, process_ok, process_ok_json
+from command_line import invoke, ok, ok_json, process_ok, process_ok_in_turn, process_ok_json
 from samples import random_store, read_csv, text_manifest, write_csv
 
 from huse.features.store import Store
@@ -42,15 +43,20 @@ def test_the_main_job(few_emoji: Path, few_store: Path, tmp_path: Path) -> None:
 
     again = ok_json("extract", manifest, store, "--shard-size", 20)
     assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 43, 3)
-    assert "saved" in process_ok("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32)
-    figures = process_ok_json("evaluate", model, store)
+    saved, evaluated, embedded = process_ok_in_turn(
+        ("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32),
+        ("evaluate", model, store, "--json"),
+        ("embed", model, store, out, "--json"),
+    )
+    assert "saved" in saved
+    figures = json.loads(evaluated)
     assert set(figures["accuracy"]) == {"image", "text", "fused"}
     directions = {"image_to_image", "image_to_text", "text_to_image", "text_to_text"}
     assert set(figures["retrieval"]) == directions
     assert all(set(values) == {"r_at_1", "r_at_5", "r_at_10", "map"} for values in figures["retrieval"].values())
     assert figures["accuracy"]["fused"] > 0.8
     assert "accuracy   image" in ok("evaluate", model, store, "--split", "all")
-    assert process_ok_json("embed", model, store, out)["embedded"] == 46
+    assert json.loads(embedded)["embedded"] == 46
     hits = process_ok_json("search", model, out, "--text", "wild animal", "-k", 7)["results"][0]["hits"]
     found = [hit["label"] for hit in hits]  # of a model of 12 epochs: the first, and most, whatever the processor
     assert found[0] == "animals & nature/animal mammal"

@@ -24,10 +24,10 @@ from huse.features.rows import Rows
 from huse.features.store import Store
 
 RECORDED = Path(__file__).with_name("recorded.npz")
-"""The vectors of all images as `huse demo` makes them, from scripts/record_demo.py: encoding them takes minutes."""
+"""The vectors of all rows as `huse demo` makes them, from scripts/record_demo.py: encoding them takes minutes."""
 
-LEFT_OUT = slice(7, None, 30)
-"""Images that the record is not used for: the demo encodes them itself."""
+LEFT_OUT = slice(7, None, 60)
+"""Rows that the record is not used for: the demo encodes them itself."""
 
 
 def test_unpacks_real_files_and_mends_damaged_ones(emoji: Path, tmp_path: Path) -> None:
@@ -55,30 +55,32 @@ def test_files_of_others_are_not_written_over(tmp_path: Path) -> None:
 def test_every_image_is_decoded_and_has_its_recorded_vector(emoji: Path) -> None:
     recorded = np.load(RECORDED)
     files = [read_image(emoji.parent / row["image"]) for row in read_csv(emoji)]
-    assert str(recorded["fingerprint"]) == image_encoder("vgg16").spec.fingerprint
-    assert [digest_of(data) for data in files] == [bytes(digest) for digest in recorded["digest"]]
+    assert str(recorded["image_fingerprint"]) == image_encoder("vgg16").spec.fingerprint
+    assert str(recorded["text_fingerprint"]) == text_encoder("use").spec.fingerprint
+    assert [digest_of(data) for data in files] == [bytes(digest) for digest in recorded["image_digest"]]
     assert all(decode_image(data, (8, 8)).any() for data in files)
 
 
 def with_recorded_features(folder: Path) -> Store:
-    """The demo's folder as an extraction leaves it that was interrupted: without texts, and without some images."""
+    """The demo's folder as an extraction leaves it that was interrupted: some rows are without their vectors."""
     manifest, recorded = read_csv(unpack_emoji(folder)), np.load(RECORDED)
     specs = image_encoder("vgg16").spec, text_encoder("use").spec
     default = ExtractConfig()
     store = Store.create(folder / "features", StoreInfo(FEATURES, *specs, default.shard_size, default.dtype))
     rows = Rows.empty(len(manifest), *(spec.dimension for spec in specs))
     rows.key[:] = [row["key"] for row in manifest]
-    rows.image.vectors[:], rows.image.digest[:] = recorded["vectors"], recorded["digest"]
-    rows.image.present[:] = True
-    for values in (rows.image.vectors, rows.image.digest, rows.image.present):
-        values[LEFT_OUT] = 0
+    for modality, its in rows.modalities.items():
+        its.vectors[:], its.digest[:] = recorded[f"{modality}_vectors"], recorded[f"{modality}_digest"]
+        its.present[:] = True
+        for values in (its.vectors, its.digest, its.present):
+            values[LEFT_OUT] = 0
     store.write(0, rows)
     return store
 
 
 @pytest.mark.slow
 def test_the_demo_reaches_its_floors(tmp_path: Path) -> None:
-    """The main job as a person runs it, every stage on all 1,911 images; most were encoded the day before."""
+    """The main job as a person runs it, every stage on all 1,911 emoji; most were encoded the day before."""
     store = with_recorded_features(tmp_path / "demo")
     command = [Path(sys.executable).parent / "huse", "demo", "--out", tmp_path / "demo", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -101,11 +103,12 @@ def test_the_demo_reaches_its_floors(tmp_path: Path) -> None:
 
 def assert_encoded_as_recorded(rows: Rows) -> None:
     """Kept vectors are kept to the bit, and new ones are those of the record."""
-    recorded, vectors = np.load(RECORDED)["vectors"].astype(np.float32), rows.image.vectors.astype(np.float32)
-    assert rows.image.present.all()
-    assert rows.text.present.all()
-    np.testing.assert_array_equal(np.delete(vectors, LEFT_OUT, 0), np.delete(recorded, LEFT_OUT, 0))
-    ours, theirs = vectors[LEFT_OUT], recorded[LEFT_OUT]
-    cosines = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-    assert len(cosines) == 64
-    assert cosines.min() > 0.999, "docs/scaling.md: whatever the arithmetic"
+    for modality, its in rows.modalities.items():
+        recorded = np.load(RECORDED)[f"{modality}_vectors"].astype(np.float32)
+        vectors = its.vectors.astype(np.float32)
+        assert its.present.all()
+        np.testing.assert_array_equal(np.delete(vectors, LEFT_OUT, 0), np.delete(recorded, LEFT_OUT, 0))
+        ours, theirs = vectors[LEFT_OUT], recorded[LEFT_OUT]
+        cosines = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+        assert len(cosines) == 32
+        assert cosines.min() > 0.999, "docs/scaling.md: whatever the arithmetic"

@@ -56,7 +56,8 @@ def nightly(*arguments: Path | str, programs: Path) -> subprocess.CompletedProce
 
 @pytest.mark.slow
 def test_a_night(few_emoji: Path, few_model: Path, tmp_path: Path) -> None:
-    manifest = write_csv(few_emoji.parent / "tonight.csv", read_csv(few_emoji)[::5])
+    texts = [{name: row[name] for name in ("key", "text", "label")} for row in read_csv(few_emoji)[::5]]
+    manifest = write_csv(few_emoji.parent / "tonight.csv", texts)
     night = nightly(few_model, manifest, tmp_path, programs=Path(sys.executable).parent)
     assert night.returncode == 0, night.stderr
     assert night.stdout.endswith("done\n")

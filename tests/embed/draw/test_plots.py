@@ -20,6 +20,7 @@ from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 
 
+@pytest.mark.xdist_group("umap")
 @pytest.mark.parametrize("name", PROJECTIONS)
 def test_a_projection_keeps_groups_together(name: str) -> None:
     rng = np.random.default_rng(0)

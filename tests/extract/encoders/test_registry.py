@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from package import install_encoder
 
 from huse.extract.encoders import image_encoder, registry, text_encoder
 from huse.extract.encoders.applications import APPLICATIONS
@@ -260,27 +261,8 @@ def test_salient_encoders_see_less_and_say_so() -> None:
             text_encoder(wrong)
 
 
-def install_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "my_encoders.py").write_text(
-        "import numpy as np\n"
-        "from huse.features.encoder_spec import EncoderSpec\n"
-        "\n"
-        "class MeanColor:\n"
-        "    input_size = (8, 8)\n"
-        "    def __init__(self, argument):\n"
-        "        self.spec = EncoderSpec('mean-color', 'image', 3, 'mean of 8 x 8 pixels', '1')\n"
-        "    def encode(self, pixels):\n"
-        "        return pixels.mean(axis=(1, 2)).astype(np.float32)\n"
-    )
-    info = folder / "my_encoders-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-encoders\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[huse.encoders]\nmean-color = my_encoders:MeanColor\n")
-    monkeypatch.syspath_prepend(folder)
-
-
 def test_a_package_brings_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_plugin(tmp_path, monkeypatch)
+    install_encoder(tmp_path, monkeypatch)
     encoder = image_encoder("mean-color")
     assert encoder.encode(np.full((2, 8, 8, 3), 7, np.uint8)).tolist() == [[7, 7, 7]] * 2
     with pytest.raises(EncoderError, match="is for image, not text"):
@@ -306,7 +288,7 @@ def test_an_encoder_of_a_package_that_fails_is_one_line(
 
 
 def test_images_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_plugin(tmp_path, monkeypatch)
+    install_encoder(tmp_path, monkeypatch)
     two = image_encoder("mean-color+mean-color")
     assert two.encode(np.full((1, 8, 8, 3), 7, np.uint8)).shape == (1, 6)
     with pytest.raises(EncoderError, match="vgg16 224 x 224, mean-color 8 x 8; make two stores"):
@@ -314,7 +296,7 @@ def test_images_of_two_sizes_are_not_joined(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_an_encoder_needs_beyond_huse_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_plugin(tmp_path, monkeypatch)
+    install_encoder(tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorflow_text", None)
     source = {row["usage"]: row["source"] for row in registry.listed()}
     assert source["bert:PREPROCESSOR,ENCODER"].endswith("extra [bert], not installed: pip install 'huse[bert]'")

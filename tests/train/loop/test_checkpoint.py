@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -29,44 +30,47 @@ FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=9, ba
 
 
 @contextmanager
-def epochs(stop: int = 0) -> Iterator[list[int]]:
-    """Counts the epochs of fits by the states that are written after each; Ctrl-C comes before the `stop`-th is."""
-    counted: list[int] = []
+def states(stop: int = 0) -> Iterator[list[bytes]]:
+    """The states that fits write, one after every epoch; Ctrl-C comes before the `stop`-th is there."""
+    kept: list[bytes] = []
     write = np.savez
 
-    def counting(*arguments: Any, **arrays: Any) -> None:
-        counted.append(len(counted) + 1)
-        if len(counted) == stop:
+    def keeping(file: Any, **arrays: Any) -> None:
+        if len(kept) + 1 == stop:
             raise KeyboardInterrupt
-        write(*arguments, **arrays)
+        copy = io.BytesIO()
+        write(copy, **arrays)
+        kept.append(copy.getvalue())
+        file.write(copy.getvalue())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(np, "savez", counting)
-        yield counted
+        patch.setattr(np, "savez", keeping)
+        yield kept
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A fit that nothing interrupted."""
+    """A fit that nothing interrupted, and its states after each epoch."""
 
     store: Path
     model: Path
     summary: FitSummary
+    states: list[bytes]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
     store = random_store(folder / "store").path
-    return Whole(store, folder / "m", fit_model(store, folder / "m", FAST))
+    with states() as kept:
+        return Whole(store, folder / "m", fit_model(store, folder / "m", FAST, checkpoint_every=0), kept)
 
 
+@pytest.mark.xdist_group("checkpoint")
 @pytest.mark.parametrize("stop", [3, 8, 11])
 def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, stop: int) -> None:
-    with pytest.raises(KeyboardInterrupt), epochs(stop):
-        fit_model(whole.store, tmp_path / "m", FAST, checkpoint_every=0)
-    assert not (tmp_path / "m").exists()
-    with epochs() as ran:
+    (tmp_path / "m.checkpoint.npz").write_bytes(whole.states[stop - 2])
+    with states() as ran:
         again = fit_model(whole.store, tmp_path / "m", FAST, resume=True, checkpoint_every=0)
     in_all = whole.summary.epochs + FAST.epochs  # refits take 10, or all
     assert len(ran) == in_all - stop + 1, "goes on, does not start again"
@@ -79,9 +83,9 @@ def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, stop: int) -
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_repeats_itself_and_resumes(small_store: Store, tmp_path: Path, objective: str) -> None:
     config = replace(FAST, objective=objective, dimension=4, epochs=3, refit=False)
-    fit_model(small_store.path, tmp_path / "whole", config)
-    with pytest.raises(KeyboardInterrupt), epochs(stop=3):
-        fit_model(small_store.path, tmp_path / "m", config, checkpoint_every=0)
+    with states() as kept:
+        fit_model(small_store.path, tmp_path / "whole", config, checkpoint_every=0)
+    (tmp_path / "m.checkpoint.npz").write_bytes(kept[1])
     fit_model(small_store.path, tmp_path / "m", config, resume=True)
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
@@ -111,9 +115,16 @@ def test_killed_and_resumed_equals_uninterrupted(small_store: Store, tmp_path: P
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
 
-def test_a_checkpoint_of_another_fit_is_refused(small_store: Store, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), epochs(stop=3):
+@pytest.mark.xdist_group("checkpoint")
+def test_an_interrupted_fit_leaves_its_last_state_and_that_of_another_is_refused(
+    small_store: Store, whole: Whole, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt), states(stop=3):
         fit_model(small_store.path, tmp_path / "m", FAST, checkpoint_every=0)
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith("m")] == ["m.checkpoint.npz"]
+    with np.load(tmp_path / "m.checkpoint.npz") as left, np.load(io.BytesIO(whole.states[1])) as state:
+        assert sorted(left) == sorted(state)
+        assert all((left[name] == state[name]).all() for name in state)
     with pytest.raises(FitError, match=r"m\.checkpoint\.npz: belongs to a fit with other rows or options"):
         fit_model(small_store.path, tmp_path / "m", replace(FAST, dropout=0.1), resume=True)
     (tmp_path / "m.checkpoint.npz").write_bytes(b"nothing")
