@@ -6,13 +6,13 @@ import errno
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from command_line import invoke, ok_json
 from samples import random_store
 
 from huse.features import companions
-from huse.features.shards import hdf5
 from huse.features.store import Store
 
 
@@ -39,7 +39,7 @@ def test_verify_names_the_parts_to_run_again(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_read_this_time_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, opened = random_store(tmp_path / "s"), hdf5.h5f.open
+    store, opened = random_store(tmp_path / "s"), h5py.h5f.open
     store.shard_path(2).unlink()
 
     def refuse(name: bytes, *rest: object) -> object:
@@ -47,7 +47,7 @@ def test_what_could_not_be_read_this_time_is_no_damage(tmp_path: Path, monkeypat
             raise PermissionError(errno.EACCES, "Permission denied")
         return opened(name, *rest)
 
-    monkeypatch.setattr(hdf5.h5f, "open", refuse)
+    monkeypatch.setattr(h5py.h5f, "open", refuse)
     result = invoke("store", "verify", store.path, "--parts", 3)
     assert result.exit_code == 1
     assert f"could not be read this time: {store.shard_path(1)}: cannot be read (Permission denied)" in result.stdout
