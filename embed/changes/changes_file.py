@@ -64,11 +64,13 @@ def untaken(file: Path, delivered: Delivered) -> list[str]:
         return []
     arrow, parquet = (require(name, "parquet", file.name) for name in ("pyarrow", "pyarrow.parquet"))
     try:
-        with parquet.ParquetFile(local_copy(file)) as opened:
+        with parquet.ParquetFile(local_copy(file), page_checksum_verification=True) as opened:
             described = json.loads((opened.schema_arrow.metadata or {})[META])
             if described["feed"] == delivered.feed:
                 return [str(key) for key in opened.read(["key"], use_threads=False).column("key").to_pylist()]
-    except (arrow.ArrowException, ValueError, KeyError, TypeError) as error:
+    except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk
+            raise
         raise QueryError(f"{file}: is there already, and holds no changes ({error!r}); name another file") from error
     raise QueryError(f"{file}: holds changes of other embeddings; apply them and remove it, or name another file")
 
@@ -140,7 +142,7 @@ def writing_changes(path: Path, feed: str, content: Content) -> Iterator[Changes
     fields += [("probability", arrow.float32()), ("model", arrow.string())]
     described = json.dumps({"feed": feed, **vars(content)})
     schema = arrow.schema(fields, {"software": MARK, META: described})
-    with parquet.ParquetWriter(path, schema) as file:
+    with parquet.ParquetWriter(path, schema, write_page_checksum=True) as file:
         writer = ChangesWriter(file, schema, content)
         yield writer
         writer.flush()

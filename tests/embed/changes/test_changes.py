@@ -303,6 +303,12 @@ def test_what_is_not_of_these_embeddings_stays(tmp_path: Path) -> None:
     (tmp_path / "rubbish.parquet").write_bytes(b"PAR1 or not")
     with pytest.raises(QueryError, match="holds no changes"):
         write_changes(mine, tmp_path / "rubbish.parquet", "m", False)
+    whole = (tmp_path / "mine.parquet").read_bytes()
+    for position in range(4, len(whole), 41):
+        (tmp_path / "mine.parquet").write_bytes(whole[:position] + bytes([whole[position] ^ 8]) + whole[position + 1 :])
+        with suppress(QueryError):  # or what it says is said again
+            assert write_changes(mine, tmp_path / "mine.parquet", "m", False) == Changes(3, 0)
+    assert write_changes(mine, tmp_path / "last.parquet", "m", False) == Changes(0, 0)
 
 
 def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
