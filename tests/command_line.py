@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from click.testing import CliRunner, Result
 from huse.cli import main
 
 BIN = Path(sys.executable).parent / "huse"
+
+UNAVOIDABLE = ("before absl::InitializeLog()", "Compiled cluster using XLA!") if version("tensorflow") < "2.21" else ()
+"""What TensorFlow 2.20 prints when it compiles, whatever its log level."""
 
 
 def invoke(*arguments: object) -> Result:
@@ -63,7 +67,8 @@ def process_ok_in_turn(*commands: Sequence[object]) -> list[str]:
 
 
 def _of_quiet(result: Result | subprocess.CompletedProcess[str]) -> str:
-    assert result.stderr == "", "no notices, warnings or bars when not on a terminal"
+    told = [line for line in result.stderr.splitlines() if not any(notice in line for notice in UNAVOIDABLE)]
+    assert told == [], "no notices, warnings or bars when not on a terminal"
     return result.stdout
 
 
