@@ -114,7 +114,7 @@ def _pooling(files: ModelFiles) -> Pooling | None:
     mode = told.get("pooling_mode", [name for name, (key, _) in POOLINGS.items() if told.get(key)])
     names = tuple(mode if isinstance(mode, list) else [mode])
     path = files.settings["1_Pooling/config.json"]
-    if not names or not all(name in POOLINGS for name in names):
+    if not names or not all(isinstance(name, str) and name in POOLINGS for name in names):
         raise EncoderError(f"{path}: names no pooling of {', '.join(POOLINGS)}; name one, onnx:FOLDER#OUTPUT:mean")
     if told.get("include_prompt") is False and files.json("config_sentence_transformers.json").get(
         "default_prompt_name"

@@ -53,6 +53,9 @@ KNOWN = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_conver
 
 FACTOR = 1 / 255
 
+LARGEST = 1e30
+"""What is no number, or beyond this, can be no setting."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -188,7 +191,7 @@ def _framing(settings: _Settings) -> Framing:
             "give size a height and a width"
         )
     resample = settings.value("resample") if resize is not None else Resampling.BILINEAR
-    if isinstance(resample, bool) or resample not in {int(r) for r in Resampling}:
+    if isinstance(resample, bool) or not isinstance(resample, int) or resample not in set(Resampling):
         raise settings.wrong("resample", f"not one of Pillow's filters, 0 to {max(Resampling)}")
     return Framing(crop, resize, Resampling(resample))
 
@@ -198,4 +201,4 @@ def _is_side(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
