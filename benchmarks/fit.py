@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.figures import show
-from huse.features.modality import Side
+from huse.features.modality import Pair, Side
 from huse.train.classes.semantic_graph import graph_from_vectors
 from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows, in_batches
@@ -63,7 +63,8 @@ def make_data() -> tuple[TrainingRows, Any]:
     vectors = rng.normal(size=(2, ROWS, DIMENSION)).astype(np.float32)
     image, text = (Side(each, np.ones(ROWS, bool)) for each in vectors)
     labels = rng.integers(0, CLASSES, ROWS).astype(np.int32)
-    rows = TrainingRows(image=image, text=text, labels=labels)
+    content = Pair.by_name(lambda _: np.arange(ROWS, dtype=np.int32))
+    rows = TrainingRows(image=image, text=text, labels=labels, content=content)
     return rows, graph_from_vectors(rng.normal(size=(CLASSES, 64)))
 
 

@@ -26,7 +26,10 @@ from huse.features.rows import SPLITS
 @json_option
 @uses_tensorflow
 def command(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
-    """Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions."""
+    """Measure MODEL on rows of STORE: accuracy, retrieval in four directions, and by instance.
+
+    By class, a hit is any row of the query's class; by instance, its own other half, which takes no label.
+    """
     from huse.train.evaluation.evaluate import evaluate_model
     from huse.train.evaluation.table import metrics_table
 

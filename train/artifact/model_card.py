@@ -90,8 +90,9 @@ def _describe(spec: dict[str, Any] | None) -> str:
 def _figures(metrics: dict[str, Any]) -> list[tuple[str, float]]:
     """Every known figure with its name in words."""
     figures = [(f"accuracy {kind}", value) for kind, value in metrics.get("accuracy", {}).items()]
-    for direction, values in metrics.get("retrieval", {}).items():
-        figures += [(f"{direction.replace('_', ' ')} {name.replace('_', ' ')}", v) for name, v in values.items()]
+    for part, way in (("retrieval", ""), ("instances", "by instance ")):
+        for direction, values in metrics.get(part, {}).items():
+            figures += [(f"{direction} {way}{name}".replace("_", " "), value) for name, value in values.items()]
     return [(name, value) for name, value in figures if value is not None]
 
 

@@ -240,7 +240,7 @@ def blanked(method: str, run: Result) -> Result:
     if not traits_of(method).classifier:
         result["accuracy"] = dict.fromkeys(result["accuracy"])
     if not traits_of(method).one_space:
-        for part in ("retrieval", "hierarchical"):
+        for part in ("retrieval", "instances", "hierarchical"):
             for direction in ("image_to_text", "text_to_image"):
                 if part in result:
                     result[part][direction] = dict.fromkeys(result[part][direction])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from huse.features.modality import Index, Pair, Side
 from huse.features.rows import Rows
+from huse.train.data.groups import content_numbers
 
 Numbers = NDArray[np.integer]
 
@@ -56,12 +57,14 @@ class TrainingRows:
     Attributes:
         image: features (n, Di) of the images, in the type that the store has them.
         text: features (n, Dt) of the texts.
-        labels: (n,) class numbers; -1 for a class that is not among the trained ones.
+        labels: (n,) class numbers; -1 for no label, and for a class that is not among the trained ones.
+        content: (n,) for each modality, a number that rows of equal content share; anything where a row has none.
     """
 
     image: Side
     text: Side
     labels: NDArray[np.int32]
+    content: Pair[NDArray[np.int32]]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,13 +74,15 @@ class TrainingRows:
         """The rows with their labels as numbers into `classes`."""
         number = {label: i for i, label in enumerate(classes)}
         labels = np.array([number.get(label, -1) for label in rows.label], np.int32)
-        return cls(image=rows.image, text=rows.text, labels=labels)
+        content = rows.modalities.map(lambda its: content_numbers(its.digest))
+        return cls(image=rows.image, text=rows.text, labels=labels, content=content)
 
     @classmethod
     def empty(cls, n: int, widths: Pair[int], dtype: np.dtype[np.floating]) -> TrainingRows:
         """N rows of zeros, to be filled."""
         sides = widths.map(lambda width: Side.zeros(n, width, dtype))
-        return cls(image=sides.image, text=sides.text, labels=np.zeros(n, np.int32))
+        content = Pair.by_name(lambda _: np.zeros(n, np.int32))
+        return cls(image=sides.image, text=sides.text, labels=np.zeros(n, np.int32), content=content)
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingRows]) -> TrainingRows:
@@ -86,6 +91,7 @@ class TrainingRows:
             image=Side.joined([part.image for part in parts]),
             text=Side.joined([part.text for part in parts]),
             labels=np.concatenate([part.labels for part in parts]),
+            content=Pair.by_name(lambda m: np.concatenate([part.content.of(m) for part in parts])),
         )
 
     @property
@@ -104,13 +110,20 @@ class TrainingRows:
 
     def take(self, rows: Index) -> TrainingRows:
         """The rows of some numbers, a mask or a slice; a slice copies nothing."""
-        return TrainingRows(image=self.image.part(rows), text=self.text.part(rows), labels=self.labels[rows])
+        return TrainingRows(
+            image=self.image.part(rows),
+            text=self.text.part(rows),
+            labels=self.labels[rows],
+            content=self.content.map(lambda numbers: numbers[rows]),
+        )
 
     def put(self, index: Index, rows: TrainingRows) -> None:
         """Writes rows over those of some numbers, a mask or a slice."""
         self.image.put(index, rows.image)
         self.text.put(index, rows.text)
         self.labels[index] = rows.labels
+        for modality, numbers in self.content.items():
+            numbers[index] = rows.content.of(modality)
 
     def moments(self, modality: str, rows: Numbers, square_root: bool) -> Moments:
         """What each column is like over those of the rows that have the modality; see `feature_moments`."""
@@ -163,7 +176,8 @@ def with_texts(data: TrainingRows, vectors: NDArray[np.floating], labels: NDArra
     """Rows and, after them, rows that have a text (m, Dt) and a label (m,) but no image."""
     image = Side.zeros(len(vectors), data.image.dimension, data.image.vectors.dtype)
     text = Side(vectors.astype(data.text.vectors.dtype), np.ones(len(vectors), bool))
-    return TrainingRows.joined([data, TrainingRows(image=image, text=text, labels=labels)])
+    content = Pair.by_name(lambda _: np.full(len(vectors), -1, np.int32))
+    return TrainingRows.joined([data, TrainingRows(image=image, text=text, labels=labels, content=content)])
 
 
 def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) -> Moments:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from huse.features.columns import DIGESTS, PRESENT
 from huse.features.modality import Pair
 from huse.features.store import Store
-from huse.train.data.groups import NAME_BYTES, content_groups
+from huse.train.data.groups import NAME_BYTES, content_groups, content_numbers
 
 KEPT = ("", "train", "val")
 COLUMNS = ("key", "label", "split", PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
@@ -30,6 +30,7 @@ class Catalog:
         shard: (n,) number of the shard.
         position: (n,) row number in that shard.
         present: (n,) for each modality, which rows have it.
+        content: (n,) for each modality, first of the rows with the same content, see `content_numbers`.
         group: (n,) first of the rows that share content with each row, see `content_groups`.
     """
 
@@ -39,6 +40,7 @@ class Catalog:
     shard: NDArray[np.int32]
     position: NDArray[np.int32]
     present: Pair[NDArray[np.bool_]]
+    content: Pair[NDArray[np.int32]]
     group: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -57,6 +59,7 @@ class Catalog:
         labels = sorted(number)
         position = np.zeros(len(labels), np.int32)
         position[[number[name] for name in labels]] = np.arange(len(labels))
+        digests = DIGESTS.map(joined.pop)
         return cls(
             labels=labels,
             label=position[joined["label"]],
@@ -64,7 +67,8 @@ class Catalog:
             shard=joined["shard"],
             position=joined["position"],
             present=PRESENT.map(joined.__getitem__),
-            group=content_groups(DIGESTS.map(joined.__getitem__)),
+            content=digests.map(content_numbers),
+            group=content_groups(digests),
         )
 
     def of_split(self, *names: str) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.columns import DIGESTS
+from huse.features.columns import DIGESTS, PRESENT
 from huse.features.modality import Pair
 from huse.features.store import Store
 
@@ -38,6 +38,20 @@ def content_groups(digests: Pair[Digests]) -> NDArray[np.int32]:
     return group
 
 
+def content_numbers(digests: Digests) -> NDArray[np.int32]:
+    """(n,) the first row with the same image, or text, as each row; itself where nothing is known about it.
+
+    Args:
+        digests: of one modality (n, `NAME_BYTES` or more); zeros where a row has none.
+    """
+    number = np.arange(len(digests), dtype=np.int32)
+    row, content = _shared(_names(digests))
+    first = np.full(content.max(initial=-1) + 1, len(digests), np.int32)
+    np.minimum.at(first, content, row)
+    number[row] = first[content]
+    return number
+
+
 def _shared(names: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The rows whose name stands elsewhere too, and a number for each of these names."""
     ascending = np.sort(names)
@@ -48,7 +62,7 @@ def _shared(names: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.in
 
 
 def rows_shared_with_training(store: Store, split: str) -> int | None:
-    """How many labeled rows of a split share their image or their text with a row that is trained on.
+    """How many rows of a split, of those that are measured, share their image or text with one that is trained on.
 
     Args:
         store: the rows; those of split ``train`` and those without a split are trained on.
@@ -57,10 +71,11 @@ def rows_shared_with_training(store: Store, split: str) -> int | None:
     Returns:
         The number, or None when the store does not know what its vectors were made of.
     """
-    names = ("label", "split", DIGESTS.image, DIGESTS.text)
+    names = ("label", "split", PRESENT.image, PRESENT.text, DIGESTS.image, DIGESTS.text)
     parts = [store.columns(shard, names) for shard in store.ahead()]
-    splits, labels = (np.concatenate([part[name] for part in parts]).astype(str) for name in ("split", "label"))
-    trained, asked = np.isin(splits, ("", "train")), (splits == split) & (labels != "")
+    splits = np.concatenate([part["split"] for part in parts]).astype(str)
+    measured = [(part["label"] != "") | (part[PRESENT.image] & part[PRESENT.text]) for part in parts]
+    trained, asked = np.isin(splits, ("", "train")), (splits == split) & np.concatenate(measured)
     shared, known = np.zeros(len(splits), bool), False
     for _, name in DIGESTS.items():
         digests = np.concatenate([part[name] for part in parts])

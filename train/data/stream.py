@@ -70,6 +70,7 @@ class StreamedRows:
         position: (n,) number of each row in its shard, or among the texts.
         present: (n,) for each modality, which rows have it.
         labels: (n,) class numbers.
+        content: (n,) for each modality, a number that rows of equal content share.
         window: most rows a window.
         block: most rows that are read at a time.
         part_values: values of a column that are widened at a time.
@@ -81,6 +82,7 @@ class StreamedRows:
     position: NDArray[np.int32]
     present: Pair[NDArray[np.bool_]]
     labels: NDArray[np.int32]
+    content: Pair[NDArray[np.int32]]
     window: int
     block: int = BLOCK
     part_values: int = PART_VALUES
@@ -96,6 +98,7 @@ class StreamedRows:
             position=np.append(catalog.position, np.arange(m, dtype=np.int32)),
             present=Pair.by_name(lambda m: np.append(catalog.present.of(m), texts.present.of(m))),
             labels=np.append(catalog.label, texts.labels),
+            content=Pair.by_name(lambda m: np.append(catalog.content.of(m), texts.content.of(m))),
             window=window,
         )
 
@@ -167,7 +170,12 @@ class StreamedRows:
         """A block of rows."""
         image, text = self._read_columns(MODALITIES, rows)
         present = self.present.map(lambda has: has[rows])
-        return TrainingRows(image=Side(image, present.image), text=Side(text, present.text), labels=self.labels[rows])
+        return TrainingRows(
+            image=Side(image, present.image),
+            text=Side(text, present.text),
+            labels=self.labels[rows],
+            content=self.content.map(lambda numbers: numbers[rows]),
+        )
 
     def _read_columns(self, names: tuple[str, ...], rows: Numbers) -> list[NDArray[np.floating]]:
         """Vectors of a block of rows."""

@@ -221,6 +221,8 @@ def _open(store: Store, catalog: Catalog, texts: NDArray[np.float32] | None, con
             side.vectors[mine] = columns[modality][catalog.position[mine]]
             side.present[mine] = catalog.present.of(modality)[mine]
     here.labels[:] = catalog.label
+    for modality, content in here.content.items():
+        content[:] = catalog.content.of(modality)
     return with_texts(here, texts, numbers)
 
 

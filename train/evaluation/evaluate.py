@@ -1,4 +1,4 @@
-"""The paper's metrics of a model on labeled rows: accuracy, and retrieval in four directions."""
+"""The metrics of a model on rows of a store: accuracy, and retrieval by class and by instance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.errors import StoreError
+from huse.features.errors import FitError, StoreError
 from huse.features.info import FEATURES
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, check_store, load_model
@@ -29,7 +29,9 @@ def evaluate_model(
     taxonomy: Path | None = None,
     report: Path | None = None,
 ) -> dict[str, Any]:
-    """Measures a model on the labeled rows of a store: `huse evaluate`.
+    """Measures a model on rows of a store: by class those with a label, by instance those with image and text.
+
+    This is `huse evaluate`.
 
     Args:
         model: a model folder, or the model.
@@ -39,17 +41,19 @@ def evaluate_model(
         report: folder for an HTML page with a table of classes and what is confused with what.
 
     Returns:
-        ``rows``, ``split``, ``unknown_classes`` (each with ``label``, ``rows`` and the ``similar`` class of the model),
-        ``shared_with_training`` (rows whose image or text a training row of the store has too), ``accuracy`` by
-        ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each with
-        ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``, and ``hierarchical`` with ``hp_at_2``, ``5`` and ``10``.
+        ``rows``, ``labeled`` (how many of them have a label), ``split``, ``unknown_classes`` (each with ``label``,
+        ``rows`` and the ``similar`` class of the model), ``shared_with_training`` (rows whose image or text a training
+        row of the store has too), ``accuracy`` by ``image``, ``text`` and ``fused``, ``retrieval`` by direction, each
+        with ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``map``, ``instances`` by direction across the modalities, each
+        with ``r_at_1``, ``r_at_5``, ``r_at_10`` and ``mrr`` of a row's own other half, and ``hierarchical`` with
+        ``hp_at_2``, ``5`` and ``10``.
         A metric that these rows do not allow is None.
 
     Raises:
         FingerprintError: the store was made by other encoders.
         FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
-        StoreError: no labeled row of this split.
-        FitError: the report would be written over something that is not of huse.
+        StoreError: no row of this split has a label, or both modalities.
+        FitError: the report would be written over something that is not of huse, or no row of it has a label.
     """
     if report is not None:
         require_report(report, store, *([] if isinstance(model, TrainedModel) else [model]))
@@ -59,23 +63,33 @@ def evaluate_model(
     source = Store.open(store, FEATURES)
     check_store(trained, source)
     rows = source.load(() if split == "all" else (split,))
-    rows = rows.take(rows.label != "")
+    rows = rows.take((rows.label != "") | (rows.image.present & rows.text.present))
     if not len(rows):
-        raise StoreError(f"{source.path}: no row of split {split} has a label; evaluate needs them")
+        raise StoreError(
+            f"{source.path}: no row of split {split} has a label, or both image and text, to be measured by"
+        )
+    labels = rows.label[rows.label != ""]
+    if report is not None and not len(labels):
+        raise FitError(
+            f"{source.path}: no row of split {split} has a label; a report is by class, leave it out (--report)"
+        )
     # one that lacks a class is told before the network runs
-    ancestors = None if taxonomy is None else read_taxonomy(taxonomy, sorted(set(rows.label)))
+    ancestors = None if taxonomy is None else read_taxonomy(taxonomy, sorted(set(labels)))
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
     result = {
         "rows": len(rows),
+        "labeled": len(labels),
         "split": split,
-        "unknown_classes": [asdict(entry) for entry in unknown_classes(rows.label, trained.classes)],
+        "unknown_classes": [asdict(entry) for entry in unknown_classes(labels, trained.classes)],
         "shared_with_training": rows_shared_with_training(source, split) if split in ("val", "test") else None,
         **metrics_of(outputs, data, rows.label, trained.fusion_weight),
         "hierarchical": hierarchical_metrics_of(outputs, data, rows.label, ancestors),
     }
     if report is not None:
-        write_report(report, result, rows.label, predictions(outputs, data, trained))
+        named = rows.label != ""
+        predicted = {kind: found[named] for kind, found in predictions(outputs, data, trained).items()}
+        write_report(report, result, labels, predicted)
     return result
 
 

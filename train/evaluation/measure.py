@@ -15,11 +15,12 @@ from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
 from huse.train.data.batches import TrainingRows
-from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
+from huse.train.evaluation.metrics import accuracy, hierarchical_precision, instance_metrics, retrieval_metrics
 from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities
 from huse.train.objectives.registry import OBJECTIVES
 
 DIRECTIONS = tuple(product(MODALITIES, repeat=2))
+ACROSS = tuple((query, gallery) for query, gallery in DIRECTIONS if query != gallery)
 HP_KS = (2, 5, 10)
 
 
@@ -28,10 +29,12 @@ def metrics_of(
 ) -> dict[str, Any]:
     """Accuracy and retrieval of the outputs of a network on some rows; what cannot be said is None.
 
+    ``accuracy`` and ``retrieval`` are of the rows that have a label, ``instances`` of those with both modalities.
+
     Args:
         outputs: of the network for n rows.
         data: these rows.
-        labels: (n,) their label paths, also of classes that the network does not know.
+        labels: (n,) their label paths, also of classes that the network does not know; empty for none.
         fusion_weight: share of the image in the fused class.
 
     Raises:
@@ -43,10 +46,13 @@ def metrics_of(
             f"the towers give values that are not finite ({', '.join(broken)}); "
             "fit again with a lower learning_rate (--learning-rate), and look at the features with huse store verify"
         )
+    instances = _instances(outputs, data)
+    outputs, data, labels = _labeled(outputs, data, labels)
     accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
     return {
         "accuracy": {name: _known(value) for name, value in accuracies.items()},
         "retrieval": {way: {name: _known(v) for name, v in values.items()} for way, values in retrieval.items()},
+        "instances": {way: {name: _known(v) for name, v in values.items()} for way, values in instances.items()},
     }
 
 
@@ -58,9 +64,10 @@ def hierarchical_metrics_of(
     Args:
         outputs: of the network for n rows.
         data: these rows.
-        labels: (n,) their label paths.
+        labels: (n,) their label paths; rows without one are left out.
         ancestors: of each of the different labels, sorted, see `read_taxonomy`; by default label paths spell them.
     """
+    outputs, data, labels = _labeled(outputs, data, labels)
     names, classes = np.unique(labels.astype(str), return_inverse=True)
     near = near_classes(ancestors or ancestors_of_labels(names.tolist()), HP_KS)
     return {
@@ -74,7 +81,7 @@ def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
 
     Among equally accurate weights the one nearest to 0.5 is taken.
     """
-    both = data.present.image & data.present.text
+    both = data.present.image & data.present.text & (data.labels >= 0)
     if outputs.image is None or outputs.text is None or not both.any():
         return 0.5
     image, text = (softmax(side.logits[both], axis=1) for side in (outputs.image, outputs.text))
@@ -87,17 +94,30 @@ def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
 def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     """What early stopping maximizes.
 
-    Mean cross-modal mAP; or mean accuracy, when a modality is missing or the objective does not tie them; or mean mAP
-    within the modalities, when the objective trains no classifier either.
+    Mean cross-modal mAP; or the mean reciprocal rank of the rows' own other halves, when none has a label; or mean
+    accuracy, when a modality is missing or the objective does not tie them; or mean mAP within the modalities, when the
+    objective trains no classifier either.
     """
     cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
     if None not in cross and OBJECTIVES[objective].one_space:
         return float(np.mean(cross))
+    if all(value is None for value in metrics["accuracy"].values()):
+        return float(np.mean([values["mrr"] for values in metrics["instances"].values()]))
     if not OBJECTIVES[objective].classifier:
         within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
         if any(value is not None for value in within):
             return float(np.mean([value for value in within if value is not None]))
     return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
+
+
+def _labeled(
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_]
+) -> tuple[Outputs, TrainingRows, NDArray[np.object_]]:
+    """The rows that have a label, and what a network made of them."""
+    has = labels != ""
+    if has.all():
+        return outputs, data, labels
+    return outputs.map(lambda output: None if output is None else output.part(has)), data.take(has), labels[has]
 
 
 def _accuracies(outputs: Outputs, data: TrainingRows, fusion_weight: float) -> dict[str, float]:
@@ -127,6 +147,33 @@ def _retrieval(outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_]
         way: retrieval_metrics(a, b, classes[q], classes[g], *own)
         for way, a, b, q, g, own in _directions(outputs, data)
     }
+
+
+def _instances(outputs: Outputs, data: TrainingRows) -> dict[str, dict[str, float]]:
+    """R@K and mean reciprocal rank of the other halves of rows, across the modalities.
+
+    Images and texts that several rows share stand once in a gallery, and are asked for once: all that the rows have
+    beside them belongs to them.
+    """
+    found = Pair.by_name(lambda m: _different(outputs.of(m), data.present.of(m), data.content.of(m)))
+    both = np.flatnonzero((found.image[1] >= 0) & (found.text[1] >= 0))
+    result = {}
+    for query, gallery in ACROSS:
+        (vectors, own), (others, their) = found.of(query), found.of(gallery)
+        pairs = np.unique(np.stack([own[both], their[both]], axis=1), axis=0)
+        result[f"{query}_to_{gallery}"] = instance_metrics(vectors, others, pairs)
+    return result
+
+
+def _different(
+    output: Output | None, present: Mask, content: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """The vectors of the different images, or texts, and (n,) which of them each row has; -1 for none."""
+    number = np.full(len(present), -1)
+    if output is None:
+        return np.zeros((0, 1), np.float32), number
+    _, first, number[present] = np.unique(content[present], return_index=True, return_inverse=True)
+    return output.embedding[present][first], number
 
 
 def _directions(outputs: Outputs, data: TrainingRows) -> Iterator[tuple[str, Any, Any, Any, Any, Any]]:

@@ -25,9 +25,9 @@ def accuracy(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float
         labels: (n,) class numbers; -1, a class the model does not know, is always wrong.
 
     Returns:
-        Between 0 and 1; nan for no rows.
+        Between 0 and 1; nan for no rows, or no classes.
     """
-    if not len(labels):
+    if not scores.size:
         return float("nan")
     return float(np.mean(scores.argmax(axis=1) == labels))
 
@@ -75,6 +75,78 @@ def retrieval_metrics(
     result = {f"r_at_{k}": _mean(parts) for k, parts in recalls.items()}
     result["map"] = _mean(precisions)
     return result
+
+
+def instance_metrics(
+    query: NDArray[np.floating],
+    gallery: NDArray[np.floating],
+    own: NDArray[np.integer],
+    ks: tuple[int, ...] = KS,
+    *,
+    held: int = BLOCK_ELEMENTS,
+) -> dict[str, float]:
+    """Recall at K and mean reciprocal rank of what belongs to each query, as tables of Flickr30k and COCO have them.
+
+    A hit at K is an item of the gallery that belongs to the query, such as one of the captions of an image, among the
+    K nearest; the rank is that of the first. Items at equal distance count as if in random order.
+
+    Args:
+        query: (q, D) unit vectors; those that nothing belongs to are not asked.
+        gallery: (g, D) unit vectors.
+        own: (p, 2) positions of a query and of an item that belongs to it, each pair once.
+        ks: the K of recall at K.
+        held: similarities in memory at a time; it changes no figure.
+
+    Returns:
+        ``r_at_K`` for each K, and ``mrr``; nan when nothing belongs together.
+    """
+    if not len(own):
+        return {**{f"r_at_{k}": float("nan") for k in ks}, "mrr": float("nan")}
+    asked, number = np.unique(own[:, 0], return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    number, item = number[order], own[order, 1]
+    counts: list[NDArray[np.intp]] = []
+    for rows, scores in _score_blocks(query[asked], gallery, held):
+        mine = slice(*np.searchsorted(number, [rows.start, rows.stop]))
+        counts.append(_around_first(scores, number[mine] - rows.start, item[mine]))
+    ahead, tied, hits = np.concatenate(counts, axis=1)
+    recalls, reciprocal = _first_hits(ahead, tied, hits, ks)
+    return {**{f"r_at_{k}": float(chance.mean()) for k, chance in recalls.items()}, "mrr": float(reciprocal.mean())}
+
+
+def _around_first(scores: NDArray[np.float32], row: Places, item: Places) -> NDArray[np.intp]:
+    """For each row of scores (q, g), how many items are nearer than the first hit, as near, and hits as near: (3, q).
+
+    Counting does without a sorted gallery, which would take most of the time.
+    """
+    value = scores[row, item]
+    best = np.full(len(scores), -np.inf, np.float32)
+    np.maximum.at(best, row, value)
+    nearer, as_near = scores > best[:, None], scores == best[:, None]
+    hits = np.bincount(row[value == best[row]], minlength=len(scores))
+    return np.stack([np.count_nonzero(nearer, axis=1), np.count_nonzero(as_near, axis=1), hits])
+
+
+def _first_hits(
+    ahead: Places, tied: Places, hits: Places, ks: tuple[int, ...]
+) -> tuple[dict[int, NDArray[np.float64]], NDArray[np.float64]]:
+    """For each K the chance (q,) that a hit is among the first K, and the expected reciprocal rank (q,) of the first.
+
+    Args:
+        ahead: (q,) items that are nearer than any hit.
+        tied: (q,) items as near as the nearest hit, itself included.
+        hits: (q,) how many of these are hits.
+        ks: the K.
+    """
+    missed, reciprocal = np.ones(len(ahead)), np.zeros(len(ahead))
+    recalls = {k: np.zeros(len(ahead)) for k in ks}
+    for drawn in range(int((tied - hits).max()) + 1):
+        chance = missed * hits / np.maximum(tied - drawn, hits)
+        missed = missed - chance
+        reciprocal += chance / (ahead + drawn + 1)
+        for k, recall in recalls.items():
+            recall += chance * (ahead + drawn < k)
+    return recalls, reciprocal
 
 
 def hierarchical_precision(

@@ -1,4 +1,4 @@
-"""Metrics as text: a line of accuracies, and a table of directions."""
+"""Metrics as text: a line of accuracies, and tables of directions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,36 @@ from huse.train.evaluation.measure import HP_KS
 
 
 def metrics_table(result: dict[str, Any]) -> str:
-    """Accuracy and retrieval as text."""
-    accuracy = "   ".join(f"{name} {shown_value(value)}" for name, value in result["accuracy"].items())
-    rows = counted(result["rows"], "row")
-    lines = [f"{rows} of split {result['split']}", *_remarks(result), f"accuracy   {accuracy}", ""]
+    """Accuracy and retrieval as text; what no row allows is left out."""
+    lines = [_head(result), *_remarks(result)]
+    if _says_something(result["accuracy"]):
+        lines.append("accuracy   " + "   ".join(f"{kind} {shown_value(v)}" for kind, v in result["accuracy"].items()))
     heads, parts = ["R@1", "R@5", "R@10", "mAP"], [result["retrieval"]]
     if "hierarchical" in result:
         heads, parts = [*heads, *(f"HP@{k}" for k in HP_KS)], [*parts, result["hierarchical"]]
-    lines.append(f"{'retrieval':<16}" + "".join(f"{head:>8}" for head in heads))
-    for direction in result["retrieval"]:
+    if any(map(_says_something, result["retrieval"].values())):
+        lines += ["", *_directions("retrieval", heads, parts)]
+    if any(map(_says_something, result["instances"].values())):
+        lines += ["", *_directions("by instance", ["R@1", "R@5", "R@10", "MRR"], [result["instances"]])]
+    return "\n".join(lines)
+
+
+def _head(result: dict[str, Any]) -> str:
+    labeled = result.get("labeled", result["rows"])
+    told = "" if labeled == result["rows"] else f", {labeled or 'none'} of them labeled"
+    return f"{counted(result['rows'], 'row')} of split {result['split']}{told}"
+
+
+def _directions(title: str, heads: list[str], parts: list[dict[str, dict[str, float | None]]]) -> list[str]:
+    lines = [f"{title:<16}" + "".join(f"{head:>8}" for head in heads)]
+    for direction in parts[0]:
         cells = "".join(f"{shown_value(value):>8}" for part in parts for value in part[direction].values())
         lines.append(f"{direction.replace('_', ' '):<16}{cells}")
-    return "\n".join(lines)
+    return lines
+
+
+def _says_something(metrics: dict[str, float | None]) -> bool:
+    return any(value is not None for value in metrics.values())
 
 
 def _remarks(result: dict[str, Any]) -> list[str]:

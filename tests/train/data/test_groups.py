@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huse.features.modality import Pair
-from huse.train.data.groups import content_groups
+from huse.train.data.groups import content_groups, content_numbers
 
 
 def digests(numbers: list[int]) -> np.ndarray:  # type: ignore[type-arg]
@@ -19,6 +19,11 @@ def test_rows_are_grouped_by_way_of_others() -> None:
     assert group[0] == group[1] == group[2] != group[3]
     assert group[3] == group[5]
     assert len(set(group)) == 3, "rows that nothing is known about are alone"
+
+
+def test_equal_content_has_the_number_of_its_first_row() -> None:
+    assert content_numbers(digests([7, 3, 0, 7, 0, 3, 7, 9])).tolist() == [0, 1, 2, 0, 4, 1, 0, 7]
+    assert content_numbers(digests([])).tolist() == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25))

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from huse.features.errors import FitError, StoreError
 from huse.features.modality import Pair, Side
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluation.evaluate import evaluate_model
-from huse.train.evaluation.measure import hierarchical_metrics_of, validation_score
+from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, validation_score
 from huse.train.evaluation.table import metrics_table
 from huse.train.fit import fit_model
 from huse.train.network.forward import Output
@@ -41,11 +42,69 @@ def test_classes_that_the_model_does_not_know_and_shared_rows_are_named(tmp_path
     assert evaluate_model(tmp_path / "m", small_store.path)["shared_with_training"] is None
 
 
+def test_images_with_several_texts_stand_once_in_the_gallery_and_any_text_is_a_hit() -> None:
+    """Two images with two texts each, as in Flickr30k's tables, and a text without an image."""
+    image = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+    text = np.array([[0, 0, 1], [1, 0, 0], [0.6, 0.8, 0], [0.8, 0.6, 0], [0, 1, 0]], np.float32)
+    sides = Pair(image=Side(image, np.array([1, 1, 1, 1, 0], bool)), text=Side(text, np.ones(5, bool)))
+    content = Pair(image=np.array([0, 0, 2, 2, 0]), text=np.arange(5))
+    data = TrainingRows(image=sides.image, text=sides.text, labels=np.full(5, -1), content=content)
+    outputs = sides.map(lambda side: Output(side.vectors, np.zeros((5, 2), np.float32)))
+    metrics = metrics_of(outputs, data, np.full(5, "", object), 0.5)
+    to_text, to_image = metrics["instances"]["image_to_text"], metrics["instances"]["text_to_image"]
+    assert to_text["r_at_1"] == 0.5, "the text without an image is nearest to the second"
+    assert to_text["mrr"] == pytest.approx((1 + 1 / 2) / 2)
+    assert to_image["r_at_1"] == pytest.approx((1 / 2 + 1 + 1 + 0) / 4), "the first text is as far from both images"
+    assert to_image["mrr"] == pytest.approx((0.75 + 1 + 1 + 1 / 2) / 4)
+    assert set(metrics["accuracy"].values()) == {None}
+    assert validation_score(metrics) == pytest.approx((to_text["mrr"] + to_image["mrr"]) / 2)
+
+
+def test_rows_without_a_label_count_by_instance_alone(tmp_path: Path, small_store: Store) -> None:
+    fit_model(small_store.path, tmp_path / "m", FAST)
+    whole = evaluate_model(tmp_path / "m", small_store.path)
+    kept = small_store.load().take(np.arange(60))
+    kept.label[np.flatnonzero(kept.split == "test")[::2]] = ""
+    kept.text.present[np.flatnonzero(kept.split == "test")[0]] = False
+    store = Store.create(tmp_path / "partly", small_store.info)
+    store.write_all([kept])
+    partly = evaluate_model(tmp_path / "m", store.path)
+    assert (whole["rows"], whole["labeled"]) == (12, 12)
+    assert (partly["rows"], partly["labeled"]) == (11, 6)
+    assert partly["instances"] != whole["instances"]
+    labeled = kept.take(kept.label != "")
+    store = Store.create(tmp_path / "labeled", small_store.info)
+    store.write_all([labeled])
+    alone = evaluate_model(tmp_path / "m", store.path)
+    assert {name: alone[name] for name in ("accuracy", "retrieval")} == {
+        name: partly[name] for name in ("accuracy", "retrieval")
+    }
+    assert "11 rows of split test, 6 of them labeled" in metrics_table(partly)
+    kept.label[:] = ""
+    store = Store.create(tmp_path / "unlabeled", small_store.info)
+    store.write_all([kept])
+    none = evaluate_model(tmp_path / "m", store.path)
+    assert none["instances"] == partly["instances"]
+    table = metrics_table(none)
+    assert "11 rows of split test, none of them labeled" in table
+    assert "by instance" in table
+    assert "accuracy" not in table
+    assert "retrieval" not in table
+    with pytest.raises(FitError, match=r"no row of split test has a label; a report is by class"):
+        evaluate_model(tmp_path / "m", store.path, report=tmp_path / "report")
+    kept.image.present[:] = False
+    store.write_all([kept])
+    with pytest.raises(StoreError, match="no row of split test has a label, or both image and text"):
+        evaluate_model(tmp_path / "m", store.path)
+
+
 @pytest.mark.parametrize("labels", [["a", "b"], ["x/a", "x/b"]])
 def test_hierarchical_figures_are_none_where_all_classes_are_right(labels: list[str]) -> None:
     vectors = np.eye(4, dtype=np.float32)
     side, output = Side(vectors, np.ones(4, bool)), Output(vectors, vectors)
-    data = TrainingRows(image=side, text=side, labels=np.zeros(4, np.int32))
+    data = TrainingRows(
+        image=side, text=side, labels=np.zeros(4, np.int32), content=Pair.by_name(lambda _: np.arange(4))
+    )
     figures = hierarchical_metrics_of(Pair(image=output, text=output), data, np.array([*labels, *labels], object))
     assert set(figures["image_to_text"].values()) == {None}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
-from huse.train.evaluation.metrics import accuracy, hierarchical_precision, retrieval_metrics
+from huse.train.evaluation.metrics import accuracy, hierarchical_precision, instance_metrics, retrieval_metrics
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,6 +175,53 @@ def test_hierarchical_precision_of_ties_is_chance() -> None:
     assert hierarchical_precision(constant, constant, classes, classes, near) == pytest.approx(
         {"hp_at_1": 0.5, "hp_at_5": 0.5}
     )
+
+
+def loop_instances(
+    q: NDArray[np.float64], g: NDArray[np.float64], own: list[tuple[int, int]], order: list[int]
+) -> dict[str, float]:
+    ranks = []
+    for i in sorted({query for query, _ in own}):
+        candidates = sorted(order, key=lambda j: -round(float(q[i] @ g[j]), 5))
+        ranks.append(next(place for place, j in enumerate(candidates, start=1) if (i, j) in own))
+    found = {f"r_at_{k}": float(np.mean([rank <= k for rank in ranks])) for k in (1, 5, 10)}
+    return {**found, "mrr": float(np.mean([1 / rank for rank in ranks]))}
+
+
+@pytest.mark.parametrize("held", [30, 1 << 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_instances_equal_the_plain_loop(seed: int, held: int) -> None:
+    """Some queries have several items, some none, and some items belong to several queries."""
+    rng = np.random.default_rng(seed)
+    q, g = unit(rng.normal(size=(30, 4))), unit(rng.normal(size=(12, 4)))
+    own = sorted({(int(i), int(j)) for i, j in zip(rng.integers(0, 30, 40), rng.integers(0, 12, 40), strict=True)})
+    shuffled = rng.permutation(np.array(own))
+    assert instance_metrics(q, g, shuffled, held=held) == pytest.approx(
+        loop_instances(q, g, own, list(range(12))), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("hits", [(0,), (0, 2), (1, 2, 3), (0, 1, 2, 3, 4)])
+def test_tied_instances_count_as_the_average_over_all_their_orders(hits: tuple[int, ...]) -> None:
+    """One item is nearer than those that are tied, and no hit; the others are as near as each other."""
+    q, g = np.array([[1.0, 0.0]]), unit(np.array([[1.0, 0.5]] * 5 + [[1.0, 0.1]]))
+    own = [(0, hit) for hit in hits]
+    runs = [loop_instances(q, g, own, list(order)) for order in permutations(range(6))]
+    expected = {name: np.mean([run[name] for run in runs]) for name in runs[0]}
+    assert instance_metrics(q, g, np.array(own)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_constant_embeddings_find_their_instances_by_chance() -> None:
+    constant, pairs = np.ones((200, 1)), np.stack([np.arange(200)] * 2, axis=1)
+    result = instance_metrics(constant, constant, pairs)
+    harmonic = float(np.sum(1 / np.arange(1, 201)))
+    assert result == pytest.approx({"r_at_1": 1 / 200, "r_at_5": 5 / 200, "r_at_10": 10 / 200, "mrr": harmonic / 200})
+
+
+def test_no_instances() -> None:
+    result = instance_metrics(np.ones((2, 3)), np.ones((0, 3)), np.zeros((0, 2), int))
+    assert list(result) == ["r_at_1", "r_at_5", "r_at_10", "mrr"]
+    assert all(np.isnan(value) for value in result.values())
 
 
 def test_accuracy() -> None:
