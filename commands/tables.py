@@ -86,9 +86,10 @@ def fit_text(summary: FitSummary, model: Path) -> str:
     """The rows, the epochs, and the figures on the validation rows."""
     from huse.train.evaluation.table import metrics_table
 
+    without = f" ({summary.unlabeled_rows} of them without a label)" if summary.unlabeled_rows else ""
     again = ", then fitted on all training rows" if summary.refit else ""
     lines = [
-        f"{summary.train_rows} training and {counted(summary.val_rows, 'validation row')} of "
+        f"{summary.train_rows} training{without} and {counted(summary.val_rows, 'validation row')} of "
         f"{counted(summary.classes, 'class', 'classes')}; "
         f"semantic graph: {summary.semantic_graph}; "
         f"best epoch {summary.best_epoch} of {summary.epochs}{again}; {summary.seconds:.1f} s",

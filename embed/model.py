@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from huse.embed.search.gallery import Hit
 from huse.embed.search.search import search_embeddings
@@ -70,7 +69,7 @@ class Model:
 
     @property
     def classes(self) -> list[str]:
-        """K label paths, in the order of the columns of `classify_texts`."""
+        """K label paths, in the order of the columns of `classify_texts`; none where it was trained on pairs alone."""
         return self.trained.classes
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -93,21 +92,21 @@ class Model:
 
     def classify_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n texts; errors as `embed_texts`."""
-        return np.asarray(softmax(self._texts(texts).logits, axis=1))
+        return self._texts(texts).probabilities()
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n images; errors as `embed_images`."""
-        return np.asarray(softmax(self._images(images).logits, axis=1))
+        return self._images(images).probabilities()
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of a text, encoded once; errors as `embed_texts`."""
         output = self._texts([text])
-        return output.embedding[0], softmax(output.logits, axis=1)[0]
+        return output.embedding[0], output.probabilities()[0]
 
     def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of an image, encoded once; errors as `embed_images`."""
         output = self._images([image])
-        return output.embedding[0], softmax(output.logits, axis=1)[0]
+        return output.embedding[0], output.probabilities()[0]
 
     def search(
         self,

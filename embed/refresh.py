@@ -17,7 +17,7 @@ from huse.features.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.files.ahead import fetched_ahead
 from huse.features.interrupt import interruptible
 from huse.features.modality import Modality, Pair
-from huse.features.rows import Rows, concatenate
+from huse.features.rows import Rows, blank_strings, concatenate
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.network.forward import Output, class_probabilities, features_of
@@ -185,14 +185,23 @@ def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
     fused = class_probabilities(outputs, rows.present, trained.fusion_weight)["fused"]
     known = rows.present.image | rows.present.text
     both = Pair.by_name(lambda modality: _embedded(rows.modalities.of(modality), outputs.of(modality)))
-    prediction = np.array(trained.classes, dtype=object)[fused.argmax(axis=1)]
+    predicted, probability = _most_probable(fused, trained.classes)
     return replace(
         rows,
         image=both.image,
         text=both.text,
-        prediction=np.where(known, prediction, ""),
-        probability=fused.max(axis=1),
+        prediction=np.where(known, predicted, ""),
+        probability=probability,
     )
+
+
+def _most_probable(
+    probabilities: NDArray[np.float32], classes: list[str]
+) -> tuple[NDArray[np.object_], NDArray[np.float32]]:
+    """(n,) the most probable class of each row (n, K), and how probable it is; empty and 0 of no classes."""
+    if not classes:
+        return blank_strings(len(probabilities)), np.zeros(len(probabilities), np.float32)
+    return np.array(classes, dtype=object)[probabilities.argmax(axis=1)], probabilities.max(axis=1)
 
 
 def _embedded(features: Modality, output: Output | None) -> Modality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -116,3 +117,12 @@ class Modality(Side):
     def empty(cls, n: int, dimension: int) -> Modality:
         """N rows without the modality, to be filled."""
         return cls(np.zeros((n, dimension), np.float32), np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8))
+
+    @classmethod
+    def of_vectors(cls, vectors: NDArray[np.floating], present: NDArray[np.bool_]) -> Modality:
+        """Vectors (n, D) of which nothing else is known, so that their digests are those of the vectors."""
+        digests = np.zeros((len(vectors), DIGEST_BYTES), np.uint8)
+        for i in np.flatnonzero(present):
+            digest = hashlib.blake2b(vectors[i].tobytes(), digest_size=DIGEST_BYTES).digest()
+            digests[i] = np.frombuffer(digest, np.uint8)
+        return cls(np.where(present[:, None], vectors, 0).astype(np.float32), present, digests)

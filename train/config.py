@@ -49,7 +49,10 @@ class FitConfig:
     beta: float = option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
     gamma: float = option(0.5, "Weight of the cross-modal gap loss (eq. 12).")
     delta: float = option(0.5, "Weight of the supervised contrastive loss; 0 as in the paper.")
-    temperature: float = option(0.2, "Temperature of the contrastive loss.")
+    temperature: float = option(0.2, "Temperature of both contrastive losses.")
+    pair_weight: float = option(
+        0.3, "Weight of the contrastive loss of image-text pairs without a label; 0 leaves such rows out."
+    )
     zeta: float = option(0.7, "Margin of the semantic graph loss.")
     margin: str = option("push", "Eq. 10 as printed, or also pushing far classes beyond zeta.", choices=MARGINS)
     hinge: float = option(0.2, "Margin of the triplet and ranking losses of other objectives.")
@@ -81,14 +84,27 @@ class FitConfig:
         for name in ("dropout", "input_dropout", "val_fraction", "blend"):
             if not 0 <= values[name] < 1:
                 raise FitError(f"{name} is {values[name]}; it must be at least 0 and below 1")
-        for name in ("dimension", "hidden_units", "batch_size", "epochs", "learning_rate", "temperature"):
+        for name in (
+            "dimension",
+            "hidden_units",
+            "batch_size",
+            "epochs",
+            "learning_rate",
+            "temperature",
+        ):
             if values[name] <= 0:
                 raise FitError(f"{name} is {values[name]}; it must be above 0")
-        for name in ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay", "seed"):
+        at_least_0 = ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay", "seed")
+        for name in (*at_least_0, "pair_weight"):
             if values[name] < 0:
                 raise FitError(f"{name} is {values[name]}; it must not be negative")
         if self.seed >= 2**63:
             raise FitError(f"seed is {self.seed}; it must be below 2 to the 63rd")
+
+    @property
+    def on_pairs(self) -> bool:
+        """Whether image-text pairs without a label are trained on."""
+        return OBJECTIVES[self.objective].unlabeled and self.pair_weight > 0
 
     def to_dict(self) -> dict[str, Any]:
         """The values, JSON-ready."""
@@ -114,6 +130,7 @@ PRESETS = {
         beta=1.0,
         gamma=1.0,
         delta=0.0,
+        pair_weight=0.0,
         margin="paper",
         optimizer="rmsprop",
         learning_rate=1.6192e-5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -17,11 +18,12 @@ from huse.features.files.place import place
 from huse.features.labels import clean_label
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows
+from huse.features.strings import clean_value
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.classes.semantic_graph import graph_from_taxonomy, require_distances
 from huse.train.config import FitConfig, preset
-from huse.train.data.batches import TrainingRows
-from huse.train.data.task import LabeledData
+from huse.train.data.batches import NO_LABEL, TrainingRows
+from huse.train.data.task import FitData
 from huse.train.fit import fit_towers
 from huse.train.network.forward import Outputs, class_probabilities, features_of
 
@@ -55,7 +57,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         TypeError: there is no such parameter.
 
     Attributes:
-        classes_: sorted labels.
+        classes_: sorted labels; none where it was fitted on pairs alone.
         trained_: the `TrainedModel`.
         n_features_in_: image and text columns together.
     """
@@ -78,32 +80,33 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         self.random_state = random_state
         self.__dict__.update(dict.fromkeys(HYPERPARAMETERS) | hyperparameters)
 
-    def fit(self, X: Features, y: Any) -> HUSE:  # noqa: N803 - scikit-learn's names
+    def fit(self, X: Features, y: Any = None) -> HUSE:  # noqa: N803 - scikit-learn's names
         """Trains the towers.
 
         Args:
             X: features of n rows.
-            y: (n,) labels; strings may be paths such as ``apparel/shirts``.
+            y: (n,) labels; strings may be paths such as ``apparel/shirts``. None, NaN and an empty string are no label:
+                such rows are trained on as pairs of an image and a text. None trains on pairs alone.
 
         Raises:
             ValueError: shapes disagree, or values are not finite.
-            FitError: fewer than two classes, or hyperparameters out of range.
+            FitError: fewer than two classes and no pairs, or hyperparameters out of range.
         """
         image, text = self._arrays(X)
         check_consistent_length(image, y)
-        self.classes_, numbers = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, numbers = _classes_of(y, len(image))
         self.n_features_in_ = image.shape[1] + text.shape[1]
         self._image_columns = image.shape[1]
         # zero-padded numbers sort as the labels do, so that logits are in the order of classes_
         names = [f"{i:09d}" for i in range(len(self.classes_))]
         rows = _rows(image, text)
-        rows.label[:] = [names[i] for i in numbers]
+        rows.label[:] = [names[i] if i != NO_LABEL else "" for i in numbers]
         config = self._config()
         if self.semantic_graph is None:
             graph = graph_from_taxonomy(_names(self.classes_))
         else:
             graph = require_distances(np.asarray(self.semantic_graph), len(names), "semantic_graph")
-        task = LabeledData(
+        task = FitData(
             where="y",
             classes=names,
             graph=graph,
@@ -111,6 +114,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             data=TrainingRows.of(rows, names),
             given=np.arange(len(rows)),
             given_val=np.arange(0),
+            names=np.arange(0),
         ).split(config)
         best = fit_towers(task, config)
         specs = Pair.by_name(lambda m: _spec(m, rows.modalities.of(m).dimension))
@@ -134,7 +138,14 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         return embeddings if isinstance(X, tuple) else np.concatenate(embeddings, axis=1)
 
     def predict_proba(self, X: Features) -> NDArray[np.float32]:  # noqa: N803
-        """(n, K) probabilities, fused over both modalities, in the order of `classes_`."""
+        """(n, K) probabilities, fused over both modalities, in the order of `classes_`.
+
+        Raises:
+            ValueError: it was fitted without labels.
+        """
+        check_is_fitted(self)
+        if not len(self.classes_):
+            raise ValueError("this HUSE was fitted without labels; it has no classes to predict, only transform")
         outputs, rows = self._outputs(X)
         return class_probabilities(outputs, rows.present, self.trained_.fusion_weight)["fused"]
 
@@ -180,6 +191,19 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         return self.trained_.forward(features_of(rows, self.trained_.network)), rows
 
 
+def _classes_of(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The sorted classes of n labels, and each row's number among them; none when these are too few to tell apart."""
+    labels = np.full(n, None) if y is None else np.asarray(y, object)
+    known = np.array([clean_value(label) != "" for label in labels], bool)
+    numbers = np.full(n, NO_LABEL)
+    classes, numbers[known] = np.unique(np.asarray(y if known.all() else labels[known].tolist()), return_inverse=True)
+    if len(classes) >= 2 or known.all():
+        return classes, numbers
+    if known.any():
+        warnings.warn("y has one class, too few to learn classes from; fitted on pairs alone", stacklevel=3)
+    return classes[:0], np.full(n, NO_LABEL)
+
+
 def _with_hyperparameters(own: Signature) -> Signature:
     """The signature that scikit-learn reads the names of parameters from, each hyperparameter in it."""
     named = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
@@ -205,8 +229,7 @@ def _rows(image: NDArray[np.float32], text: NDArray[np.float32]) -> Rows:
 
 def _all_present(vectors: NDArray[np.float32]) -> Modality:
     """Vectors that all rows have; none has them where they are of length 0."""
-    blank = Modality.empty(len(vectors), 0)
-    return replace(blank, vectors=vectors, present=blank.present | (vectors.shape[1] > 0))
+    return Modality.of_vectors(vectors, np.full(len(vectors), vectors.shape[1] > 0))
 
 
 def _spec(modality: str, dimension: int) -> EncoderSpec | None:

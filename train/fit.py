@@ -42,7 +42,7 @@ def fit_model(
     """Trains the towers on the cached vectors of a store and saves them: `huse fit`.
 
     Args:
-        store: features with labels.
+        store: features, with labels or without.
         model: the model folder to write.
         config: hyperparameters.
         semantic_graph: ``auto``, ``names``, ``taxonomy`` or a .npy file, see `load_graph`.
@@ -122,6 +122,7 @@ def _summary(task: Task, best: Best, prepared: float, seconds: float) -> FitSumm
     return FitSummary(
         classes=len(task.classes),
         train_rows=task.train_rows,
+        unlabeled_rows=task.unlabeled_rows,
         val_rows=len(task.val),
         epochs=sum(entry["phase"] == "search" for entry in best.history),
         best_epoch=best.epoch,

@@ -49,6 +49,7 @@ class FitSummary:
     Attributes:
         classes: number of classes.
         train_rows: rows trained on while looking for the best epoch.
+        unlabeled_rows: how many of them have no label.
         val_rows: rows that chose the epoch and the fusion weight.
         epochs: epochs run while looking for the best.
         best_epoch: the epoch with the best validation score.
@@ -64,6 +65,7 @@ class FitSummary:
 
     classes: int
     train_rows: int
+    unlabeled_rows: int
     val_rows: int
     epochs: int
     best_epoch: int

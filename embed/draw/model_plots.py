@@ -39,6 +39,7 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
 
     Raises:
         QueryError: `out` is of another format than `FORMATS`.
+        ModelError: the model has no classes.
 
     Returns:
         Their rank correlation (Spearman) over pairs of classes; NaN where all pairs of either are equal.
@@ -47,6 +48,10 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
 
     _require_format(place(out), *([] if isinstance(model, TrainedModel) else [model]))
     trained = model if isinstance(model, TrainedModel) else load_model(model)
+    if not trained.classes:
+        raise ModelError(
+            f"{trained.folder or 'the model'}: was trained on pairs without labels; it has no graph to draw"
+        )
     learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
     pairs = np.triu_indices(len(given), 1)
     comparable = len(given) > 2 and np.ptp(given[pairs]) > 0 and np.ptp(learned[pairs]) > 0

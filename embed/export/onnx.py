@@ -20,8 +20,9 @@ OPSET = 17
 def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
     """Writes the towers.
 
-    Inputs are ``image`` and ``text`` features (n, Di); outputs, for each, ``*_embedding`` (n, D) unit vectors and
-    ``*_logits`` (n, K). The label paths, in the order of the logits, stand in the metadata as JSON under ``labels``.
+    Inputs are ``image`` and ``text`` features (n, Di); outputs, for each, ``*_embedding`` (n, D) unit vectors and, of a
+    model with classes, ``*_logits`` (n, K). The label paths, in the order of the logits, stand in the metadata as JSON
+    under ``labels``.
 
     Args:
         model: a model folder, or the model.
@@ -50,7 +51,7 @@ def export_onnx(model: str | Path | TrainedModel, out: str | Path) -> list[str]:
     @tf.function(input_signature=specs)
     def towers(*features: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs: dict[str, tf.Tensor] = network(dict(zip(network.input, features, strict=True)), training=False)
-        return outputs
+        return {name: value for name, value in outputs.items() if value.shape[-1]}  # no logits of no classes
 
     proto, _ = converter.convert.from_function(towers, input_signature=specs, opset=OPSET)
     entry = proto.metadata_props.add()

@@ -29,7 +29,7 @@ def export_savedmodel(model: str | Path | Model, out: str | Path, with_encoders:
 
     - ``embed_image_features`` and ``embed_text_features``: (n, Di) features to (n, D) unit vectors;
     - ``classify``: ``image``, ``text`` features and ``has_image``, ``has_text`` masks to ``probability`` (n, K), both
-      modalities fused, ``label`` (n,) and ``labels`` (K,);
+      modalities fused, ``label`` (n,) and ``labels`` (K,), where the model has classes;
     - with encoders, ``embed_images``: (n,) files' bytes to (n, D), and ``embed_texts``: (n,) strings to (n, D).
 
     Args:
@@ -63,6 +63,8 @@ def _add_towers(archive: Any, trained: TrainedModel) -> list[str]:
             shape = network.input[modality].shape
             names.append(f"embed_{modality}_features")
             archive.add_endpoint(names[-1], _tower(network, modality), [tf.TensorSpec(shape, tf.float32)])
+    if not trained.classes:
+        return names
     labels = tf.constant(trained.classes)
 
     def classify(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

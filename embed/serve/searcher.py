@@ -184,7 +184,8 @@ class Searcher:
             raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.of(modality)}")
         hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
-        predictions = [Prediction(str(rows.prediction[0]), probability)] if rows.prediction is not None else []
+        predicted = str(rows.prediction[0]) if rows.prediction is not None else ""
+        predictions = [Prediction(predicted, probability)] if predicted else []
         return Answer(hits, predictions)
 
     def image(self, key: str) -> str | None:

@@ -29,7 +29,7 @@ from huse.features.files.outputs import MARK, require_output
 from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.labels import clean_label
-from huse.features.modality import DIGEST_BYTES, Modality, Pair
+from huse.features.modality import Modality, Pair
 from huse.features.rows import SPLITS, Rows
 from huse.features.store import Store
 from huse.features.strings import clean_text, clean_value
@@ -207,11 +207,7 @@ def _finite(vectors: Vectors, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
 
 def _modality(vectors: Vectors, finite: NDArray[np.bool_]) -> Modality:
     """Vectors with their digests; those that are of zeros or not finite are missing."""
-    there = finite & vectors.any(axis=1)
-    digests = np.zeros((len(vectors), DIGEST_BYTES), np.uint8)
-    for i in np.flatnonzero(there):
-        digests[i] = np.frombuffer(hashlib.blake2b(vectors[i].tobytes(), digest_size=DIGEST_BYTES).digest(), np.uint8)
-    return Modality(np.where(there[:, None], vectors, 0).astype(np.float32), there, digests)
+    return Modality.of_vectors(vectors, finite & vectors.any(axis=1))
 
 
 def _origin(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: int) -> str:

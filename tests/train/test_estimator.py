@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import huse
+from huse.features.errors import FitError
 from huse.features.modality import Pair
 from huse.train.artifact.model_folder import load_model
 from huse.train.estimator import HUSE, HYPERPARAMETERS
@@ -120,6 +121,33 @@ def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> 
     ours = cross_map(*towers.transform((image[train:], text[train:])))
     assert baseline > 0.15, "the task can be learned"
     assert ours >= baseline, (ours, baseline)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), ""])
+def test_rows_without_a_label_are_fitted_as_pairs(nothing: object) -> None:
+    x, y = arrays()
+    partly = y.astype(object)
+    partly[::2] = nothing
+    model = HUSE(**SMALL).fit(x, partly)
+    assert model.classes_.tolist() == sorted(set(y))
+    assert model.score(x, y) > 0.8
+    assert "pairs" in model.trained_.history[0]
+
+
+def test_without_labels_it_only_transforms() -> None:
+    x, y = arrays()
+    model = HUSE(**SMALL).fit(x)
+    assert len(model.classes_) == 0
+    assert model.transform(x)[0].shape == (90, 16)
+    for predict in (model.predict, model.predict_proba, lambda x: model.score(x, y)):
+        with pytest.raises(ValueError, match="fitted without labels"):
+            predict(x)
+    one = np.full(90, None)
+    one[3] = "a"
+    with pytest.warns(UserWarning, match="y has one class"):
+        assert len(HUSE(**SMALL).fit(x, one).classes_) == 0
+    with pytest.raises(FitError, match="1 classes; 2 are needed"):
+        HUSE(**SMALL).fit(x, np.full(90, "a"))
 
 
 def test_every_hyperparameter_is_a_parameter() -> None:

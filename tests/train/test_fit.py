@@ -133,15 +133,6 @@ def test_a_store_of_texts_alone_trains(tmp_path: Path, small_store: Store) -> No
     assert result["accuracy"]["text"] == result["accuracy"]["fused"] > 0.5
 
 
-def test_unlabeled_rows_are_left_out_and_said(tmp_path: Path, small_store: Store) -> None:
-    rows = small_store.read(0)
-    rows.label[:2] = ""
-    small_store.write(0, rows)
-    with pytest.warns(UserWarning, match="2 rows have no label, the first is key 'row-00000'"):
-        summary = fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=1))
-    assert summary.train_rows + summary.val_rows == 46
-
-
 def test_semantic_graphs(tmp_path: Path, small_store: Store) -> None:
     fast = replace(FAST, epochs=1)
     fit_model(small_store.path, tmp_path / "t", fast, semantic_graph="taxonomy")

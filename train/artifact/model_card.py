@@ -11,7 +11,7 @@ _CARD = """---
 
 # {name}
 
-Places images, texts and {classes} classes in one {dimension}-dimensional space; near means alike in meaning.
+Places {placed} in one {dimension}-dimensional space; near means alike in meaning.
 Towers of HUSE (arXiv 1911.05978), preset `{preset}`, over frozen encoders:
 
 - images: {image}
@@ -32,7 +32,7 @@ Rows held out of training; the figures choose the number of epochs and the fusio
 
 ## Limits
 
-It knows what its {classes} classes teach, and carries over the biases of both encoders and of the training data.
+It knows what {teachers} teach, and carries over the biases of both encoders and of the training data.
 """
 
 TASK = "feature-extraction"
@@ -59,7 +59,8 @@ def model_card(
     return _CARD.format(
         front=_front_matter(name, license_id, figures),
         name=name,
-        classes=len(classes),
+        placed=f"images, texts and {len(classes)} classes" if classes else "images and texts",
+        teachers=f"its {len(classes)} classes" if classes else "pairs of an image and a text",
         dimension=fit["dimension"],
         preset=fit["preset"],
         image=_describe(config["image"]),

@@ -15,6 +15,7 @@ from huse.features.files.place import place
 NAMES = "class names"
 TAXONOMY = "taxonomy of the label paths"
 EQUAL = "all classes equally far"
+NO_CLASSES = "none, as there are no classes"
 
 Graph = NDArray[np.float32]
 
@@ -35,6 +36,10 @@ def load_graph(
     Raises:
         FitError: there are no vectors of the class names, or the file does not hold such a matrix.
     """
+    if not classes:
+        if semantic_graph != "auto":
+            raise FitError(f"semantic_graph={semantic_graph!r} (--semantic-graph): {where} has no classes to train on")
+        return np.zeros((0, 0), np.float32), NO_CLASSES
     if semantic_graph == "names":
         if vectors is None:
             raise FitError(

@@ -23,7 +23,7 @@ from huse.train.compare.posterior import fit_posterior
 from huse.train.compare.tables import Result, require_tables, write_tables
 from huse.train.config import PRESETS, FitConfig, preset
 from huse.train.data.batches import TrainingRows
-from huse.train.data.task import LabeledData, Task, read_labeled
+from huse.train.data.task import FitData, Task, read_fit_data
 from huse.train.evaluation.measure import best_fusion_weight, hierarchical_metrics_of, metrics_of, validation_score
 from huse.train.fit import fit_towers
 from huse.train.loop.search import search_best
@@ -85,8 +85,8 @@ def compare(
     if taxonomy:  # a file that cannot be used is told now, not after the tuning
         read_taxonomy(taxonomy, [])
     methods = _possible(source, methods)
-    config = preset("default", memory="resident")
-    data = read_labeled(source, config, semantic_graph)
+    config = preset("default", memory="resident", pair_weight=0.0)  # the others learn from labels alone
+    data = read_fit_data(source, config, semantic_graph)
     if not len(data.split(config).val):
         raise FitError(
             f"{source.path}: no rows to tune on; give some rows the split val, or every class at least four of train"
@@ -130,7 +130,7 @@ def traits_of(method: str) -> Traits:
 class _Towers:
     """Towers under one objective."""
 
-    def __init__(self, method: str, store: Store, data: LabeledData, changes: Mapping[str, Any]) -> None:
+    def __init__(self, method: str, store: Store, data: FitData, changes: Mapping[str, Any]) -> None:
         self.method = method
         self.data = data
         self.base = base_config(method, store, changes)

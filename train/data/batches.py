@@ -15,6 +15,9 @@ from huse.train.data.groups import content_numbers
 
 Numbers = NDArray[np.integer]
 
+NO_LABEL = -1
+"""Number of the class of a row that has no label."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -57,7 +60,7 @@ class TrainingRows:
     Attributes:
         image: features (n, Di) of the images, in the type that the store has them.
         text: features (n, Dt) of the texts.
-        labels: (n,) class numbers; -1 for no label, and for a class that is not among the trained ones.
+        labels: (n,) class numbers; `NO_LABEL` for none, and for a class that is not among the trained ones.
         content: (n,) for each modality, a number that rows of equal content share; anything where a row has none.
     """
 
@@ -73,7 +76,7 @@ class TrainingRows:
     def of(cls, rows: Rows, classes: list[str]) -> TrainingRows:
         """The rows with their labels as numbers into `classes`."""
         number = {label: i for i, label in enumerate(classes)}
-        labels = np.array([number.get(label, -1) for label in rows.label], np.int32)
+        labels = np.array([number.get(label, NO_LABEL) for label in rows.label], np.int32)
         content = rows.modalities.map(lambda its: content_numbers(its.digest))
         return cls(image=rows.image, text=rows.text, labels=labels, content=content)
 
@@ -208,9 +211,16 @@ def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) ->
 
 
 def class_balance(labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    """(n,) a probability for each row, such that every class is drawn equally often."""
-    _, number, count = np.unique(labels, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / (len(count) * count[number]))
+    """(n,) a probability for each row, such that every class is drawn equally often; rows without one keep their share.
+
+    Args:
+        labels: (n,) class numbers; `NO_LABEL` for none.
+    """
+    labeled = labels != NO_LABEL
+    _, number, count = np.unique(labels[labeled], return_inverse=True, return_counts=True)
+    draws = np.full(len(labels), 1.0 / max(len(labels), 1))
+    draws[labeled] = np.mean(labeled) / (len(count) * count[number])
+    return draws
 
 
 def in_batches(order: Numbers, size: int) -> Iterator[NDArray[np.int32]]:
@@ -224,58 +234,3 @@ def in_batches(order: Numbers, size: int) -> Iterator[NDArray[np.int32]]:
     """
     batches = -(-len(order) // size)
     yield from np.resize(order.astype(np.int32, copy=False), (batches, size))
-
-
-def hold_out(
-    labels: NDArray[np.generic],
-    fraction: float,
-    seed: int,
-    most: int | None = None,
-    groups: NDArray[np.integer] | None = None,
-) -> NDArray[np.bool_]:
-    """Marks the rows held out for validation: a share of each class, and never all of one.
-
-    Args:
-        labels: (n,) class of each row.
-        fraction: share to hold out.
-        seed: of the choice.
-        most: hold out no more than about this many in all; the share of each class is then smaller.
-        groups: (n,) group of each row; a group is held out whole or not at all. By default each row is one.
-    """
-    if most is not None and len(labels):
-        fraction = min(fraction, most / len(labels))
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), bool)
-    number = np.unique(labels, return_inverse=True)[1]
-    size = np.bincount(number)
-    members = np.split(np.argsort(number, kind="stable"), np.cumsum(size)[:-1])
-    together = _Groups(np.arange(len(labels)) if groups is None else groups)
-    left = size.copy()
-    for mine, rows in enumerate(members):
-        wanted = min(round(len(rows) * fraction), len(rows) - 1)
-        for row in rng.permutation(rows):
-            if size[mine] - left[mine] >= wanted:
-                break
-            group = together.of(row)
-            ours = np.count_nonzero(number[group] == mine)
-            if held[row] or size[mine] - left[mine] + ours / 2 > wanted:
-                continue
-            classes, counts = (mine, 1) if len(group) == 1 else np.unique(number[group], return_counts=True)
-            if (left[classes] > counts).all():
-                held[group] = True
-                left[classes] -= counts
-    return held
-
-
-class _Groups:
-    """The members of groups, found by any of them."""
-
-    def __init__(self, groups: NDArray[np.integer]) -> None:
-        self._groups = groups
-        self._order = np.argsort(groups, kind="stable")
-        self._sorted = groups[self._order]
-
-    def of(self, row: int) -> NDArray[np.intp]:
-        """The rows of the group of a row."""
-        first, end = (np.searchsorted(self._sorted, self._groups[row], side) for side in ("left", "right"))
-        return self._order[first:end]

@@ -1,4 +1,4 @@
-"""Which labeled rows a store has: a few numbers a row, and none of the vectors."""
+"""Which rows of a store can be trained on: a few numbers a row, and none of the vectors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from huse.features.columns import DIGESTS, PRESENT
 from huse.features.modality import Pair
 from huse.features.store import Store
+from huse.train.data.batches import NO_LABEL
 from huse.train.data.groups import NAME_BYTES, content_groups, content_numbers
 
 KEPT = ("", "train", "val")
@@ -21,11 +22,13 @@ COLUMNS = ("key", "label", "split", PRESENT.image, PRESENT.text, DIGESTS.image, 
 
 @dataclass(frozen=True)
 class Catalog:
-    """n rows to train and validate on: those that have a label and an image or a text, in the order of their shards.
+    """n rows to train and validate on, in the order of their shards.
+
+    They have a label and an image or a text; or, where pairs are trained on, both an image and a text.
 
     Attributes:
         labels: the label paths that occur, sorted.
-        label: (n,) number of each row's label in `labels`.
+        label: (n,) number of each row's label in `labels`; -1 for none.
         split: (n,) number of each row's split in `KEPT`; other splits are left out.
         shard: (n,) number of the shard.
         position: (n,) row number in that shard.
@@ -47,17 +50,21 @@ class Catalog:
         return len(self.label)
 
     @classmethod
-    def of(cls, store: Store) -> Catalog:
-        """The catalog of a store, read shard by shard; says how many rows have no label.
+    def of(cls, store: Store, pairs: bool = False) -> Catalog:
+        """The catalog of a store, read shard by shard; says how many rows without a label are left out.
+
+        Args:
+            store: the rows.
+            pairs: take rows without a label that have both an image and a text.
 
         Raises:
             ShardError: a shard is damaged.
         """
         number: dict[str, int] = {}
-        parts = list(_parts(store, number))
+        parts = list(_parts(store, number, pairs))
         joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
         labels = sorted(number)
-        position = np.zeros(len(labels), np.int32)
+        position = np.full(len(labels) + 1, NO_LABEL, np.int32)  # the last is that of rows without a label
         position[[number[name] for name in labels]] = np.arange(len(labels))
         digests = DIGESTS.map(joined.pop)
         return cls(
@@ -71,25 +78,41 @@ class Catalog:
             group=content_groups(digests),
         )
 
+    def pairs(self) -> Catalog:
+        """Its rows that have both an image and a text, whatever their labels are."""
+        both = self.present.image & self.present.text
+        return Catalog(
+            labels=[],
+            label=np.full(np.count_nonzero(both), NO_LABEL, np.int32),
+            split=self.split[both],
+            shard=self.shard[both],
+            position=self.position[both],
+            present=self.present.map(lambda has: has[both]),
+            content=self.content.map(lambda numbers: numbers[both]),
+            group=self.group[both],
+        )
+
     def of_split(self, *names: str) -> NDArray[np.bool_]:
         """(n,) mask of the rows of some splits."""
         return np.isin(self.split, [KEPT.index(name) for name in names])
 
 
-def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[Any]]]:
+def _parts(store: Store, number: dict[str, int], pairs: bool) -> Iterator[dict[str, NDArray[Any]]]:
     """The columns of each shard's rows; labels are numbered as they come, and of digests the first bytes are kept."""
     unlabeled, first = 0, ""
     for shard in store.ahead():
         columns = store.columns(shard, COLUMNS)
         label, split = columns["label"], columns["split"]
         usable = (columns[PRESENT.image] | columns[PRESENT.text]) & np.isin(split.astype(str), KEPT)
-        missing = np.flatnonzero(usable & (label == ""))
+        taken = usable & ((label != "") | (pairs & columns[PRESENT.image] & columns[PRESENT.text]))
+        missing = np.flatnonzero(usable & ~taken)
         if len(missing) and not unlabeled:
             first = columns["key"][missing[0]]
         unlabeled += len(missing)
-        position = np.flatnonzero(usable & (label != "")).astype(np.int32)
+        position = np.flatnonzero(taken).astype(np.int32)
+        numbers = [number.setdefault(name, len(number)) if name else NO_LABEL for name in label[position]]
         yield {
-            "label": np.array([number.setdefault(name, len(number)) for name in label[position]], np.int32),
+            "label": np.array(numbers, np.int32),
             "split": np.array([KEPT.index(name) for name in split[position]], np.int8),
             "shard": np.full(len(position), shard, np.int32),
             "position": position,
@@ -97,6 +120,7 @@ def _parts(store: Store, number: dict[str, int]) -> Iterator[dict[str, NDArray[A
             **{name: columns[name][position, :NAME_BYTES] for _, name in DIGESTS.items()},
         }
     if unlabeled:
+        alone = ", and no image or no text beside it" if pairs else ""
         warnings.warn(
-            f"{unlabeled} rows have no label, the first is key {first!r}; they are not trained on", stacklevel=5
+            f"{unlabeled} rows have no label{alone}, the first is key {first!r}; they are not trained on", stacklevel=5
         )

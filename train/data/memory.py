@@ -14,12 +14,12 @@ COPIES = 3
 WINDOWS = 4
 """Windows that streaming holds at a time: one in training, its copy on the device, one waiting, one being read."""
 
-WINDOW_NUMBERS = 16
-"""Bytes a row of each of them beside its vectors: label, masks, and a share of the order."""
+WINDOW_NUMBERS = 24
+"""Bytes a row of each of them beside its vectors: label, masks, contents, and a share of the order."""
 
-PREPARED, HELD = 72, 40
+PREPARED, HELD = 90, 48
 """Bytes that every row takes, wherever its vectors are, until training begins, and from then on: where it lies, label,
-masks, group of equal content, and the order of an epoch (`python -m benchmarks.streamed` measures both)."""
+masks, contents and their group, and the order of an epoch (`python -m benchmarks.streamed` measures both)."""
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 

@@ -1,4 +1,4 @@
-"""What is trained on: the labeled rows of a store, split, with their classes and semantic graph."""
+"""What is trained on: the rows of a store, split, with their classes and semantic graph."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from huse.features.companions import CLASS_FILES, ClassVectors
+from huse.features.counted import counted
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES
 from huse.features.shards.shard import read_attributes
 from huse.features.store import Store
 from huse.train.classes.semantic_graph import load_graph
 from huse.train.config import FitConfig
-from huse.train.data.batches import TrainingData, TrainingRows, hold_out, with_texts
+from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, with_texts
 from huse.train.data.catalog import Catalog
+from huse.train.data.hold_out import held_out
 from huse.train.data.memory import streaming_window
 from huse.train.data.stream import StreamedRows
 from huse.train.objectives.registry import OBJECTIVES
@@ -34,12 +36,13 @@ class Task:
     """The rows and classes of a fit.
 
     Attributes:
-        classes: K label paths, sorted.
+        classes: K label paths, sorted; none where pairs alone are trained on.
         graph: (K, K) semantic distances.
         class_vectors: (K, Dc) unit vectors of the class names; Dc is 0 when the store has none.
-        data: all rows, see `LabeledData`.
+        data: all rows, see `FitData`.
         train: numbers of the rows and class names to train on while looking for the best epoch.
         train_rows: how many of them are rows of the store.
+        unlabeled_rows: how many of these have no label.
         val: rows that choose the epoch and the fusion weight; may be none.
         everything: numbers of all that can be trained on, the held out rows included; None when no rows are held out.
         digest: SHA-256 of all that was read.
@@ -52,6 +55,7 @@ class Task:
     data: TrainingData
     train: Numbers
     train_rows: int
+    unlabeled_rows: int
     val: TrainingRows
     everything: Numbers | None
     digest: str
@@ -59,12 +63,12 @@ class Task:
 
     @property
     def val_labels(self) -> NDArray[np.object_]:
-        """Label path of each validation row."""
-        return np.array(self.classes, dtype=object)[self.val.labels]
+        """Label path of each validation row; empty for none."""
+        return np.array([*self.classes, ""], dtype=object)[self.val.labels]  # `NO_LABEL` is the last
 
 
 @dataclass(frozen=True)
-class LabeledData:
+class FitData:
     """The rows and classes of a store, read once and split as often as needed.
 
     Attributes:
@@ -75,6 +79,7 @@ class LabeledData:
         data: every row but the test rows, and after them the class names as texts.
         given: numbers of the rows to train on, those that may be held out included.
         given_val: numbers of the rows of a validation split; when there are none, rows are held out.
+        names: numbers of the class names that are trained on as texts.
         digest: SHA-256 of all that was read.
         group: (n,) group of equal content of each row of the store, see `content_groups`; None where nothing is known.
         graph_source: what the graph comes from, in words.
@@ -87,6 +92,7 @@ class LabeledData:
     data: TrainingData
     given: Numbers
     given_val: Numbers
+    names: Numbers
     digest: str = ""
     group: NDArray[np.int32] | None = None
     graph_source: str = ""
@@ -96,27 +102,28 @@ class LabeledData:
 
         Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
         about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share an image or a
-        text are held out together.
+        text are held out together. Rows without a label validate where no other does.
 
         Raises:
-            FitError: fewer than two classes, or class-name vectors that do not fit the objective.
+            FitError: fewer than two classes and no pairs, or class-name vectors that do not fit the objective.
         """
-        labels = self.data.labels[self.given]
-        _require_classes(labels, self.where)
+        given, given_val = (self._taken(rows, config) for rows in (self.given, self.given_val))
+        labels = self.data.labels[given]
+        if self.classes or not config.on_pairs:
+            _require_classes(labels, self.where, config)
         onto_class_names = OBJECTIVES[config.objective].onto_class_names
         if onto_class_names and self.class_vectors.shape[1] != config.dimension:
             raise FitError(
                 f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
                 f"{self.class_vectors.shape[1]} dimensions, dimension={config.dimension} (--dimension)"
             )
-        last = np.arange(len(self.given) + len(self.given_val), len(self.data), dtype=np.int32)
-        texts = last if config.class_names else last[:0]
-        train, val, everything = self.given, self.given_val, None
+        texts = self.names if config.class_names else self.names[:0]
+        train, val, everything = given, self._best_known(given_val), None
         if not len(val):
-            groups = None if self.group is None else self.group[self.given]
-            held = hold_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS, groups)
-            train, val = self.given[~held], self.given[held]
-            everything = np.concatenate([train, val, texts]) if len(val) else None
+            groups = given if self.group is None else self.group[given]
+            validates, held = held_out(labels, config.val_fraction, config.seed, MOST_VALIDATION_ROWS, groups)
+            train, val = given[~held], given[validates]
+            everything = np.concatenate([train, given[held], texts]) if len(val) else None
         elif len(val) > MOST_VALIDATION_ROWS:
             val = np.sort(np.random.default_rng(config.seed).choice(val, MOST_VALIDATION_ROWS, replace=False))
         return Task(
@@ -126,62 +133,99 @@ class LabeledData:
             data=self.data,
             train=np.concatenate([train, texts]),
             train_rows=len(train),
+            unlabeled_rows=int(np.count_nonzero(self.data.labels[train] == NO_LABEL)),
             val=self.data.take(val),
             everything=everything,
             digest=self.digest,
             graph_source=self.graph_source,
         )
 
+    def _taken(self, rows: Numbers, config: FitConfig) -> Numbers:
+        """Those of some rows that are trained on."""
+        return rows if config.on_pairs else rows[self.data.labels[rows] != NO_LABEL]
+
+    def _best_known(self, rows: Numbers) -> Numbers:
+        """Those of some rows that have a label; all when none has."""
+        labeled = rows[self.data.labels[rows] != NO_LABEL]
+        return labeled if len(labeled) else rows
+
 
 def prepare(store: Store, config: FitConfig, semantic_graph: str = "auto") -> Task:
-    """Reads and splits the labeled rows of a store; see `read_labeled` and `LabeledData.split`."""
-    return read_labeled(store, config, semantic_graph).split(config)
+    """Reads and splits the rows of a store; see `read_fit_data` and `FitData.split`."""
+    return read_fit_data(store, config, semantic_graph).split(config)
 
 
-def read_labeled(store: Store, config: FitConfig, semantic_graph: str = "auto") -> LabeledData:
-    """Reads the labeled rows of a store, or where they are when they are to be streamed.
+def read_fit_data(store: Store, config: FitConfig, semantic_graph: str = "auto") -> FitData:
+    """Reads the rows of a store, or where they are when they are to be streamed.
 
-    Rows of split ``train`` and rows without a split are trained on, rows of split ``val`` validate.
+    Rows of split ``train`` and rows without a split are trained on, rows of split ``val`` validate. Where labels are of
+    fewer than two classes, pairs alone are trained on.
 
     Args:
-        store: features with labels.
+        store: features.
         config: memory and objective.
         semantic_graph: see `load_graph`.
 
     Raises:
-        FitError: fewer than two classes, no such graph, or a memory budget that is too small.
+        FitError: fewer than two classes and no pairs without a label, no such graph, or a memory budget too small.
         StoreError: the store has no shard yet, or some are missing.
         ShardError: a shard is damaged.
     """
     if OBJECTIVES[config.objective].across_modalities and not (store.info.image and store.info.text):
         raise FitError(f"objective {config.objective} needs images and texts, {store.path} has one of them")
     store.require_whole()
-    catalog = Catalog.of(store)
+    catalog = _trainable(Catalog.of(store, config.on_pairs), str(store.path), config)
     train, val = catalog.of_split("train", ""), catalog.of_split("val")
-    _require_classes(catalog.label[train], str(store.path))
     _warn_of_leaks(catalog.group[val], catalog.group[train], str(store.path))
     classes = catalog.labels
     vectors, texts = _in_order(store.read_classes(), classes), _in_order(read_class_texts(store), classes)
     graph, source = load_graph(semantic_graph, str(store.path), classes, vectors)
-    return LabeledData(
+    data = _open(store, catalog, texts, config)
+    return FitData(
         where=str(store.path),
         classes=classes,
         graph=graph,
-        class_vectors=normalize(vectors) if vectors is not None else np.zeros((len(classes), 0), np.float32),
-        data=_open(store, catalog, texts, config),
+        class_vectors=normalize(vectors)
+        if vectors is not None and classes
+        else np.zeros((len(classes), 0), np.float32),
+        data=data,
         given=np.flatnonzero(train).astype(np.int32),
         given_val=np.flatnonzero(val).astype(np.int32),
+        names=np.arange(len(catalog), len(data), dtype=np.int32),
         digest=_digest(store, graph, vectors, texts),
         group=catalog.group,
         graph_source=source,
     )
 
 
-def _require_classes(labels: Numbers, where: str) -> None:
-    classes = len(np.unique(labels))
+def _trainable(catalog: Catalog, where: str, config: FitConfig) -> Catalog:
+    """The catalog, or its pairs alone when its labels are of fewer than two classes and some rows have none."""
+    labels = catalog.label[catalog.of_split("train", "")]
+    labeled, pairs = labels[labels != NO_LABEL], catalog.pairs()
+    if len(np.unique(labeled)) >= 2 or len(labeled) == len(labels) or pairs.of_split("train", "").sum() < 2:
+        _require_classes(labels, where, config)
+        return catalog
+    aside = int(np.count_nonzero(catalog.label != NO_LABEL))
+    if aside:
+        warnings.warn(
+            f"{where}: labels of {counted(len(np.unique(labeled)), 'class', 'classes')} among the training rows, too "
+            f"few to learn from; image-text pairs alone are trained on, {counted(aside, 'label')} left aside",
+            stacklevel=4,
+        )
+    return pairs
+
+
+def _require_classes(labels: Numbers, where: str, config: FitConfig) -> None:
+    labeled = labels[labels != NO_LABEL]
+    classes = len(np.unique(labeled))
     if classes < 2:
-        hint = "" if len(labels) else "; rows to train on have a label, and split train or none"
-        raise FitError(f"{where}: {len(labels)} labeled training rows of {classes} classes; 2 are needed{hint}")
+        hint = (
+            "" if config.on_pairs else " of objective 'huse' (--objective) with a pair_weight above 0 (--pair-weight)"
+        )
+        raise FitError(
+            f"{where}: {len(labeled)} labeled training rows of {classes} classes; 2 are needed, or image-text pairs "
+            f"without a label{hint}, of split train or none"
+        )
 
 
 def _warn_of_leaks(val: Numbers, train: Numbers, where: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from huse.features.errors import FitError, StoreError
 from huse.features.info import FEATURES
+from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, check_store, load_model
 from huse.train.classes.taxonomy import read_taxonomy
@@ -62,17 +63,11 @@ def evaluate_model(
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     source = Store.open(store, FEATURES)
     check_store(trained, source)
-    rows = source.load(() if split == "all" else (split,))
-    rows = rows.take((rows.label != "") | (rows.image.present & rows.text.present))
-    if not len(rows):
-        raise StoreError(
-            f"{source.path}: no row of split {split} has a label, or both image and text, to be measured by"
-        )
-    labels = rows.label[rows.label != ""]
-    if report is not None and not len(labels):
-        raise FitError(
-            f"{source.path}: no row of split {split} has a label; a report is by class, leave it out (--report)"
-        )
+    rows = _measured(source, split)
+    named = rows.label != ""
+    labels = rows.label[named]
+    if report is not None:
+        _require_classes(trained, len(labels), f"{source.path}: no row of split {split}")
     # one that lacks a class is told before the network runs
     ancestors = None if taxonomy is None else read_taxonomy(taxonomy, sorted(set(labels)))
     data = TrainingRows.of(rows, trained.classes)
@@ -81,16 +76,34 @@ def evaluate_model(
         "rows": len(rows),
         "labeled": len(labels),
         "split": split,
-        "unknown_classes": [asdict(entry) for entry in unknown_classes(labels, trained.classes)],
+        "unknown_classes": [asdict(entry) for entry in unknown_classes(labels, trained.classes) if trained.classes],
         "shared_with_training": rows_shared_with_training(source, split) if split in ("val", "test") else None,
         **metrics_of(outputs, data, rows.label, trained.fusion_weight),
         "hierarchical": hierarchical_metrics_of(outputs, data, rows.label, ancestors),
     }
     if report is not None:
-        named = rows.label != ""
         predicted = {kind: found[named] for kind, found in predictions(outputs, data, trained).items()}
         write_report(report, result, labels, predicted)
     return result
+
+
+def _measured(store: Store, split: str) -> Rows:
+    """The rows of a split that have a label, or both modalities."""
+    rows = store.load(() if split == "all" else (split,))
+    rows = rows.take((rows.label != "") | (rows.image.present & rows.text.present))
+    if not len(rows):
+        raise StoreError(
+            f"{store.path}: no row of split {split} has a label, or both image and text, to be measured by"
+        )
+    return rows
+
+
+def _require_classes(trained: TrainedModel, labeled: int, none: str) -> None:
+    """Refuses a report where there is nothing to report by class."""
+    if not trained.classes:
+        raise FitError("the model was trained without labels and predicts no class; leave the report out (--report)")
+    if not labeled:
+        raise FitError(f"{none} has a label; a report is by class, leave it out (--report)")
 
 
 def predictions(outputs: Outputs, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:

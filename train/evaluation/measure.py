@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
@@ -84,7 +83,7 @@ def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
     both = data.present.image & data.present.text & (data.labels >= 0)
     if outputs.image is None or outputs.text is None or not both.any():
         return 0.5
-    image, text = (softmax(side.logits[both], axis=1) for side in (outputs.image, outputs.text))
+    image, text = (side.part(both).probabilities() for side in (outputs.image, outputs.text))
     weights = np.linspace(0, 1, 21)
     scores = [accuracy(w * image + (1 - w) * text, data.labels[both]) for w in weights]
     order = sorted(range(len(weights)), key=lambda i: (-scores[i], abs(weights[i] - 0.5)))

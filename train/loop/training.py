@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair
 from huse.train.config import FitConfig
-from huse.train.data.batches import TrainingData, TrainingRows, class_balance, in_batches
+from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
-from huse.train.objectives.batch import Batch, Items
+from huse.train.objectives.batch import Batch, Items, Pairing
 from huse.train.objectives.registry import objective_of
 from huse.train.summary import Spent
 
@@ -79,9 +79,12 @@ class Training:
         self.batch_size = global_batch(config, len(rows))
         self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
         self._optimizer.build(network.trainable_variables)
+        labels = data.labels[rows]
+        self._partly = bool((labels == NO_LABEL).any())
         importance = np.ones(len(graph), np.float32)
-        if config.balance == "weights":
-            np.put(importance, data.labels[rows], class_balance(data.labels[rows]) * len(rows))
+        if config.balance == "weights" and len(graph):
+            labeled = labels[labels != NO_LABEL]
+            np.put(importance, labeled, class_balance(labeled) * len(labeled))
         self._classes = {
             "graph": tf.constant(graph),
             "class_vectors": tf.constant(class_vectors),
@@ -137,6 +140,7 @@ class Training:
                 window,
                 {
                     "labels": self._copied(window.labels),
+                    "content": dict(window.content.map(self._copied).items()) if self._partly else {},
                     **{
                         modality: {
                             "vectors": self._copied(its.vectors),
@@ -170,7 +174,11 @@ class Training:
                 m: Items(outputs[EMBEDDING.of(m)], outputs[LOGITS.of(m)], tf.gather(window[m]["present"], rows))
                 for m in names
             }
-            batch = Batch(Pair.by_name(items.get), tf.gather(window["labels"], rows), **self._classes, seed=seed)
+            labels, pairing = tf.gather(window["labels"], rows), None
+            if self._partly:
+                content = Pair.by_name(lambda m: tf.gather(window["content"][m], rows))
+                pairing = Pairing(tf.cast(labels != NO_LABEL, tf.float32), content)
+            batch = Batch(Pair.by_name(items.get), tf.maximum(labels, 0), **self._classes, seed=seed, pairing=pairing)
             losses = self._objective(batch, self.config)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables

@@ -39,6 +39,10 @@ class Output:
         """Those of some rows."""
         return Output(self.embedding[index], self.logits[index])
 
+    def probabilities(self) -> NDArray[np.float32]:
+        """(n, K) softmax of the logits (eq. 7); of a network without classes (n, 0)."""
+        return np.asarray(softmax(self.logits, axis=1)) if self.logits.size else self.logits
+
 
 Mask = NDArray[np.bool_]
 Inputs = Pair[NDArray[Any] | None]
@@ -90,7 +94,7 @@ def features_of(rows: Rows | TrainingRows, network: keras.Model) -> Inputs:
 
 def class_probabilities(outputs: Outputs, present: Pair[Mask], weight: float) -> dict[str, NDArray[np.float32]]:
     """(n, K) class probabilities of each modality in `outputs`, and of both as ``fused``; arguments as `fuse`."""
-    alone = outputs.map(lambda output: None if output is None else softmax(output.logits, axis=1))
+    alone = outputs.map(lambda output: None if output is None else output.probabilities())
     return {**alone.given(), "fused": fuse(alone, present, weight)}
 
 

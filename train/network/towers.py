@@ -51,7 +51,7 @@ class SharedHead(keras.layers.Layer):
     - ``dense`` logits are u W^T + b (eq. 6); ``cosine`` logits are s u w^T + b, w the unit class weights, s learned;
     - the embedding is u when `blend` is 0 (the paper), else the unit vector along (1 - blend) u + blend c, where c is
       the unit vector along sum_k (p_k - 1/K) (w_k - mean w) and p the softmax of the logits: the item moves toward
-      the prototypes of the classes it probably belongs to.
+      the prototypes of the classes it probably belongs to. Where there are no classes it is u.
     """
 
     def __init__(self, classes: int, logits: str, blend: float, seed: int = 0, **kwargs: Any) -> None:
@@ -79,7 +79,7 @@ class SharedHead(keras.layers.Layer):
             logits = ops.exp(self.log_scale) * ops.matmul(unit, ops.transpose(prototypes)) + self.bias
         else:
             logits = ops.matmul(unit, ops.transpose(self.kernel)) + self.bias
-        if not self.blend:
+        if not self.blend or not self.classes:
             return unit, logits
         centered = prototypes - ops.mean(prototypes, axis=0, keepdims=True)
         toward = _unit(ops.matmul(ops.softmax(logits) - 1.0 / self.classes, centered))

@@ -25,7 +25,7 @@ def classification_loss(logits: tf.Tensor, labels: tf.Tensor, present: tf.Tensor
         present: (n,) float, 1 for rows that are there and 0 for others.
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    return _mean(losses, present)
+    return mean_over(losses, present)
 
 
 def graph_loss(
@@ -65,7 +65,7 @@ def gap_loss(image: tf.Tensor, text: tf.Tensor, both: tf.Tensor) -> tf.Tensor:
         text: (B, D) unit vectors of the same instances.
         both: (B,) float, 1 where the instance has both modalities.
     """
-    return _mean(1.0 - tf.reduce_sum(image * text, axis=1), both)
+    return mean_over(1.0 - tf.reduce_sum(image * text, axis=1), both)
 
 
 def contrastive_loss(embeddings: tf.Tensor, labels: tf.Tensor, present: tf.Tensor, temperature: float) -> tf.Tensor:
@@ -86,7 +86,7 @@ def contrastive_loss(embeddings: tf.Tensor, labels: tf.Tensor, present: tf.Tenso
     positive = tf.cast(labels[:, None] == labels[None, :], similarity.dtype) * others
     count = tf.reduce_sum(positive, axis=1)
     losses = -tf.reduce_sum(positive * log_probability, axis=1) / tf.maximum(count, 1.0)
-    return _mean(losses, present * tf.cast(count > 0, present.dtype))
+    return mean_over(losses, present * tf.cast(count > 0, present.dtype))
 
 
 def projection_loss(embeddings: tf.Tensor, class_vectors: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
@@ -99,8 +99,9 @@ def projection_loss(embeddings: tf.Tensor, class_vectors: tf.Tensor, present: tf
         class_vectors: (n, D) unit vector of each item's class.
         present: (n,) float mask.
     """
-    return 2.0 * _mean(1.0 - tf.reduce_sum(embeddings * class_vectors, axis=1), present)
+    return 2.0 * mean_over(1.0 - tf.reduce_sum(embeddings * class_vectors, axis=1), present)
 
 
-def _mean(values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+def mean_over(values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """The mean of values (n,) over those that a float mask (n,) marks; 0 of none."""
     return tf.reduce_sum(values * present) / (tf.reduce_sum(present) + EPSILON)

@@ -26,6 +26,7 @@ class Traits:
         across_modalities: it is made of image-text pairs alone, so both modalities must be there.
         separate_heads: it has one classifier a modality.
         classifier: it trains a classifier; else its accuracies say nothing.
+        unlabeled: it trains on image-text pairs without a label too.
         one_space: it ties the modalities; else its cross-modal retrieval says nothing.
     """
 
@@ -34,11 +35,12 @@ class Traits:
     across_modalities: bool = False
     separate_heads: bool = False
     classifier: bool = True
+    unlabeled: bool = False
     one_space: bool = True
 
 
 OBJECTIVES = {
-    "huse": Traits("huse"),
+    "huse": Traits("huse", unlabeled=True),
     "huse-p": Traits("huse_p", onto_class_names=True),
     "separate": Traits("baselines.separate", separate_heads=True, one_space=False),
     "triplet": Traits("baselines.triplet", classifier=False),

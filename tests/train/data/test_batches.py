@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from samples import random_rows
 
 from huse.features.modality import Pair
-from huse.train.data.batches import TrainingRows, class_balance, feature_moments, hold_out, in_batches, with_texts
+from huse.train.data.batches import TrainingRows, class_balance, feature_moments, in_batches, with_texts
 
 
 @given(n=st.integers(1, 90), size=st.integers(1, 40))
@@ -18,34 +18,6 @@ def test_an_epoch_has_every_row_and_one_batch_length(n: int, size: int) -> None:
     assert len(batches) == -(-n // size)
     assert set(np.concatenate(batches)) == set(range(n))
     assert all(len(set(batch)) == len(batch) for batch in batches)
-
-
-@given(labels=st.lists(st.integers(0, 5), min_size=1, max_size=80), fraction=st.floats(0, 0.9))
-def test_no_class_is_held_out_whole(labels: list[int], fraction: float) -> None:
-    names = np.array(labels)
-    held = hold_out(names, fraction, seed=1)
-    assert set(names[~held]) == set(labels)
-    for name in set(labels):
-        size = labels.count(name)
-        assert held[names == name].sum() == min(round(size * fraction), size - 1)
-
-
-@given(
-    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
-    groups=st.lists(st.integers(0, 25), min_size=60, max_size=60),
-    fraction=st.floats(0, 0.9),
-    seed=st.integers(0, 3),
-)
-def test_groups_are_held_out_whole(labels: list[int], groups: list[int], fraction: float, seed: int) -> None:
-    names, group = np.array(labels), np.array(groups[: len(labels)])
-    held = hold_out(names, fraction, seed, groups=group)
-    assert not set(group[held]) & set(group[~held])
-    assert set(names[~held]) == set(labels), "no class is held out whole"
-
-
-def test_groups_of_equal_size_give_the_share_that_was_asked_for() -> None:
-    held = hold_out(np.repeat([0, 1], 200), 0.2, 0, groups=np.arange(400) // 4)
-    assert 76 <= held.sum() <= 84
 
 
 def test_labels_become_numbers() -> None:
@@ -101,9 +73,3 @@ def test_sparse_columns_are_scaled_by_the_values_that_are_there() -> None:
     other = (np.array([[5.0, 0.0, 9.0, 0.5, 0.0]]) - moments.mean) / moments.deviation()
     assert scaled[:, 4].std() == pytest.approx(1), "whatever its unit"
     assert np.abs(other[0, 2:4]).max() < 1e-5, "columns that never changed stay silent"
-
-
-def test_held_out_rows_have_a_limit() -> None:
-    labels = np.arange(1000) % 10
-    assert hold_out(labels, 0.5, 0).sum() == 500
-    assert hold_out(labels, 0.5, 0, most=100).sum() == 100

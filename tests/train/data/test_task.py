@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from huse.features.errors import FitError
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.config import FitConfig
-from huse.train.data.task import read_labeled
+from huse.train.data.task import read_fit_data
 
 CONFIG = FitConfig()
 
@@ -24,7 +23,7 @@ def test_rows_of_one_product_are_held_out_together(small_store: Store) -> None:
     rows.split[:] = "train"
     rows.text.digest[:] = np.arange(60)[:, None] // 6 + 1
     rewrite(small_store, rows)
-    data = read_labeled(small_store, CONFIG)
+    data = read_fit_data(small_store, CONFIG)
     assert data.group is not None
     for seed in range(5):
         task = data.split(replace(CONFIG, val_fraction=0.3, seed=seed))
@@ -40,22 +39,14 @@ def test_val_rows_that_share_content_with_training_rows_are_said(small_store: St
     rows.image.digest[0] = rows.image.digest[10]
     rewrite(small_store, rows)
     with pytest.warns(UserWarning, match="1 of 2 rows of split val share their image or text"):
-        read_labeled(small_store, CONFIG)
+        read_fit_data(small_store, CONFIG)
 
 
 def test_classes_of_val_rows_alone_are_known(small_store: Store) -> None:
     rows = small_store.load()
     rows.split[:3], rows.label[:3] = "val", "things/of val"
     rewrite(small_store, rows)
-    assert "things/of val" in read_labeled(small_store, CONFIG).classes
-
-
-def test_stores_without_labels_are_refused(small_store: Store) -> None:
-    rows = small_store.load()
-    rows.label[:] = ""
-    rewrite(small_store, rows)
-    with pytest.warns(UserWarning, match="have no label"), pytest.raises(FitError, match="0 labeled training rows"):
-        read_labeled(small_store, CONFIG)
+    assert "things/of val" in read_fit_data(small_store, CONFIG).classes
 
 
 def test_class_names_without_a_known_word_are_no_texts(small_store: Store) -> None:
@@ -63,5 +54,5 @@ def test_class_names_without_a_known_word_are_no_texts(small_store: Store) -> No
     assert stored is not None
     stored.vectors[1] = 0
     small_store.write_classes(stored)
-    data = read_labeled(small_store, CONFIG)
+    data = read_fit_data(small_store, CONFIG)
     assert data.data.labels[48:].tolist() == [0, 2]

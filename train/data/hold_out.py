@@ -1,0 +1,95 @@
+"""Which training rows are held out to validate on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huse.train.data.batches import NO_LABEL
+
+Mask = NDArray[np.bool_]
+
+LEAST_LABELED = 100
+"""Rows with a label that tell epochs apart by class; the best epoch by a few is the luckiest."""
+
+
+def held_out(
+    labels: NDArray[np.integer], fraction: float, seed: int, most: int, groups: NDArray[np.integer]
+) -> tuple[Mask, Mask]:
+    """Which rows validate, and which are not trained on meanwhile, as they share content with those; two masks (n,).
+
+    Rows with a label validate, since what counts is what is found by class; but where some rows have none, and fewer
+    than `LEAST_LABELED` of the others can be held out, rows without a label do.
+
+    Args:
+        labels: (n,) class of each row; `NO_LABEL` for none.
+        fraction: share to hold out.
+        seed: of the choice.
+        most: about how many may validate.
+        groups: (n,) group of equal content of each row.
+    """
+    labeled = labels != NO_LABEL
+    validates = np.zeros(len(labels), bool)
+    validates[labeled] = hold_out(labels[labeled], fraction, seed, most, groups[labeled])
+    apart = ~np.isin(groups, groups[labeled])
+    if apart.any() and validates.sum() < LEAST_LABELED:
+        validates[labeled] = False
+        validates[apart] = hold_out(labels[apart], fraction, seed, most, groups[apart])
+    return validates, np.isin(groups, groups[validates])
+
+
+def hold_out(
+    labels: NDArray[np.generic],
+    fraction: float,
+    seed: int,
+    most: int | None = None,
+    groups: NDArray[np.integer] | None = None,
+) -> NDArray[np.bool_]:
+    """Marks the rows held out for validation: a share of each class, and never all of one.
+
+    Args:
+        labels: (n,) class of each row.
+        fraction: share to hold out.
+        seed: of the choice.
+        most: hold out no more than about this many in all; the share of each class is then smaller.
+        groups: (n,) group of each row; a group is held out whole or not at all. By default each row is one.
+    """
+    if not len(labels):
+        return np.zeros(0, bool)
+    if most is not None:
+        fraction = min(fraction, most / len(labels))
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), bool)
+    number = np.unique(labels, return_inverse=True)[1]
+    size = np.bincount(number)
+    members = np.split(np.argsort(number, kind="stable"), np.cumsum(size)[:-1])
+    together = _Groups(np.arange(len(labels)) if groups is None else groups)
+    left = size.copy()
+    for mine, rows in enumerate(members):
+        wanted = min(round(len(rows) * fraction), len(rows) - 1)
+        for row in rng.permutation(rows):
+            if size[mine] - left[mine] >= wanted:
+                break
+            group = together.of(row)
+            ours = np.count_nonzero(number[group] == mine)
+            if held[row] or size[mine] - left[mine] + ours / 2 > wanted:
+                continue
+            classes, counts = (mine, 1) if len(group) == 1 else np.unique(number[group], return_counts=True)
+            if (left[classes] > counts).all():
+                held[group] = True
+                left[classes] -= counts
+    return held
+
+
+class _Groups:
+    """The members of groups, found by any of them."""
+
+    def __init__(self, groups: NDArray[np.integer]) -> None:
+        self._groups = groups
+        self._order = np.argsort(groups, kind="stable")
+        self._sorted = groups[self._order]
+
+    def of(self, row: int) -> NDArray[np.intp]:
+        """The rows of the group of a row."""
+        first, end = (np.searchsorted(self._sorted, self._groups[row], side) for side in ("left", "right"))
+        return self._order[first:end]
