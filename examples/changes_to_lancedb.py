@@ -46,8 +46,9 @@ def apply(database: lancedb.DBConnection, path: Path) -> None:
 
 def search(database: lancedb.DBConnection, model: Path, words: str, column: str, k: int) -> None:
     """Prints the nearest rows."""
-    query = database.open_table(TABLE).search(huse.load(model).embed_texts([words])[0], vector_column_name=column)
-    for hit in query.distance_type("cosine").limit(k).to_list():
+    vector = huse.load(model).embed_texts([words])[0]
+    query = database.open_table(TABLE).search(vector, vector_column_name=column, query_type="vector")
+    for hit in query.distance_type("cosine").limit(k).to_list():  # type: ignore[attr-defined]
         print(f"{1 - hit['_distance']:.3f}\t{hit['key']}\t{hit['label'] or hit['prediction'] or ''}")
 
 

@@ -32,7 +32,8 @@ def apply(client: QdrantClient, path: Path) -> None:
     if not client.collection_exists(NAME):
         client.create_collection(NAME, vectors_config=vectors)
     for batch in file.iter_batches(1000):
-        points, gone = [], []
+        points: list[models.PointStruct] = []
+        gone: list[int | str | uuid.UUID] = []
         for row in batch.to_pylist():
             number = str(uuid.uuid5(uuid.NAMESPACE_URL, row["key"]))  # Qdrant takes no names
             if row.pop("op") == "delete":
@@ -50,14 +51,15 @@ def apply(client: QdrantClient, path: Path) -> None:
 def vectors_of(client: QdrantClient) -> dict[str, int]:
     """The lengths of a collection's vectors, by name."""
     vectors = client.get_collection(NAME).config.params.vectors
-    return {name: its.size for name, its in vectors.items()}
+    return {name: its.size for name, its in vectors.items()} if isinstance(vectors, dict) else {}
 
 
 def search(client: QdrantClient, model: Path, words: str, column: str, k: int) -> None:
     """Prints the nearest rows."""
     query = huse.load(model).embed_texts([words])[0].tolist()
     for hit in client.query_points(NAME, query=query, using=column, limit=k).points:
-        print(f"{hit.score:.3f}\t{hit.payload['key']}\t{hit.payload['label'] or hit.payload['prediction'] or ''}")
+        row = hit.payload or {}
+        print(f"{hit.score:.3f}\t{row['key']}\t{row['label'] or row['prediction'] or ''}")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.columns import DIGESTS, PRESENT
+from huse.features.counted import counted
 from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.data.batches import NO_LABEL
@@ -121,6 +122,5 @@ def _parts(store: Store, number: dict[str, int], pairs: bool) -> Iterator[dict[s
         }
     if unlabeled:
         alone = ", and no image or no text beside it" if pairs else ""
-        warnings.warn(
-            f"{unlabeled} rows have no label{alone}, the first is key {first!r}; they are not trained on", stacklevel=5
-        )
+        have = f"{counted(unlabeled, 'row')} {'has' if unlabeled == 1 else 'have'} no label{alone}"
+        warnings.warn(f"{have}, the first is key {first!r}; they are not trained on", stacklevel=5)
