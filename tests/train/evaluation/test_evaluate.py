@@ -103,7 +103,10 @@ def test_hierarchical_figures_are_none_where_all_classes_are_right(labels: list[
     vectors = np.eye(4, dtype=np.float32)
     side, output = Side(vectors, np.ones(4, bool)), Output(vectors, vectors)
     data = TrainingRows(
-        image=side, text=side, labels=np.zeros(4, np.int32), content=Pair.by_name(lambda _: np.arange(4))
+        image=side,
+        text=side,
+        labels=np.zeros(4, np.int32),
+        content=Pair.by_name(lambda _: np.arange(4, dtype=np.int32)),
     )
     figures = hierarchical_metrics_of(Pair(image=output, text=output), data, np.array([*labels, *labels], object))
     assert set(figures["image_to_text"].values()) == {None}

@@ -23,7 +23,10 @@ BOTH = Pair(image=IMAGE, text=TEXT)
 def data(image: NDArray[np.float64], text: NDArray[np.float64]) -> TrainingRows:
     sides = Pair(image=image, text=text).map(lambda vectors: Side(vectors.astype(np.float32), np.ones(20, bool)))
     return TrainingRows(
-        image=sides.image, text=sides.text, labels=np.zeros(20, np.int32), content=Pair.by_name(lambda _: np.arange(20))
+        image=sides.image,
+        text=sides.text,
+        labels=np.zeros(20, np.int32),
+        content=Pair.by_name(lambda _: np.arange(20, dtype=np.int32)),
     )
 
 
