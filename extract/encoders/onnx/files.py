@@ -111,6 +111,17 @@ class ModelFiles:
                 result.update(hashlib.file_digest(file, "sha256").digest())
         return result.hexdigest()
 
+    def small(self, name: str) -> Path | None:
+        """Where a file of settings lies; None when there is none.
+
+        Raises:
+            EncoderError: it is larger than settings are.
+        """
+        path = self.settings.get(name)
+        if path is not None and path.stat().st_size > MOST_BYTES:
+            raise EncoderError(f"{path}: too large for settings; download it again")
+        return path
+
     def json(self, name: str) -> dict[str, Any]:
         """The settings of a file; none when it is not there.
 
@@ -124,11 +135,9 @@ class ModelFiles:
 
     def json_value(self, name: str) -> Any:
         """As `json`, of any JSON value."""
-        path = self.settings.get(name)
+        path = self.small(name)
         if path is None:
             return None
-        if path.stat().st_size > MOST_BYTES:
-            raise EncoderError(f"{path}: too large for settings")
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:

@@ -74,9 +74,18 @@ def read_graph(path: Path) -> Graph:
     if not (walked and graph.outputs):
         raise EncoderError(f"{path}: not an ONNX model, or damaged; export or download it again")
     for name in sorted(graph.external):
-        if not name or ".." in PurePosixPath(name).parts or PureWindowsPath(name).anchor or name.startswith("/"):
+        if not _is_inside(name):
             raise EncoderError(f"{path}: keeps weights outside its folder, in {name!r}; save it with files beside it")
     return graph
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a path stays in its folder; what begins with * may stand for a place in memory to ONNX Runtime."""
+    return (
+        bool(name)
+        and ".." not in PurePosixPath(name).parts
+        and not (PureWindowsPath(name).anchor or name.startswith(("/", "*")))
+    )
 
 
 def _walk(graph: Graph, content: mmap.mmap) -> bool:
@@ -85,10 +94,8 @@ def _walk(graph: Graph, content: mmap.mmap) -> bool:
             for number, value in _fields(view):
                 if number == 7:
                     _take_graph(graph, _bytes(value), outermost=True)
-                if number == 25:  # functions, whose nodes are field 7
-                    for inner, node in _fields(_bytes(value)):
-                        if inner == 7:
-                            _take_node(graph, _bytes(node))
+                if number == 25:
+                    _take_function(graph, _bytes(value))
         except (IndexError, ValueError, RecursionError):
             return False
     return True
@@ -101,10 +108,8 @@ def _take_graph(graph: Graph, view: memoryview, outermost: bool = False) -> None
             _take_node(graph, _bytes(value))
         elif number == 5:
             initialized.add(_take_tensor(graph, _bytes(value)))
-        elif number == 15:  # sparse: of values and indices
-            for _, part in _fields(_bytes(value)):
-                if isinstance(part, memoryview):
-                    _take_tensor(graph, part)
+        elif number == 15:
+            _take_sparse_tensor(graph, _bytes(value))
         elif number in (11, 12) and outermost:
             name, tensor = _value(_bytes(value))
             (graph.inputs if number == 11 else graph.outputs)[name] = tensor
@@ -117,11 +122,31 @@ def _take_node(graph: Graph, view: memoryview) -> None:
         if number == 4:
             graph.operations.add(_text(value))
         elif number == 5:
-            for kind, part in _fields(_bytes(value)):
-                if kind in (5, 10):
-                    _take_tensor(graph, _bytes(part))
-                elif kind in (6, 11):
-                    _take_graph(graph, _bytes(part))
+            _take_attribute(graph, _bytes(value))
+
+
+def _take_function(graph: Graph, view: memoryview) -> None:
+    for number, value in _fields(view):
+        if number == 7:
+            _take_node(graph, _bytes(value))
+        elif number == 11:  # what attributes are where a node does not say
+            _take_attribute(graph, _bytes(value))
+
+
+def _take_attribute(graph: Graph, view: memoryview) -> None:
+    for number, value in _fields(view):
+        if number in (5, 10):
+            _take_tensor(graph, _bytes(value))
+        elif number in (6, 11):
+            _take_graph(graph, _bytes(value))
+        elif number in (22, 23):
+            _take_sparse_tensor(graph, _bytes(value))
+
+
+def _take_sparse_tensor(graph: Graph, view: memoryview) -> None:
+    for number, value in _fields(view):
+        if number in (1, 2):  # values and indices
+            _take_tensor(graph, _bytes(value))
 
 
 def _take_tensor(graph: Graph, view: memoryview) -> str:

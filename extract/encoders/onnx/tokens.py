@@ -59,7 +59,7 @@ class Tokenizer:
     """
 
     def __init__(self, files: ModelFiles, length: int, masked: bool) -> None:
-        path = files.settings.get("tokenizer.json")
+        path = files.small("tokenizer.json")
         if path is None:
             raise EncoderError(
                 f"onnx:{files.place}: has no tokenizer.json; save it there by the model's tokenizer, "

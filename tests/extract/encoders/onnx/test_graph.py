@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,12 +39,18 @@ def test_weights_that_older_files_list_as_inputs_are_none(tmp_path: Path) -> Non
     assert set(read_graph(path).inputs) == {"pixel_values"}
 
 
-def branches(location: str) -> onnx.ModelProto:
-    """A graph with another in it, whose constant lies in a file of its own."""
+def elsewhere(location: str) -> TensorProto:
+    """A tensor whose values lie in a file of their own."""
     tensor = numpy_helper.from_array(np.ones(2, np.float32), "inner")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def branches(location: str) -> onnx.ModelProto:
+    """A graph with another in it, whose constant lies in a file of its own."""
+    tensor = elsewhere(location)
     inner = helper.make_graph(
         [helper.make_node("Constant", [], ["x"], value=tensor)], "inner", [], [onnx_models.value("x", [2])]
     )
@@ -59,7 +66,41 @@ def test_weights_of_inner_graphs_are_found(tmp_path: Path) -> None:
     assert graph.operations == {"If", "Constant"}
 
 
-@pytest.mark.parametrize("location", ["/etc/passwd", "../secret", "a/../../secret", "C:\\secret", "\\\\host\\x", ""])
+def sparse(location: str) -> onnx.ModelProto:
+    """A sparse constant whose values lie in a file of their own."""
+    indices = numpy_helper.from_array(np.arange(2), "indices")
+    value = helper.make_sparse_tensor(elsewhere(location), indices, [4])
+    node = helper.make_node("Constant", [], ["y"], sparse_value=value)
+    return helper.make_model(helper.make_graph([node], "g", [], [onnx_models.value("y", [4])]))
+
+
+def usual(location: str) -> onnx.ModelProto:
+    """A function with an attribute that lies in a file of its own where a node does not say it."""
+    constant = helper.make_node("Constant", [], ["y"])
+    constant.attribute.add(name="value", ref_attr_name="of", type=onnx.AttributeProto.TENSOR)
+    of = helper.make_attribute("of", elsewhere(location))
+    opsets = [helper.make_opsetid("", onnx_models.OPSET), helper.make_opsetid("own", 1)]
+    function = helper.make_function("own", "F", [], ["y"], [constant], opsets[:1], attribute_protos=[of])
+    node = helper.make_node("F", [], ["y"], domain="own")
+    graph = helper.make_graph([node], "g", [], [onnx_models.value("y", [2])])
+    return helper.make_model(graph, functions=[function], opset_imports=opsets)
+
+
+@pytest.mark.parametrize("make", [branches, sparse, usual])
+def test_weights_are_found_wherever_a_graph_may_have_them(
+    make: Callable[[str], onnx.ModelProto], tmp_path: Path
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(make("more/weights.bin").SerializeToString())
+    assert read_graph(tmp_path / "m.onnx").external == {"more/weights.bin"}
+    (tmp_path / "m.onnx").write_bytes(make("../weights.bin").SerializeToString())
+    with pytest.raises(EncoderError, match="keeps weights outside its folder"):
+        read_graph(tmp_path / "m.onnx")
+
+
+OUTSIDE = ["/etc/passwd", "../secret", "a/../../secret", "C:\\secret", "\\\\host\\x", "", "*/_ORT_MEM_ADDR_/*"]
+
+
+@pytest.mark.parametrize("location", OUTSIDE)
 def test_weights_outside_the_folder_are_refused_before_anything_is_loaded(location: str, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(branches(location).SerializeToString())
     onnx_models.write(tmp_path / "preprocessor_config.json", onnx_models.CLIP)

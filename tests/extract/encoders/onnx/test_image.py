@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,19 @@ def test_weights_in_files_of_their_own_count(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(EncoderError, match=r"its weights model\.onnx_data are missing; put them beside it"):
         image_encoder(f"onnx:{folder}")
+
+
+def test_weights_beside_a_graph_may_be_links_as_in_the_cache_of_the_hub(tmp_path: Path) -> None:
+    folder, blobs = folder_of(tmp_path / "snapshots" / "m", CLIP), tmp_path / "blobs"
+    expected = encode(image_encoder(f"onnx:{folder}"), images())
+    model = onnx.load(str(folder / "onnx" / "model.onnx"))
+    (folder / "onnx" / "model.onnx").unlink()
+    onnx.save(model, str(folder / "onnx" / "model.onnx"), save_as_external_data=True, location="x", size_threshold=0)
+    blobs.mkdir()
+    for number, file in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
+        file.rename(blobs / str(number))
+        file.symlink_to(os.path.relpath(blobs / str(number), file.parent))
+    np.testing.assert_allclose(encode(image_encoder(f"onnx:{folder}"), images()), expected, rtol=1e-5)
 
 
 def test_both_modalities_in_one_graph_get_what_they_need(tmp_path: Path) -> None:

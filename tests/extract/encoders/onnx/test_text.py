@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from onnxruntime.quantization import quantize_dynamic
 from tokenizers import Tokenizer
 
 from huse.extract.encoders import image_encoder, text_encoder
+from huse.extract.encoders.onnx.files import MOST_BYTES
 from huse.extract.encoders.onnx.text import TEXTS_A_BATCH, OnnxTextEncoder
 from huse.extract.encoders.protocol import Batching, Closing, Explaining, OfFiles, TextEncoder, without_words
 from huse.features.errors import EncoderError, ExtraError
@@ -317,6 +319,14 @@ def test_the_fingerprint_changes_with_every_file(tmp_path: Path) -> None:
         assert other.files_digest == other.spec.weights
         path.write_bytes(kept)
     assert text_encoder(f"onnx:{folder}").spec == before.spec
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+def test_settings_that_are_far_too_large_are_not_read(name: str, tmp_path: Path) -> None:
+    folder = onnx_models.sentence_encoder(tmp_path)
+    os.truncate(folder / name, MOST_BYTES + 1)
+    with pytest.raises(EncoderError, match=rf"{name}: too large for settings"):
+        text_encoder(f"onnx:{folder}")
 
 
 @pytest.mark.parametrize(
