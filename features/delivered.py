@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.errors import ShardError
+from huse.features.errors import ShardError, UnreadableError
 from huse.features.extras import require
 from huse.features.files.cache import healed, local_copy
 from huse.features.modality import DIGEST_BYTES
+from huse.features.shards.hdf5 import NOT_DAMAGE
 
 CHANGES_FOLDER, DELIVERED_FILE = "changes", "delivered.parquet"
 FORMAT = {"format": "huse-delivered", "version": 1}
@@ -103,7 +105,8 @@ class Delivered:
         """What was said of the embeddings in a folder, all of it compared with its digests; nothing when none was.
 
         Raises:
-            ShardError: the file is damaged.
+            UnreadableError: the file could not be read this time.
+            ShardError: it is damaged.
         """
         path = embeddings / CHANGES_FOLDER / DELIVERED_FILE
         return healed(path, lambda: _opened(path)) if path.exists() else cls(path, uuid4().hex)
@@ -112,8 +115,8 @@ class Delivered:
         """The groups, each verified."""
         if not self.described:
             return
-        parquet = require("pyarrow.parquet", "parquet", self.path.name)
-        with _told(self.path), parquet.ParquetFile(local_copy(self.path), page_checksum_verification=True) as file:
+        parquet, copy = require("pyarrow.parquet", "parquet", self.path.name), local_copy(self.path)
+        with _told(self.path), parquet.ParquetFile(copy, page_checksum_verification=True) as file:
             for number, described in enumerate(self.described):
                 group = _group(file.read_row_group(number, use_threads=False), described)
                 if group.described() != described:
@@ -122,8 +125,8 @@ class Delivered:
 
 
 def _opened(path: Path) -> Delivered:
-    parquet = require("pyarrow.parquet", "parquet", path.name)
-    with _told(path), parquet.ParquetFile(local_copy(path), page_checksum_verification=True) as file:
+    parquet, copy = require("pyarrow.parquet", "parquet", path.name), local_copy(path)
+    with _told(path), parquet.ParquetFile(copy, page_checksum_verification=True) as file:
         values = json.loads(file.schema_arrow.metadata[META])
         written = values.pop("digest")
         if written != _digest(values) or {name: values[name] for name in FORMAT} != FORMAT:
@@ -165,9 +168,13 @@ def writing_delivered(path: Path, feed: str, said: str) -> Iterator[Callable[[Gr
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Makes whatever a damaged file raises in the block one line that names it."""
+    arrow = require("pyarrow", "parquet", path.name)
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
+    except (arrow.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno in NOT_DAMAGE:
+            advice = "make it readable, and run the command again"
+            raise UnreadableError(f"{path}: cannot be read ({os.strerror(error.errno)}); {advice}") from error
         raise ShardError(
             f"{path}: damaged ({' '.join(str(error).split()) or type(error).__name__}); {AGAIN}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -21,10 +22,10 @@ from samples import embedding_spec
 from huse.doctor.artefact import examine
 from huse.embed.changes.changes import Changes, write_changes
 from huse.features.delivered import CHANGES_FOLDER, DELIVERED_FILE, Delivered
-from huse.features.errors import QueryError, ShardError
+from huse.features.errors import QueryError, ShardError, UnreadableError
 from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, StoreInfo
-from huse.features.inspection import verify_store
+from huse.features.inspection import verification, verify_store
 from huse.features.rows import Rows
 from huse.features.store import Store
 
@@ -332,6 +333,20 @@ def test_damage_to_what_was_said_is_told_wherever_it_is(tmp_path: Path) -> None:
     assert (finding.where, finding.command) == ("changes/delivered.parquet", "")
     with pytest.raises(ShardError, match=r"put back a copy of it; or remove it and empty the database"):
         write_changes(store, tmp_path / "d.parquet", "m", False)
+
+
+def test_what_could_not_be_read_this_time_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = brought_to(tmp_path / "out", catalog_of(6))
+    write_changes(store, tmp_path / "c.parquet", "m", False)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Failed to read")
+
+    monkeypatch.setattr(pyarrow.parquet, "ParquetFile", fails)
+    with pytest.raises(UnreadableError, match=r"delivered\.parquet: cannot be read \(Input/output error\)"):
+        Delivered.open(tmp_path / "out")
+    found = verification(store)
+    assert (found.problems, list(found.unread)) == ({}, ["changes/delivered.parquet"])
 
 
 def said_in(out: Path) -> Any:
