@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from huse.extract.manifest.arrow import line_of, read_arrow
 from huse.extract.manifest.table import Record, Table
@@ -68,7 +68,10 @@ def _names(frame: Frame) -> list[str]:
 def _narrowed(frame: Any, names: list[str], wanted: Collection[str]) -> Frame:
     """A frame without the columns that nobody asks for, which may hold what Arrow has no type for."""
     used = [name for name in names if name in wanted]
-    narrowed: Frame = frame[used] if used else frame
+    try:
+        narrowed: Frame = frame[used] if used else frame
+    except Exception:  # noqa: BLE001 - DuckDB takes one name at a time, and raises what it likes
+        return cast(Frame, frame)
     return narrowed
 
 

@@ -53,6 +53,19 @@ class Stream:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
+class Relation(Stream):
+    """What names its columns, and gives one of them by its name, as DuckDB does."""
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self._table.column_names)
+
+    def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise TypeError("incompatible function arguments")
+        return self._table[name]
+
+
 KINDS = {
     "pandas": pandas.DataFrame,
     "polars": polars.DataFrame,
@@ -60,6 +73,7 @@ KINDS = {
     "RecordBatch": lambda columns: pyarrow.RecordBatch.from_pydict(columns),
     "RecordBatchReader": lambda columns: pyarrow.table(columns).to_reader(),
     "stream": lambda columns: Stream(pyarrow.table(columns)),
+    "relation": lambda columns: Relation(pyarrow.table(columns)),
     "old pandas": lambda columns: Old(pandas.DataFrame({n: v for n, v in columns.items() if n != "odd"})),
 }
 
