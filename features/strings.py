@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from typing import Any
@@ -32,9 +31,10 @@ def clean_text(text: str) -> str:
 
 
 def clean_value(value: Any) -> str:
-    """A value of an array as a clean string: nothing for None and NaN, ``101`` for 101.0."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
+    """A value of an array as a clean string: nothing for None, NaN and pandas' NA, ``101`` for 101.0."""
+    if isinstance(value, str | bytes):
+        return clean_text(value if isinstance(value, str) else value.decode("utf-8", "replace"))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return clean_text(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
+    written = str(value)
+    return "" if written in MISSING else clean_text(written)

@@ -85,8 +85,8 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
 
         Args:
             X: features of n rows.
-            y: (n,) labels; strings may be paths such as ``apparel/shirts``. None, NaN and an empty string are no label:
-                such rows are trained on as pairs of an image and a text. None trains on pairs alone.
+            y: (n,) labels; strings may be paths such as ``apparel/shirts``. None, NaN, NA and an empty string are no
+                label: such rows are trained on as pairs of an image and a text. None trains on pairs alone.
 
         Raises:
             ValueError: shapes disagree, or values are not finite.

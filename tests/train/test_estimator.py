@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 from samples import random_rows
@@ -123,7 +124,7 @@ def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> 
     assert ours >= baseline, (ours, baseline)
 
 
-@pytest.mark.parametrize("nothing", [None, float("nan"), ""])
+@pytest.mark.parametrize("nothing", [None, float("nan"), pandas.NA, ""])
 def test_rows_without_a_label_are_fitted_as_pairs(nothing: object) -> None:
     x, y = arrays()
     partly = y.astype(object)
