@@ -19,7 +19,7 @@ COMMANDS = {
     "doctor": "Tell what this machine has and what a run would use; check the files of a store, a model or embeddings.",
     "embed": "Place the rows of SOURCE, a store or a manifest, into the space of MODEL.",
     "encoders": "List the encoders: name, modality, dimension, source of the weights, and the extra that some need.",
-    "evaluate": "Measure MODEL on the labeled rows of STORE: accuracy, and retrieval in four directions.",
+    "evaluate": "Measure MODEL on rows of STORE: accuracy, retrieval in four directions, and by instance.",
     "export": "Hand a model or embeddings to other programs.",
     "extract": "Run the frozen encoders over MANIFEST and cache their vectors in STORE.",
     "fit": "Train the shared HUSE towers on the vectors in STORE and save them as MODEL.",

@@ -62,7 +62,7 @@ def running() -> Iterator[S3Server]:
     with s3_server() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
             patch.setenv(name, value)
-        fsspec.filesystem("s3").mkdir("bucket")
+        fsspec.filesystem("s3").mkdirs("bucket", exist_ok=True)  # moto keeps buckets as long as the process lives
         yield server
 
 

@@ -202,7 +202,7 @@ def test_what_can_not_be_learned_from_is_refused(small_store: Store, tmp_path: P
     for config in (replace(FAST, pair_weight=0.0), replace(FAST, objective="triplet"), preset("paper")):
         with (
             pytest.warns(UserWarning, match="60|48 rows have no label"),
-            pytest.raises(FitError, match=r"0 labeled training rows of 0 classes; .* objective 'huse' .*--pair-weight"),
+            pytest.raises(FitError, match=r"0 labeled training rows of 0 classes; .* objective='huse' .*--pair-weight"),
         ):
             fit_model(store, tmp_path / "m", config)
     with pytest.raises(FitError, match=r"semantic_graph='taxonomy' \(--semantic-graph\): .* has no classes"):

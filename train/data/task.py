@@ -219,12 +219,11 @@ def _require_classes(labels: Numbers, where: str, config: FitConfig) -> None:
     labeled = labels[labels != NO_LABEL]
     classes = len(np.unique(labeled))
     if classes < 2:
-        hint = (
-            "" if config.on_pairs else " of objective 'huse' (--objective) with a pair_weight above 0 (--pair-weight)"
-        )
+        way = ", which objective='huse' (--objective) takes with pair_weight=0.3 (--pair-weight)"
+        hint = "" if config.on_pairs else way
         raise FitError(
             f"{where}: {len(labeled)} labeled training rows of {classes} classes; 2 are needed, or image-text pairs "
-            f"without a label{hint}, of split train or none"
+            f"without a label, of split train or none{hint}"
         )
 
 
