@@ -20,6 +20,9 @@ USUAL_TOKENS = 512
 NO_LIMIT = 1 << 20
 """Numbers above it stand for none, as `model_max_length` of a tokenizer that knows no model."""
 
+OFFSET = re.compile("roberta|camembert|mpnet")
+"""Types of networks whose first place is not 0."""
+
 E5 = re.compile(r"(^|[-_/])e5([-_]|$)")
 E5_PROMPT = "query: "
 """What the authors of e5 put before texts that are compared with each other."""
@@ -124,9 +127,17 @@ def _most(files: ModelFiles, settings: dict[str, Any], truncation: dict[str, Any
         files.json("sentence_bert_config.json").get("max_seq_length"),
         settings.get("model_max_length"),
         (truncation or {}).get("max_length"),
-        (inner if isinstance(inner, dict) else config).get("max_position_embeddings"),
+        _places(inner if isinstance(inner, dict) else config),
     )
     return next((int(n) for n in told if isinstance(n, int | float) and 2 < n <= NO_LIMIT), USUAL_TOKENS)
+
+
+def _places(config: dict[str, Any]) -> Any:
+    """Tokens that a network has places for; those like RoBERTa begin to count behind the number of the padding."""
+    places, kind, pad = (config.get(name) for name in ("max_position_embeddings", "model_type", "pad_token_id"))
+    if isinstance(places, int) and isinstance(kind, str) and OFFSET.search(kind):
+        return places - 1 - (pad if isinstance(pad, int) else 1)
+    return places
 
 
 def _side(settings: dict[str, Any]) -> str:

@@ -220,6 +220,9 @@ def test_without_a_mask_every_text_is_padded_to_the_same_length(tmp_path: Path) 
             np.testing.assert_allclose(vector, table[ids + [0] * (16 - len(ids))].mean(0), rtol=1e-4, atol=1e-6)
 
 
+ROBERTA = {"model_type": "xlm-roberta", "pad_token_id": 1}
+
+
 @pytest.mark.parametrize(
     ("files", "most"),
     [
@@ -227,6 +230,7 @@ def test_without_a_mask_every_text_is_padded_to_the_same_length(tmp_path: Path) 
         ({"sentence_bert_config.json": {"max_seq_length": 7}}, 7),
         ({"tokenizer_config.json": {"model_max_length": 10**30}, "config.json": {"max_position_embeddings": 9}}, 9),
         ({"tokenizer_config.json": {}, "config.json": {"text_config": {"max_position_embeddings": 8}}}, 8),
+        ({"tokenizer_config.json": {}, "config.json": {**ROBERTA, "max_position_embeddings": 11}}, 9),
         ({"tokenizer_config.json": {}}, 512),
     ],
 )
