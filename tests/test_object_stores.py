@@ -224,7 +224,7 @@ def test_wrong_credentials_no_bucket_and_no_such_key_are_one_line_each(
     ):
         assert command[-1] in (line := told(*command))
         assert "; check the credentials in the environment, and what they allow" in line
-    assert f"{BUCKET}/absent.csv: Forbidden; check the credentials" in told(*manifest)
+    assert f"{BUCKET}/absent.csv: cannot be read (Forbidden; check the credentials" in told(*manifest)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     assert "Unable to locate credentials; check" in told("store", "inspect", f"{BUCKET}/errors")
     assert not (tmp_path / "store").exists()

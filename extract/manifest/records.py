@@ -25,6 +25,8 @@ FORMATS = (
     "or a folder of images, of Parquet files or of tars"
 )
 
+NO_FILE = FileNotFoundError, IsADirectoryError, NotADirectoryError
+
 FOLDERS = {"store.json": "a store, no manifest", "model.keras": "a model, no manifest"}
 """What a folder with such a file is."""
 
@@ -122,7 +124,9 @@ def one_line(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise undecodable(path, error) from error
     except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror or error}); name {FORMATS}") from error
+        # what is not there, or no file, may be misnamed; what is not let in or not reached is not
+        way_out = f"; name {FORMATS}" if isinstance(error, NO_FILE) else ""
+        raise ManifestError(f"{path}: cannot be read ({error.strerror or error}){way_out}") from error
 
 
 def _walk(path: Path) -> Walk | None:
