@@ -19,7 +19,9 @@ from huse.features.store import Store
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 MODULES = {"lancedb": "lancedb", "qdrant": "qdrant_client", "pgvector": "psycopg"}
-WORDS = ("a wild animal", "ripe fruit", "flag of a country")
+WORDS = {"image": "a wild animal", "text": "ripe fruit", "fused": "flag of a country"}
+"""A query for each gallery."""
+
 K = 7
 
 Run = Callable[..., list[str]]
@@ -85,14 +87,15 @@ def agree(run: Run, model: Path, source: Path, tmp_path: Path, fuse: bool = Fals
     run("apply", file)  # a night that was interrupted applies it again
     file.unlink()
     loaded = huse.load(model)
-    for gallery in ("fused",) if fuse else ("image", "text"):
-        for words in WORDS:
-            hits = search_embeddings(loaded, out, texts=[words], gallery=gallery, k=K)[0]
-            lines = [line.split("\t") for line in run("search", model, words, "--column", gallery, "-k", K)]
-            assert [key for _, key, _ in lines] == [hit.key for hit in hits]
-            assert [label for _, _, label in lines] == [hit.label for hit in hits]
-            np.testing.assert_allclose([float(line[0]) for line in lines], [hit.score for hit in hits], atol=2e-3)
-    every = run("search", model, WORDS[0], "--column", "fused" if fuse else "image", "-k", 100)
+    galleries = ("fused",) if fuse else ("image", "text")
+    for gallery in galleries:
+        words = WORDS[gallery]
+        hits = search_embeddings(loaded, out, texts=[words], gallery=gallery, k=K)[0]
+        lines = [line.split("\t") for line in run("search", model, words, "--column", gallery, "-k", K)]
+        assert [key for _, key, _ in lines] == [hit.key for hit in hits]
+        assert [label for _, _, label in lines] == [hit.label for hit in hits]
+        np.testing.assert_allclose([float(line[0]) for line in lines], [hit.score for hit in hits], atol=2e-3)
+    every = run("search", model, WORDS["image"], "--column", galleries[0], "-k", 100)
     rows = Store.open(out).load()
     there = rows.present.image | rows.present.text if fuse else rows.present.image
     assert len(every) == there.sum()
