@@ -195,7 +195,7 @@ class _Posterior(_Towers):
         """The validation score of a configuration."""
         task = self._task(config)
         outputs = self._fitted(task, task.train, config)(task.val)
-        return validation_score(metrics_of(outputs, task.val, task.val_labels, 0.5))
+        return validation_score(metrics_of(outputs, task.val, task.val_labels, 0.5, instances=False))
 
     def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
         """The outputs for the test rows of classifiers trained on everything else."""

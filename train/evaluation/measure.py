@@ -24,7 +24,7 @@ HP_KS = (2, 5, 10)
 
 
 def metrics_of(
-    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float
+    outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_], fusion_weight: float, instances: bool = True
 ) -> dict[str, Any]:
     """Accuracy and retrieval of the outputs of a network on some rows; what cannot be said is None.
 
@@ -35,6 +35,7 @@ def metrics_of(
         data: these rows.
         labels: (n,) their label paths, also of classes that the network does not know; empty for none.
         fusion_weight: share of the image in the fused class.
+        instances: whether to measure by instance too; without, ``instances`` is empty.
 
     Raises:
         FitError: an output is not finite.
@@ -45,13 +46,13 @@ def metrics_of(
             f"the towers give values that are not finite ({', '.join(broken)}); "
             "fit again with a lower learning_rate (--learning-rate), and look at the features with huse store verify"
         )
-    instances = _instances(outputs, data)
+    found = _instances(outputs, data) if instances else {}
     outputs, data, labels = _labeled(outputs, data, labels)
     accuracies, retrieval = _accuracies(outputs, data, fusion_weight), _retrieval(outputs, data, labels)
     return {
         "accuracy": {name: _known(value) for name, value in accuracies.items()},
         "retrieval": {way: {name: _known(v) for name, v in values.items()} for way, values in retrieval.items()},
-        "instances": {way: {name: _known(v) for name, v in values.items()} for way, values in instances.items()},
+        "instances": {way: {name: _known(v) for name, v in values.items()} for way, values in found.items()},
     }
 
 
@@ -100,7 +101,7 @@ def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
     cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
     if None not in cross and OBJECTIVES[objective].one_space:
         return float(np.mean(cross))
-    if all(value is None for value in metrics["accuracy"].values()):
+    if all(value is None for value in metrics["accuracy"].values()) and metrics["instances"]:
         return float(np.mean([values["mrr"] for values in metrics["instances"].values()]))
     if not OBJECTIVES[objective].classifier:
         within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]

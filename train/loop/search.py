@@ -89,7 +89,8 @@ def _validate(
 ) -> None:
     """Measures an epoch on validation rows and remembers it if it is the best so far."""
     with best.spent.on("validate"):
-        metrics = metrics_of(forward(features_of(rows, best.network)), rows, labels, 0.5)
+        outputs, by_instance = forward(features_of(rows, best.network)), not (labels != "").any()
+        metrics = metrics_of(outputs, rows, labels, 0.5, by_instance)  # no score of labeled rows needs instances
     best.history[-1]["val_score"] = score = validation_score(metrics, objective)
     best.history[-1] |= {f"val_{way}_r_at_1": values["r_at_1"] for way, values in metrics["retrieval"].items()}
     if score > best.score:
