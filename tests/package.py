@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,27 @@ class MeanColor:
 """
 
 
+def install(folder: Path, family: str, target: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brings an encoder to this process by a package, as installing it does.
+
+    Args:
+        folder: where the package is put.
+        family: the encoder's name.
+        target: ``module:Class``.
+        code: of the module.
+        monkeypatch: takes it away again.
+    """
+    module = target.partition(":")[0]
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{module}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[huse.encoders]\n{family} = {target}\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
 def install_encoder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Brings `mean-color:SECONDS`, which takes its time for each batch, to this process and those that it starts."""
-    (folder / "my_encoders.py").write_text(MEAN_COLOR)
-    info = folder / "my_encoders-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-encoders\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[huse.encoders]\nmean-color = my_encoders:MeanColor\n")
-    monkeypatch.syspath_prepend(folder)
+    install(folder, "mean-color", "my_encoders:MeanColor", MEAN_COLOR, monkeypatch)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))

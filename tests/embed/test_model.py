@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from package import install
 from PIL import Image
 from samples import IMAGE_SPEC, TEXT_SPEC, random_store, without_images, write_csv
 
@@ -236,13 +237,7 @@ class Counted:
 
 def install_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class of the encoder ``counted``, which a package brings; it knows how many were made, and their batches."""
-    (folder / "counted_encoder.py").write_text(COUNTED)
-    info = folder / "counted_encoder-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counted-encoder\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[huse.encoders]\ncounted = counted_encoder:Counted\n")
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "counted_encoder", raising=False)
+    install(folder, "counted", "counted_encoder:Counted", COUNTED, monkeypatch)
     return import_module("counted_encoder").Counted
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from package import install_encoder
+from package import install, install_encoder
 
 from huse.extract.encoders import image_encoder, registry, text_encoder
 from huse.extract.encoders.applications import APPLICATIONS
@@ -275,13 +275,7 @@ def test_a_package_brings_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_an_encoder_of_a_package_that_fails_is_one_line(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "odd_encoders.py").write_text(code)
-    info = tmp_path / "odd_encoders-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-encoders\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[huse.encoders]\nodd = odd_encoders:Odd\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "odd_encoders", raising=False)
+    install(tmp_path, "odd", "odd_encoders:Odd", code, monkeypatch)
     with pytest.raises(EncoderError, match=r"encoder 'odd:x': odd_encoders:Odd failed") as caught:
         image_encoder("odd:x")
     assert "\n" not in str(caught.value)
