@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from huse.extract.encoders.protocol import State
+from huse.extract.encoders.vocabulary import are_words, not_its_own, not_learned, words_asked
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
@@ -20,9 +21,6 @@ from huse.features.errors import EncoderError
 WORDS: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
 RUNS: dict[str, Any] = {"sublinear_tf": True, "analyzer": "char", "ngram_range": (1, 3)}
 """Options of scikit-learn; characters keep their accents, which in Japanese and Korean are more than that."""
-
-MOST = 1_000_000
-"""Words that can be asked for."""
 
 ROWS_A_STEP = 1000
 
@@ -44,11 +42,9 @@ class TfidfEncoder:
     def __init__(self, argument: str, state: State = None) -> None:
         number, colon, unit = argument.partition(":")
         self.name = f"tfidf:{argument}"
-        if not (number.isdecimal() and len(number) < 8 and 0 < int(number) <= MOST):
-            raise EncoderError(f"{self.name}: not a number of words from 1 to {MOST}; write tfidf:1000")
+        self.dimension = words_asked("tfidf", number, self.name)
         if colon and unit != "char":
             raise EncoderError(f"{self.name}: {unit!r} is no unit; write tfidf:{number} or tfidf:{number}:char")
-        self.dimension = int(number)
         self._of_characters = bool(unit)
         self._state: Any = state if state is None else self._checked(state)
         self._vectorizer: TfidfVectorizer | None = None
@@ -65,9 +61,7 @@ class TfidfEncoder:
             EncoderError: not fitted.
         """
         if self._state is None:
-            raise EncoderError(
-                "tfidf learns its words from texts, and there are none; take another text_encoder (--text-encoder)"
-            )
+            raise not_learned("tfidf")
         digest = hashlib.sha256(json.dumps(self._state, sort_keys=True).encode()).hexdigest()
         units = (
             "runs of 1 to 3 characters in lower case" if self._of_characters else "words in lower case without accents"
@@ -122,16 +116,11 @@ class TfidfEncoder:
     def _checked(self, state: State) -> State:
         words, weights = (state.get(key) for key in ("words", "idf")) if isinstance(state, dict) else (None, None)
         good = (
-            isinstance(words, list)
+            are_words(words, self.dimension)
             and isinstance(weights, list)
-            and 0 < len(words) == len(weights) <= self.dimension
-            and all(isinstance(word, str) for word in words)
-            and len(set(words)) == len(words)
+            and len(words) == len(weights)
             and all(isinstance(weight, int | float) and math.isfinite(weight) for weight in weights)
         )
         if not good:
-            raise EncoderError(
-                f"{self.name}: what was learned is not of this encoder, or damaged; name the encoder that learned it, "
-                "or extract again with overwrite=True (--overwrite)"
-            )
+            raise not_its_own(self.name)
         return state

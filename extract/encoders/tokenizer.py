@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.encoders.protocol import State
+from huse.extract.encoders.vocabulary import are_words, not_its_own, not_learned, words_asked
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
-
-MOST = 1_000_000
-"""Words that can be asked for."""
 
 TEXTS_A_STEP = 1000
 
@@ -40,9 +38,7 @@ class TokenizerEncoder:
 
     def __init__(self, argument: str, state: State = None) -> None:
         self.name = f"tokenizer:{argument}"
-        if not (argument.isdecimal() and len(argument) < 8 and 0 < int(argument) <= MOST):
-            raise EncoderError(f"{self.name}: not a number of words from 1 to {MOST}; write tokenizer:1000")
-        self.dimension = int(argument)
+        self.dimension = words_asked("tokenizer", argument, self.name)
         self._words: list[str] | None = None if state is None else self._checked(state)
 
     @property
@@ -59,9 +55,7 @@ class TokenizerEncoder:
     @property
     def _vocabulary(self) -> list[str]:
         if self._words is None:
-            raise EncoderError(
-                "tokenizer learns its words from texts, and there are none; take another text_encoder (--text-encoder)"
-            )
+            raise not_learned("tokenizer")
         return self._words
 
     def fit(self, texts: Iterable[str]) -> None:
@@ -124,17 +118,8 @@ class TokenizerEncoder:
 
     def _checked(self, state: State) -> list[str]:
         words = state.get("words") if isinstance(state, dict) else None
-        good = (
-            isinstance(words, list)
-            and 0 < len(words) <= self.dimension
-            and all(isinstance(word, str) and word for word in words)
-            and len(set(words)) == len(words)
-        )
-        if not (good and isinstance(words, list)):
-            raise EncoderError(
-                f"{self.name}: what was learned is not of this encoder, or damaged; name the encoder that learned it, "
-                "or extract again with overwrite=True (--overwrite)"
-            )
+        if not are_words(words, self.dimension) or "" in words:
+            raise not_its_own(self.name)
         return words
 
 
