@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from huse.extract.images.framing import Framing, Resampling, Side
+from huse.extract.images.framing import Extent, Framing, Resampling
 from huse.extract.images.inner_sizes import sizes_within
 from huse.extract.images.modes import mend_transparent_color, to_rgb
 from huse.extract.images.orientation import Box, Turn, load_as_stored, stored_box, upright_size
@@ -58,7 +58,7 @@ Part = tuple[tuple[int, int], Image.Image]
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-Sides = Callable[[tuple[int, int]], tuple[Side, Side]]
+Sides = Callable[[tuple[int, int]], tuple[Extent, Extent]]
 """What becomes of the width and height of an upright image of (width, height)."""
 
 _alone = threading.Lock()
@@ -151,9 +151,9 @@ def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.I
         ImageError: as `decode_image`.
     """
 
-    def within(size: tuple[int, int]) -> tuple[Side, Side]:
+    def within(size: tuple[int, int]) -> tuple[Extent, Extent]:
         scale = min(side / max(size), 1.0)
-        return Side.whole(max(round(size[0] * scale), 1)), Side.whole(max(round(size[1] * scale), 1))
+        return Extent.whole(max(round(size[0] * scale), 1)), Extent.whole(max(round(size[1] * scale), 1))
 
     with opened_image(data, max_pixels) as image:
         image.draft(None, (2 * side, 2 * side))

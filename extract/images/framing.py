@@ -13,7 +13,7 @@ LONG = 1 << 13
 
 
 @dataclass(frozen=True)
-class Side:
+class Extent:
     """What becomes of the width or height of an image.
 
     Attributes:
@@ -27,7 +27,7 @@ class Side:
     length: int
 
     @classmethod
-    def whole(cls, resized: int) -> Side:
+    def whole(cls, resized: int) -> Extent:
         """All of it, at a length."""
         return cls(resized, 0, resized)
 
@@ -80,12 +80,12 @@ class Framing:
         """The longer side of what an image is resized to, or its shorter where that alone is told; 0 for neither."""
         return max(self.resize) if isinstance(self.resize, tuple) else self.resize or 0
 
-    def sides(self, size: tuple[int, int]) -> tuple[Side, Side]:
+    def sides(self, size: tuple[int, int]) -> tuple[Extent, Extent]:
         """What becomes of the width and of the height of an image of (width, height)."""
         width, height = self._resized(size)
         return (
-            Side(width, (width - self.size[1]) // 2, self.size[1]),
-            Side(height, (height - self.size[0]) // 2, self.size[0]),
+            Extent(width, (width - self.size[1]) // 2, self.size[1]),
+            Extent(height, (height - self.size[0]) // 2, self.size[0]),
         )
 
     def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
