@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.onnx.files import Wanted, model_files
+from huse.extract.encoders.onnx.exported import ExportedModel
 from huse.extract.encoders.onnx.graph import Tensor
 from huse.extract.encoders.onnx.outputs import image_output
 from huse.extract.encoders.onnx.preprocessing import preprocessing_of
-from huse.extract.encoders.onnx.session import Session, in_batches, placeholder, runs_on_gpu, runtime_for
+from huse.extract.encoders.onnx.session import in_batches, placeholder, runs_on_gpu, runtime_for
 from huse.extract.encoders.replicas import CPU_BATCH, GPU_BATCH
 from huse.extract.images.decoding import READING
 from huse.extract.images.framing import Framing
@@ -26,7 +26,7 @@ AXES = 4
 OF_TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
-class OnnxImageEncoder:
+class OnnxImageEncoder(ExportedModel):
     """A model of images, such as DINOv2, ViT, or the image half of CLIP and SigLIP.
 
     Args:
@@ -44,8 +44,8 @@ class OnnxImageEncoder:
                 f"onnx:{argument}: precision={precision!r} (--precision) is not to be had, a graph has its own; name "
                 "one of that precision, such as onnx:FOLDER/onnx/model_fp16.onnx"
             )
-        self._wanted = Wanted.of(argument)
-        self._files = files = model_files(self._wanted.place, "image")
+        super().__init__(argument, "image")
+        files = self._files
         self._input, tensor = self._of_pixels()
         self._preprocessing = preprocessing_of(files)
         runtime_for(files)
@@ -92,22 +92,10 @@ class OnnxImageEncoder:
         """See `Batching`."""
         return GPU_BATCH if runs_on_gpu(self._files) else CPU_BATCH
 
-    @property
-    def files_digest(self) -> str:
-        """SHA-256 over all files of the model; taking it runs nothing."""
-        return self._files.digest
-
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec; its digest covers the files, their place is not part of the fingerprint."""
-        return EncoderSpec(
-            name="onnx",
-            modality="image",
-            dimension=self._dimension,
-            preprocessing=f"{READING}; {self._preprocessing}; {self._output}",
-            weights=self.files_digest,
-            source=f"onnx:{self._files.place}{self._wanted.end}",
-        )
+        return self._spec(self._dimension, f"{READING}; {self._preprocessing}; {self._output}")
 
     @property
     def _dimension(self) -> int:
@@ -116,10 +104,6 @@ class OnnxImageEncoder:
         if not size:
             return int(self.encode(np.zeros((1, *self.input_size, 3), np.uint8)).shape[1])
         return size * (len(self._output.pooling.names) if self._output.pooling else 1)
-
-    @cached_property
-    def _session(self) -> Session:
-        return Session(self._files)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) RGB pixels to (n, dimension) vectors."""
@@ -137,10 +121,6 @@ class OnnxImageEncoder:
                 f"an output of one vector an image, onnx:{self._files.place}#OUTPUT"
             )
         return found
-
-    def close(self) -> None:
-        """Lets the network go."""
-        self.__dict__.pop("_session", None)
 
     def _run(self, pixels: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         inputs = self._files.graph.inputs

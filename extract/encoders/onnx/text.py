@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.onnx.files import Wanted, model_files
+from huse.extract.encoders.onnx.exported import ExportedModel
 from huse.extract.encoders.onnx.outputs import text_output
-from huse.extract.encoders.onnx.session import Session, in_batches, placeholder, runtime_for
+from huse.extract.encoders.onnx.session import in_batches, placeholder, runtime_for
 from huse.extract.encoders.onnx.tokens import Tokenizer, Tokens
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
@@ -23,7 +23,7 @@ TEXTS_A_BATCH, TOKENS_A_BATCH = 32, 1 << 13
 """Most of either that the network gets at a time, those that pad among them."""
 
 
-class OnnxTextEncoder:
+class OnnxTextEncoder(ExportedModel):
     """A model of texts with a tokenizer, such as MiniLM, bge, e5, or the text half of CLIP and SigLIP.
 
     Args:
@@ -35,8 +35,8 @@ class OnnxTextEncoder:
     """
 
     def __init__(self, argument: str) -> None:
-        self._wanted = Wanted.of(argument)
-        self._files = files = model_files(self._wanted.place, "text")
+        super().__init__(argument, "text")
+        files = self._files
         inputs = files.graph.inputs
         if IDS not in inputs:
             takes = f"{files.graph_path.name} takes {', '.join(inputs)} and no {IDS}, it is no model of texts"
@@ -66,24 +66,12 @@ class OnnxTextEncoder:
         """See `Batching`; a large network takes seconds for as many long texts."""
         return TEXTS_A_BATCH
 
-    @property
-    def files_digest(self) -> str:
-        """SHA-256 over all files of the model; taking it runs nothing."""
-        return self._files.digest
-
     @cached_property
     def spec(self) -> EncoderSpec:
         """The spec; its digest covers the files, their place is not part of the fingerprint."""
         tokenizer = self._tokenizer
         prompt = f"{tokenizer.prompt!r} before it; " if tokenizer.prompt else ""
-        return EncoderSpec(
-            name="onnx",
-            modality="text",
-            dimension=self._dimension,
-            preprocessing=f"{PREPROCESSING}; {prompt}{tokenizer.most} tokens at most; {self._output}",
-            weights=self.files_digest,
-            source=f"onnx:{self._files.place}{self._wanted.end}",
-        )
+        return self._spec(self._dimension, f"{PREPROCESSING}; {prompt}{tokenizer.most} tokens at most; {self._output}")
 
     @property
     def _dimension(self) -> int:
@@ -97,10 +85,6 @@ class OnnxTextEncoder:
         """Why a text's vector may be all zeros, and what to do."""
         return f"no known word: {self.spec.known_as} knows none of the text's; take a model of its language"
 
-    @cached_property
-    def _session(self) -> Session:
-        return Session(self._files)
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, dimension) vectors; one of which no token is known is all zeros."""
         if not texts:
@@ -109,10 +93,6 @@ class OnnxTextEncoder:
         vectors = np.concatenate([self._vectors(part) for part in self._parts(encodings)])
         vectors[[not self._tokenizer.knows(encoding) for encoding in encodings]] = 0
         return vectors
-
-    def close(self) -> None:
-        """Lets the network go."""
-        self.__dict__.pop("_session", None)
 
     def _parts(self, encodings: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Encodings in order, so many at a time that those of a long text are not many."""
