@@ -176,9 +176,11 @@ def moved_encoder_options(command: Command) -> Command:
 
 def separator_option(command: Command) -> Command:
     """The option that says what parts labels."""
+    from huse.extract.manifest.columns import Columns
+
     return click.option(
         "--label-separator",
-        default="/",
+        default=Columns().label_separator,
         show_default=True,
         metavar="TEXT",
         help="What stands between the levels of a label, such as ' > '; '' when labels have no levels.",
