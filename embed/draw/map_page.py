@@ -20,6 +20,9 @@ MOST_THUMBNAILS = 5_000
 
 SIDE = 72
 
+MAP_SCRIPTS = ("view.js", "lasso.js", "map.js")
+"""What defines `drawMap`, in this order."""
+
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="generator" content="made by huse"><title>huse map</title><style>
@@ -50,7 +53,7 @@ def write_map_page(rows: Rows, folder: Path, out: Path, seed: int = 0, projectio
         data["rows"][i]["thumb"] = thumbnails.data_uri(rows.uri[i], SIDE)
     # no text may end the script, or begin a comment in it
     safe = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    page = _PAGE.format(style=asset("map.css"), script=asset("map.js"), data=safe)
+    page = _PAGE.format(style=asset("map.css"), script="\n".join(map(asset, MAP_SCRIPTS)), data=safe)
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
     thumbnails.warn_of_none()

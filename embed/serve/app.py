@@ -18,7 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from swagger_ui_bundle import swagger_ui_path
 
 from huse import __version__
-from huse.embed.draw.map_page import asset
+from huse.embed.draw.map_page import MAP_SCRIPTS, asset
+from huse.embed.search.gallery import Hit
 from huse.embed.serve.limits import add_limits
 from huse.embed.serve.memory import MANY_PIXELS, give_back
 from huse.embed.serve.schema import (
@@ -26,11 +27,14 @@ from huse.embed.serve.schema import (
     Counted,
     GalleryName,
     Info,
+    Keys,
     Labels,
     NotYet,
     Query,
     ShownAnswer,
     ShownHit,
+    ShownRow,
+    ShownRows,
     refusals,
 )
 from huse.embed.serve.searcher import Answer, Searcher
@@ -55,6 +59,8 @@ DOCS_POLICY = (
 )
 """Of the page of the API, which has a script in itself."""
 
+PAGE_SCRIPTS = ("page.js", "csv.js", "tags.js", "cards.js", "chosen.js", "search.js", "start.js")
+
 IMAGE_HEADERS = {"Cache-Control": "private, max-age=60"}
 
 SEARCH_REFUSALS = refusals(
@@ -63,6 +69,11 @@ SEARCH_REFUSALS = refusals(
     s411="The length of the body was not announced.",
     s413="The body or the image is too large.",
     s422="The query is not of the described form.",
+)
+ROWS_REFUSALS = refusals(
+    s411="The length of the body was not announced.",
+    s413="The body is too large.",
+    s422="The keys are not of the described form.",
 )
 IMAGE_REFUSALS = refusals(s404="There is no image of such a row.", s422="The key is not of the described form.")
 MAP_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -95,6 +106,7 @@ def make_app(
     _add_info(app, searcher, most_upload, most_pixels)
     _add_search(app, searcher)
     _add_search_by_image(app, searcher, most_upload, most_pixels)
+    _add_rows(app, searcher)
     _add_images(app, searcher)
     searcher.prepare()
     return app
@@ -102,8 +114,8 @@ def make_app(
 
 def _add_pages(app: FastAPI) -> None:
     here = files("huse.embed.serve")
-    texts = {name: (here / name).read_text(encoding="utf-8") for name in ("index.html", "page.js", "page.css")}
-    texts |= {name: asset(name) for name in ("map.js", "map.css")}
+    texts = {name: (here / name).read_text(encoding="utf-8") for name in ("index.html", "page.css", *PAGE_SCRIPTS)}
+    texts |= {name: asset(name) for name in ("map.css", *MAP_SCRIPTS)}
     kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -141,6 +153,7 @@ def _add_info(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: i
             classes=classes,
             galleries=searcher.galleries,
             fingerprint=searcher.model.trained.fingerprint,
+            gallery=searcher.identity,
             most_upload=most_upload,
             most_pixels=most_pixels,
             ready=searcher.ready,
@@ -155,8 +168,12 @@ def _add_info(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: i
         if searcher.map.problem:
             raise HTTPException(404, searcher.map.problem)
         if data is None:
-            return JSONResponse(NotYet(detail="the map is being drawn; ask again").model_dump(), 202)  # type: ignore[return-value]
-        return {**data, "rows": [{**row, "thumb": _path(searcher, row["key"])} for row in data["rows"]]}
+            return JSONResponse(NotYet(detail=searcher.map.progress).model_dump(), 202)  # type: ignore[return-value]
+        return {
+            **data,
+            "of": len(searcher),
+            "rows": [{**row, "thumb": _path(searcher, row["key"])} for row in data["rows"]],
+        }
 
 
 def _add_search(app: FastAPI, searcher: Searcher) -> None:
@@ -172,7 +189,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
         return await run_in_threadpool(by_key, query)
 
     def by_text(query: Query) -> ShownAnswer:
-        return _shown(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
+        return _shown_answer(searcher, searcher.by_text(query.text, query.k, query.gallery, query.classes))
 
     def by_key(query: Query) -> ShownAnswer:
         if query.modality == "image" and not searcher.has_image(query.key):
@@ -181,7 +198,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
             answer = searcher.by_key(query.key, query.modality, query.k, query.gallery, query.classes)
         except KeyError as error:
             raise HTTPException(404, f"no row {query.key!r}") from error
-        return _shown(searcher, answer)
+        return _shown_answer(searcher, answer)
 
 
 def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, most_pixels: int) -> None:
@@ -202,7 +219,7 @@ def _add_search_by_image(app: FastAPI, searcher: Searcher, most_upload: int, mos
                 raise HTTPException(413, f"more than {most_upload:,} bytes; send a smaller image")
             pixels = _pixels_within(data, most_pixels)
             try:
-                return _shown(searcher, searcher.by_image(data, k, gallery, classes))
+                return _shown_answer(searcher, searcher.by_image(data, k, gallery, classes))
             finally:
                 if pixels > MANY_PIXELS:
                     give_back()
@@ -217,6 +234,13 @@ def _pixels_within(data: bytes, most: int) -> int:
             return image.width * image.height
     except ImageError as error:
         raise QueryError(f"image bytes: {error}") from error
+
+
+def _add_rows(app: FastAPI, searcher: Searcher) -> None:
+    @app.post("/api/rows", responses=ROWS_REFUSALS)
+    def rows(wanted: Keys) -> ShownRows:
+        """Rows by their keys, such as those that were tagged."""
+        return ShownRows(rows=[ShownRow(**_shown(searcher, row)) for row in searcher.rows_of(wanted.keys)])
 
 
 def _add_images(app: FastAPI, searcher: Searcher) -> None:
@@ -237,19 +261,19 @@ def _add_images(app: FastAPI, searcher: Searcher) -> None:
         return Response(found.data, media_type=found.media_type, headers=IMAGE_HEADERS)
 
 
-def _shown(searcher: Searcher, answer: Answer) -> ShownAnswer:
-    hits = [
-        ShownHit(
-            key=hit.key,
-            score=hit.score,
-            label=hit.label,
-            caption=hit.caption,
-            has_image=searcher.has_image(hit.key),
-            image=_path(searcher, hit.key),
-        )
-        for hit in answer.hits
-    ]
+def _shown_answer(searcher: Searcher, answer: Answer) -> ShownAnswer:
+    hits = [ShownHit(score=hit.score, **_shown(searcher, hit)) for hit in answer.hits]
     return ShownAnswer(hits=hits, classes=answer.classes)
+
+
+def _shown(searcher: Searcher, row: Hit) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "label": row.label,
+        "caption": row.caption,
+        "has_image": searcher.has_image(row.key),
+        "image": _path(searcher, row.key),
+    }
 
 
 def _path(searcher: Searcher, key: str) -> str:

@@ -54,12 +54,13 @@ def add_limits(app: FastAPI, most_upload: int) -> None:
 
 
 def _refusal(request: Request, most_upload: int) -> JSONResponse | None:
-    most = QUERY_BYTES if request.url.path == "/api/search" else most_upload + FORM_BYTES
+    sends_image = request.url.path == "/api/search/image"
+    most = most_upload + FORM_BYTES if sends_image else QUERY_BYTES
     length = request.headers.get("content-length", "")
     if not (length.isascii() and length.isdecimal()):
         return JSONResponse({"detail": "send the content-length of the body"}, 411)
     if len(length.lstrip("0")) > len(str(most)) or int(length) > most:
-        what = "query" if most == QUERY_BYTES else "image"
+        what = "image" if sends_image else "query"
         return JSONResponse({"detail": f"more than {most:,} bytes; send a smaller {what}"}, 413)
     return None
 

@@ -36,15 +36,32 @@ class Query(BaseModel):
     k: int = Field(24, ge=1, le=MOST_HITS, description="Most hits.")
 
 
-class ShownHit(BaseModel):
-    """A row found, as the page shows it."""
+class Keys(BaseModel):
+    """Rows that are asked for."""
+
+    keys: Annotated[list[Words], Field(max_length=MOST_HITS)]
+
+
+class ShownRow(BaseModel):
+    """A row as the page shows it."""
 
     key: str
-    score: float
     label: str
     caption: str
     has_image: bool = Field(description="Whether it can be searched from by its image.")
     image: str = Field(description="Path of its image on this server; empty when there is none to be shown.")
+
+
+class ShownRows(BaseModel):
+    """The rows that were asked for, in that order, without those that there are not."""
+
+    rows: list[ShownRow]
+
+
+class ShownHit(ShownRow):
+    """A row found."""
+
+    score: float
 
 
 class ShownAnswer(BaseModel):
@@ -68,6 +85,7 @@ class Info(BaseModel):
     classes: list[Counted]
     galleries: list[str] = Field(description="What queries can be compared with.")
     fingerprint: str = Field(description="Of the model.")
+    gallery: str = Field(description="What browsers keep tags of rows under: other for another model or place.")
     most_upload: int = Field(description="Bytes that an uploaded image may have.")
     most_pixels: int = Field(description="Pixels that an uploaded image may have.")
     ready: bool = Field(description="Whether the encoders are built; queries wait until they are.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,7 +19,7 @@ from huse.embed.draw.projection import Points, lay_out
 from huse.embed.draw.thumbnails import none_found
 from huse.embed.model import Model
 from huse.embed.search.engine import Engine
-from huse.embed.search.gallery import GALLERIES, Gallery, Hit, shown_labels, those_with
+from huse.embed.search.gallery import GALLERIES, Gallery, Hit, hit_of, shown_labels, those_with
 from huse.embed.search.index import AUTO
 from huse.embed.search.search import OTHER, default_gallery, require_model
 from huse.embed.serve.shown import location
@@ -152,6 +154,18 @@ class Searcher:
         if not some or any(location(uri, self.folder) for uri in some):
             return ""
         return none_found(len(some), image_location(some[0], self.folder))
+
+    @cached_property
+    def identity(self) -> str:
+        """What browsers keep tags under: of the model and of where the embeddings lie, so rows may come and go."""
+        place = str(self._engine.store.path)
+        named = f"{self.model.trained.fingerprint} {place if is_url(place) else os.path.realpath(place)}"
+        return hashlib.sha256(os.fsencode(named)).hexdigest()[:32]
+
+    def rows_of(self, keys: Sequence[str]) -> list[Hit]:
+        """The rows of some keys, as hits of themselves; without those that there are not."""
+        found = (self._positions[key] for key in keys if key in self._positions)
+        return [hit_of(self.shards[shard], i, 1.0) for shard, i in found]
 
     def has_image(self, key: str) -> bool:
         """Whether there is such a row and it has the vector of an image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from huse.embed.draw.map_page import map_data
 from huse.embed.draw.projection import Points, lay_out
+from huse.features.counted import counted
 from huse.features.errors import HuseError
 from huse.features.rows import Rows, concatenate
 
@@ -36,6 +38,16 @@ class SpaceMap:
         self._thread: Thread | None = None
         self.data: dict[str, Any] | None = None
         self.problem = ""
+        self._began: float | None = None
+
+    @property
+    def progress(self) -> str:
+        """What is being done for it, until it is drawn; a projection does not tell how far it is."""
+        if self._began is None:
+            return "the map is drawn as soon as the encoders are built"
+        there = sum(map(len, self._shards))
+        shown = f"{MOST_ON_MAP:,} of {there:,} rows" if there > MOST_ON_MAP else counted(there, "row")
+        return f"the map of {shown} is being drawn, for {time.monotonic() - self._began:.0f} s so far"
 
     def start(self) -> None:
         """Begins to draw in the background; does nothing the second time."""
@@ -45,6 +57,7 @@ class SpaceMap:
                 self._thread.start()
 
     def _draw(self) -> None:
+        self._began = time.monotonic()
         try:
             rows = _some(self._shards, MOST_ON_MAP)
             self.data = map_data(rows, self._lay_out(rows))

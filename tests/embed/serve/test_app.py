@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -62,6 +64,41 @@ def test_a_search_from_a_row(client: TestClient, few_emoji: Path) -> None:
         assert reply["hits"][0]["score"] == pytest.approx(1, abs=0.01)
 
 
+def test_rows_are_told_by_their_keys(client: TestClient, few_emoji: Path) -> None:
+    manifest = read_csv(few_emoji)
+    keys = [manifest[7]["key"], "nobody", manifest[2]["key"], manifest[7]["key"]]
+    rows = client.post("/api/rows", json={"keys": keys}).json()["rows"]
+    assert [row["key"] for row in rows] == [keys[0], keys[2], keys[3]]
+    assert rows[1] == {
+        "key": keys[2],
+        "label": manifest[2]["label"],
+        "caption": manifest[2]["text"],
+        "has_image": True,
+        "image": f"/images/{quote(keys[2], safe='')}",
+    }
+    assert client.post("/api/rows", json={"keys": []}).json() == {"rows": []}
+    assert client.post("/api/rows", json={"keys": keys * 51}).status_code == 422, "201 and more"
+
+
+def test_every_script_of_the_page_is_there(client: TestClient) -> None:
+    page = client.get("/").text
+    assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)
+    assert len(assets) == len(set(assets)) > 2
+    for asset in assets:
+        reply = client.get(asset)
+        assert (reply.status_code, len(reply.text) > 100) == (200, True), asset
+    assert "<script>" not in page
+    assert " onclick=" not in page
+
+
+def test_tags_are_kept_for_a_model_at_a_place(searcher: Searcher, client: TestClient, tmp_path: Path) -> None:
+    gallery = client.get("/api/info").json()["gallery"]
+    place = Path(shutil.copytree(searcher._engine.store.path, tmp_path / "other"))
+    assert Searcher(searcher.model, searcher._engine.store.path).identity == gallery
+    assert Searcher(searcher.model, place).identity != gallery
+    assert str(place) not in gallery
+
+
 def test_what_no_row_names_is_not_served(client: TestClient, few_emoji: Path) -> None:
     assert (few_emoji.parent / "few.csv").exists()
     for path in ("few.csv", "../few.csv", quote("../few.csv", safe=""), "images", "/etc/passwd", "%2Fetc%2Fpasswd", ""):
@@ -87,6 +124,7 @@ def test_bad_requests_are_told_why(client: TestClient) -> None:
 
 def test_every_refusal_is_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths["/api/rows"]["post"]["responses"]) == {"200", "411", "413", "422"}
     for path in ("/api/search", "/api/search/image"):
         described = paths[path]["post"]["responses"]
         assert set(described) == {"200", "400", "404", "411", "413", "422"}
@@ -104,7 +142,9 @@ def test_uploads_are_limited_before_they_are_read(client: TestClient) -> None:
     def endless() -> object:
         yield b"x" * 1000
 
-    assert client.post("/api/search", content=endless()).status_code == 411  # type: ignore[arg-type]
+    for path in ("/api/search", "/api/rows"):
+        assert client.post(path, content=endless()).status_code == 411  # type: ignore[arg-type]
+        assert client.post(path, content=b" " * (2**20 + 1)).status_code == 413
 
 
 def test_other_sites_cannot_reach_it_by_a_name_of_theirs(searcher: Searcher) -> None:
@@ -118,7 +158,7 @@ def test_the_api_describes_itself_without_a_network(client: TestClient) -> None:
     described = client.get("/openapi.json").json()
     paths = described["paths"]
     assert '"null"' not in json.dumps(described), "the version it claims knows no such type"
-    assert set(paths) == {"/api/info", "/api/search", "/api/search/image", "/api/map", "/images/{key}"}
+    assert set(paths) == {"/api/info", "/api/search", "/api/search/image", "/api/rows", "/api/map", "/images/{key}"}
     page = client.get("/docs").text
     assert "https://" not in page
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
@@ -132,5 +172,5 @@ def test_the_map_has_a_point_for_every_vector(client: TestClient) -> None:
     space = response.json()
     assert response.status_code == 200, space
     assert client.get("/api/info").json()["map_ready"]
-    assert (len(space["points"]), len(space["rows"])) == (84, 42)
+    assert (len(space["points"]), len(space["rows"]), space["of"]) == (84, 42, 42)
     assert client.get(space["rows"][0]["thumb"]).status_code == 200

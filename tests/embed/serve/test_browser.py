@@ -2,87 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+from browsing import NEEDS_BROWSER, find, severe, texts, wait_for
 from samples import read_csv
 
 from huse.embed.serve.searcher import Searcher
-from huse.embed.serve.serve import run_server
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on the path"),
-]
+pytestmark = NEEDS_BROWSER
+
+
+def labels(browser: Any) -> list[str]:
+    return texts(browser, "#hits .label")
+
 
 DROP = """
 const bytes = Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0)), transfer = new DataTransfer();
 transfer.items.add(new File([bytes], "dropped.png", {type: "image/png"}));
 document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
 """
-
-
-@pytest.fixture(scope="module")
-def address(searcher: Searcher) -> str:
-    """The server in a thread of this process, which goes away with it."""
-    said: list[str] = []
-    told = threading.Event()
-
-    def say(line: str) -> None:
-        said.append(line)
-        told.set()
-
-    threading.Thread(target=run_server, args=(searcher, "127.0.0.1", 0, 10**6, say), daemon=True).start()
-    assert told.wait(30)
-    found = re.search(r"http://\S+", said[0])
-    assert found
-    return found.group(0)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (
-        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-        "disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=1280,900",
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
-    yield driver
-    driver.quit()
-
-
-def wait_for(browser: Any, condition: Any) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, 30, poll_frequency=0.1).until(condition)
-
-
-def find(browser: Any, selector: str) -> list[Any]:
-    return browser.find_elements("css selector", selector)  # type: ignore[no-any-return]
-
-
-def texts(browser: Any, selector: str) -> list[str]:
-    """What some elements say, all at one moment: elements are replaced while searches come in."""
-    script = "return [...document.querySelectorAll(arguments[0])].map(element => element.textContent.trim())"
-    return browser.execute_script(script, selector)  # type: ignore[no-any-return]
-
-
-def labels(browser: Any) -> list[str]:
-    return texts(browser, "#hits .label")
 
 
 def test_a_person_searches(address: str, browser: Any, few_emoji: Path) -> None:
@@ -121,8 +62,7 @@ def test_a_person_searches(address: str, browser: Any, few_emoji: Path) -> None:
     assert len(texts(browser, ".map-legend button")) == 5
     script = "const c = document.querySelector('#map canvas'); return c.width * c.height"
     assert wait_for(browser, lambda b: b.execute_script(script)) > 100_000
-    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert errors == []
+    assert severe(browser) == []
 
 
 def test_the_api_page_opens_without_a_network(address: str, browser: Any) -> None:
@@ -140,7 +80,7 @@ def test_a_map_page_draws_itself(browser: Any, searcher: Searcher, few_emoji: Pa
     const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
     let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n"""
     assert wait_for(browser, lambda b: find(b, "canvas") and b.execute_script(ink)) > 1000
-    assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
+    assert severe(browser) == []
 
 
 def test_the_command_names_a_port_that_is_taken(address: str, searcher: Searcher, tmp_path: Path) -> None:

@@ -182,6 +182,16 @@ def test_no_json_is_an_error_of_the_server(client: TestClient, body: dict[str, A
     assert reply.status_code == 200 or isinstance(reply.json()["detail"], str)
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=JSON | st.fixed_dictionaries({"keys": JSON | st.lists(st.sampled_from(["row 1", "", "\ud800", "x" * 300]))})
+)
+def test_keys_of_any_kind_are_no_error_of_the_server(client: TestClient, body: Any) -> None:
+    reply = client.post("/api/rows", content=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    assert reply.status_code in (200, 400, 422), reply.text
+    assert reply.status_code != 200 or all(row["key"] == "row 1" for row in reply.json()["rows"])
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=200),
@@ -254,6 +264,7 @@ def test_searches_are_answered_while_the_map_is_drawn(tmp_path: Path) -> None:
         time.sleep(0.02)
     reply = client.get("/api/map")
     assert (reply.status_code, reply.json()["ready"]) == (202, False)
+    assert "the map of 20 rows is being drawn" in reply.json()["detail"]
     for query in ({"text": "a"}, {"key": "row 1", "modality": "text"}, {"key": "row 1"}):
         assert client.post("/api/search", json=query).status_code == 200
     assert not client.get("/api/info").json()["map_ready"], "all were answered before it was done"
