@@ -25,7 +25,7 @@ from .train.compare.compare import compare as compare
 from .train.config import FitConfig as FitConfig
 from .train.config import preset as preset
 from .train.estimator import HUSE as HUSE
-from .train.evaluation.evaluate import evaluate_model as evaluate_model
+from .train.evaluate import evaluate_model as evaluate_model
 from .train.fit import fit_model as fit_model
 
 __version__: str

@@ -30,7 +30,7 @@ def command(model: Path, store: Path, split: str, taxonomy: Path | None, report:
 
     By class, a hit is any row of the query's class; by instance, its own other half, which takes no label.
     """
-    from huse.train.evaluation.evaluate import evaluate_model
+    from huse.train.evaluate import evaluate_model
     from huse.train.evaluation.table import metrics_table
 
     result = evaluate_model(model, store, split, taxonomy, report)

@@ -19,7 +19,7 @@ from huse.extract.extract import extract_features
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
 from huse.features.store import Store
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.evaluation.table import metrics_table
 from huse.train.fit import fit_model
 

@@ -21,7 +21,7 @@ from huse.features.exchange.interchange import export_store, import_store
 from huse.features.exchange.merge_split import merge_stores, split_store
 from huse.features.files.folders import require_place
 from huse.train.compare.compare import compare
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 
 NOWHERE = "not-there"

@@ -15,7 +15,7 @@ from huse.features.errors import FitError, StoreError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig, preset
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.evaluation.measure import validation_score
 from huse.train.fit import fit_model
 from huse.train.loop.refit import LEAST_REFIT_EPOCHS

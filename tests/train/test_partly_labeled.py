@@ -21,7 +21,7 @@ from huse.train.data import memory
 from huse.train.data.batches import TrainingRows
 from huse.train.data.stream import StreamedRows
 from huse.train.data.task import prepare
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=4, batch_size=16, patience=0, refit=False)

@@ -19,7 +19,7 @@ from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.estimator import HUSE
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 from huse.train.network.towers import build_towers
 

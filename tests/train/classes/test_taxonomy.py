@@ -8,7 +8,7 @@ from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes, read_taxonomy
 from huse.train.compare.compare import compare
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 
 LABELS = ["food/fruit/apple", "food/fruit/pear", "food/bread", "tools/saw"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from huse.features.store import Store
 from huse.train.config import FitConfig
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.evaluation.report import class_rows, confusions
 from huse.train.fit import fit_model
 

@@ -14,7 +14,7 @@ from huse.features.errors import FitError
 from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.config import FitConfig
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 from huse.train.objectives.baselines.positives import has_any, random_positive
 from huse.train.objectives.batch import Batch, Items

@@ -10,7 +10,7 @@ from huse.features.modality import Pair, Side
 from huse.features.store import Store
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
-from huse.train.evaluation.evaluate import evaluate_model
+from huse.train.evaluate import evaluate_model
 from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, validation_score
 from huse.train.evaluation.table import metrics_table
 from huse.train.fit import fit_model
