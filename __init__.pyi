@@ -20,6 +20,7 @@ from .features.exchange.interchange import import_store as import_store
 from .features.exchange.merge_split import merge_stores as merge_stores
 from .features.exchange.merge_split import split_store as split_store
 from .features.leaks import find_leaks as find_leaks
+from .features.near_duplicates import find_near_duplicates as find_near_duplicates
 from .features.store import Store as Store
 from .train.compare.compare import compare as compare
 from .train.config import FitConfig as FitConfig

@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from huse.commands.options import argument, config_options, given, json_option, separator_option, tell_unused
-from huse.commands.tables import failures_text, inspection_text, leaks_text, show, stores_text, verification_text
+from huse.commands.tables import (
+    failures_text,
+    inspection_text,
+    leaks_text,
+    near_text,
+    show,
+    stores_text,
+    verification_text,
+)
 from huse.extract.config import ExtractConfig
 from huse.features.counted import counted
 
@@ -149,14 +157,32 @@ def export(store: Path, out: Path, as_json: bool) -> None:
 
 @command.command()
 @argument("store")
+@click.option(
+    "--near",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="COSINE",
+    help="Also list pairs that are not equal and whose vectors have at least this cosine, such as 0.95.",
+)
+@click.option(
+    "--most", type=click.IntRange(1), default=100, show_default=True, help="With --near, most pairs to list of each."
+)
 @json_option
-def leaks(store: Path, as_json: bool) -> None:
+def leaks(store: Path, near: float | None, most: int, as_json: bool) -> None:
     """List images and texts of STORE that stand in more than one split."""
     from huse.features.leaks import find_leaks
     from huse.features.modality import MODALITIES
+    from huse.features.near_duplicates import find_near_duplicates
     from huse.features.store import Store
 
-    found = find_leaks(Store.open(store))
+    if near is None:
+        tell_unused("no --near is given", "most")
+    opened = Store.open(store)
+    found = find_leaks(opened)
     counts = {modality: sum(leak.modality == modality for leak in found) for modality in MODALITIES}
-    values = {"leaks": [asdict(leak) for leak in found], **counts}
-    show(leaks_text(found, counts["image"], counts["text"]), values, as_json)
+    values: dict[str, Any] = {"leaks": [asdict(leak) for leak in found], **counts}
+    text = leaks_text(found, counts["image"], counts["text"])
+    if near is not None:
+        duplicates = find_near_duplicates(opened, near, most)
+        values["near"] = {"cosine": near, **asdict(duplicates)}
+        text += f"\n{near_text(duplicates, near)}"
+    show(text, values, as_json)

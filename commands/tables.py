@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from huse.features.failure import Failure
     from huse.features.inspection import Verification
     from huse.features.leaks import Leak
+    from huse.features.near_duplicates import NearDuplicates
     from huse.train.summary import FitSummary
 
 FASTER = {
@@ -171,6 +172,26 @@ def leaks_text(leaks: Sequence[Leak], images: int, texts: int) -> str:
     """The rows of each image or text that leaks, and how many there are."""
     lines = [f"{leak.modality}\t" + "\t".join(f"{key} ({where})" for key, where in leak.rows) for leak in leaks]
     return "\n".join([*lines, f"{counted(images, 'image')} and {counted(texts, 'text')} stand in more than one split"])
+
+
+def near_text(found: NearDuplicates, near: float) -> str:
+    """The nearest pairs, and of each modality how many there are, of how many rows of each split."""
+    lines = [
+        f"{pair.modality}\t{pair.cosine:.3f}\t"
+        + "\t".join(f"{key} ({where})" for key, where, _ in pair.rows)
+        + (f"\t{' / '.join(label for *_, label in pair.rows)}" if pair.labels_differ else "")
+        for pair in found.pairs
+    ]
+    for modality, count in found.count.items():
+        shown = sum(pair.modality == modality for pair in found.pairs)
+        rows = ", ".join(f"{n} of {split}" for split, n in found.rows[modality].items() if n)
+        where = f", of these rows: {rows}" if rows else ""
+        more = f"; the nearest {shown} are listed, --most lists more" if shown < count else ""
+        lines.append(
+            f"{counted(count, f'pair of {modality}s', f'pairs of {modality}s')} across splits with cosine {near:g} "
+            f"or more{where}{more}"
+        )
+    return "\n".join(lines)
 
 
 def doctor_text(values: Mapping[str, Any]) -> str:

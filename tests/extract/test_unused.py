@@ -56,6 +56,7 @@ def test_options_of_texts_and_labels_are_told_where_there_are_none(tmp_path: Pat
             "no map is drawn: --split, --thumbnails",
         ),
         (["search", "MODEL", "OUT", "--text", "x", "--max-pixels", "9"], "no --image is given: --max-pixels"),
+        (["store", "leaks", "OUT", "--most", "3"], "no --near is given: --most"),
         (
             ["export", "savedmodel", "MODEL", "OUT", "--text-encoder", "use"],
             "no --with-encoders is given: --text-encoder",
