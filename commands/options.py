@@ -72,6 +72,12 @@ index_option = click.option(
     show_default=True,
     help="Compare with all rows, or by an index (extra [search]); auto is exact up to a million rows.",
 )
+rescore_option = click.option(
+    "--rescore",
+    type=Place(file_okay=False),
+    metavar="FULL",
+    help="Rank what is found by the vectors of FULL, embeddings of the same rows as float16 or float32.",
+)
 semantic_graph_option = click.option(
     "--semantic-graph",
     default="auto",
@@ -123,6 +129,19 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
             self.fail(f"{value!r} is neither N nor MIN:MAX, such as 4 or 2:8", param, ctx)
         numbers = [int(part) for part in parts]
         return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+class Lengths(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """N,N,...: some whole numbers."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers, ascending, each once."""
+        parts = str(value).split(",")
+        if not all(part.strip().isdecimal() and len(part) < 10 for part in parts):
+            self.fail(f"{value!r} is not N,N,..., such as 64,128,256", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))
 
 
 def argument(name: str, **settings: Any) -> Decorator[Any]:
@@ -218,9 +237,11 @@ def _kind(hint: Any, says: Mapping[str, Any]) -> Any:
         return Part()
     if hint == int | tuple[int, int]:
         return Workers()
+    if hint == tuple[int, ...]:
+        return Lengths()
     if says["least"] is None:
         return hint
-    span: Any = click.IntRange if hint is int else click.FloatRange
+    span: Any = click.IntRange if hint in (int, int | None) else click.FloatRange
     return span(says["least"], says["most"])
 
 

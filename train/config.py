@@ -30,6 +30,9 @@ class FitConfig:
     preset: str = "default"
     objective: str = option("huse", "Losses to train with, see docs/method.md.", choices=tuple(OBJECTIVES))
     dimension: int = option(512, "Length D of the embeddings.")
+    nested: tuple[int, ...] = option(
+        (), "Train their first N dimensions to be embeddings too, for huse embed --dimension N.", shown="none"
+    )
     image_layers: int = option(1, "Hidden layers of the image tower.")
     text_layers: int = option(1, "Hidden layers of the text tower.")
     hidden_units: int = option(1024, "Width of the hidden layers.")
@@ -77,6 +80,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         require_allowed(self, FitError)
+        object.__setattr__(self, "nested", self._lengths())
         values = vars(self)
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -100,6 +104,15 @@ class FitConfig:
                 raise FitError(f"{name} is {values[name]}; it must not be negative")
         if self.seed >= 2**63:
             raise FitError(f"seed is {self.seed}; it must be below 2 to the 63rd")
+
+    def _lengths(self) -> tuple[int, ...]:
+        """`nested` as a tuple, where JSON has a list."""
+        given: Any = self.nested
+        found: tuple[int, ...] = tuple(given) if isinstance(given, tuple | list) else (given,)
+        if not all(isinstance(n, int) and 1 <= n < self.dimension for n in found) or list(found) != sorted(set(found)):
+            listed = ", ".join(map(str, found))
+            raise FitError(f"nested is {listed}; it must be whole numbers, ascending, below dimension={self.dimension}")
+        return found
 
     @property
     def on_pairs(self) -> bool:

@@ -70,7 +70,7 @@ def test_a_perfect_score_is_not_waited_on_and_the_model_is_the_same(small_store:
     "changes",
     [
         {"margin": "paper", "delta": 0.0, "blend": 0.0, "logits": "dense"},
-        {"balance": "sampling"},
+        {"balance": "sampling", "nested": (4, 8)},
         {"balance": "weights"},
         {"beta": 0.0, "gamma": 0.0, "image_layers": 2, "input_dropout": 0.1},
         {"optimizer": "rmsprop", "refit": False, "val_fraction": 0.0},
@@ -205,6 +205,13 @@ def test_options_out_of_range_are_named() -> None:
         preset("x")
     with pytest.raises(FitError, match="no hyperparameter size"):
         preset("default", size=1)
+
+
+def test_prefixes_ascend_and_are_shorter_than_the_whole() -> None:
+    assert FitConfig(nested=[64, 128]).nested == (64, 128)  # type: ignore[arg-type]
+    for wrong in ((512,), (0, 64), (128, 64), (64, 64), (6.5,), ("64",)):
+        with pytest.raises(FitError, match=r"nested is .*; it must be whole numbers, ascending, below dimension=512"):
+            FitConfig(nested=wrong)  # type: ignore[arg-type]
 
 
 def test_the_paper_counts_in_steps() -> None:

@@ -19,6 +19,7 @@ from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, class_
 from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items, Pairing
+from huse.train.objectives.nested import nested_losses
 from huse.train.objectives.registry import objective_of
 from huse.train.summary import Spent
 
@@ -179,7 +180,7 @@ class Training:
                 content = Pair.by_name(lambda m: tf.gather(window["content"][m], rows))
                 pairing = Pairing(tf.cast(labels != NO_LABEL, tf.float32), content)
             batch = Batch(Pair.by_name(items.get), tf.maximum(labels, 0), **self._classes, seed=seed, pairing=pairing)
-            losses = self._objective(batch, self.config)
+            losses = nested_losses(self._objective, batch, self.config, self.config.nested)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables
         gradients = tape.gradient(loss, variables)
