@@ -1,3 +1,4 @@
+from .embed.config import EmbedConfig as EmbedConfig
 from .embed.draw.model_plots import plot_graph as plot_graph
 from .embed.draw.model_plots import plot_history as plot_history
 from .embed.draw.plot import plot_map as plot_map

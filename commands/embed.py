@@ -19,6 +19,7 @@ from huse.commands.options import (
 )
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import embed_text, embed_values, show
+from huse.embed.config import EmbedConfig
 from huse.extract.config import ExtractConfig
 
 
@@ -34,6 +35,7 @@ from huse.extract.config import ExtractConfig
     metavar="FILE",
     help="Write what has changed since this was last written, for a database: a file .parquet (extra [parquet]).",
 )
+@config_options(EmbedConfig)
 @config_options(ExtractConfig, *ENCODING)
 @moved_encoder_options
 @column_options
@@ -46,6 +48,8 @@ def command(
     fuse: bool,
     overwrite: bool,
     changes: Path | None,
+    dtype: str | None,
+    dimension: int | None,
     image_encoder: str | None,
     text_encoder: str | None,
     as_json: bool,
@@ -59,7 +63,8 @@ def command(
     from huse.embed.embed import embed_source
     from huse.embed.model import load
 
+    kept = EmbedConfig(dtype, dimension)
     config, columns = stage_one(options)
     loaded = load(model, config.image_weights, config.precision, image_encoder, text_encoder)
-    summary = embed_source(loaded, source, out, config, columns, fuse, overwrite, changes)
+    summary = embed_source(loaded, source, out, config, columns, fuse, overwrite, changes, kept)
     show(embed_text(summary, out, changes), embed_values(summary), as_json)

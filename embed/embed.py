@@ -12,9 +12,11 @@ from pathlib import Path
 from huse.embed.by_ray import embed_by_ray
 from huse.embed.changes.changes import Changes, write_changes
 from huse.embed.changes.changes_file import require_changes
-from huse.embed.draw.hits_page import PAGE_FILE
+from huse.embed.config import EmbedConfig
 from huse.embed.files import SUFFIXES, require_writable, write_file
 from huse.embed.model import Model, load
+from huse.embed.own import require_own
+from huse.embed.prefix import kept_dimension
 from huse.embed.refresh import embed_here, embed_shards
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import Extraction, engine_at_hand, prepare_extraction, tell_unused_options
@@ -24,13 +26,12 @@ from huse.extract.run_encoders import NONE, Choice
 from huse.features.delivered import CHANGES_FOLDER
 from huse.features.encoder_spec import ELSEWHERE
 from huse.features.errors import FingerprintError, ModelError, QueryError, StoreError
-from huse.features.files.atomic import is_own_trace, replacing_folder
+from huse.features.files.atomic import replacing_folder
 from huse.features.files.folders import link_files, require_apart, require_place
 from huse.features.files.lock import locked
 from huse.features.files.place import place, real_path
 from huse.features.info import EMBEDDINGS, FEATURES, STORE_FILE, StoreInfo
-from huse.features.inspection import FOLDERS
-from huse.features.modality import Pair
+from huse.features.modality import MODALITIES, Pair
 from huse.features.store import Store
 from huse.features.unused import tell_unused
 from huse.train.artifact.model_folder import TrainedModel, check_store
@@ -79,6 +80,7 @@ def embed_source(
     fuse: bool = False,
     overwrite: bool = False,
     changes: str | Path | None = None,
+    kept: EmbedConfig = EmbedConfig(),
 ) -> EmbedSummary:
     """Embeds all rows of a store or a manifest and predicts their class: `huse embed`.
 
@@ -97,6 +99,7 @@ def embed_source(
             whole. `out`/features is kept, so that nothing is extracted twice.
         changes: a file .parquet that is to say what differs from what such files of `out` have said before; see
             docs/databases.md. With it `fuse` goes with a folder, too: the file has one vector a row.
+        kept: type and length of the embeddings.
 
     Raises:
         FingerprintError: the store was made by other encoders, or `out` by another model.
@@ -109,7 +112,7 @@ def embed_source(
     """
     if not isinstance(model, Model):
         with closing(load(model, config.image_weights, config.precision)) as loaded:
-            return embed_source(loaded, source, out, config, columns, fuse, overwrite, changes)
+            return embed_source(loaded, source, out, config, columns, fuse, overwrite, changes, kept)
     start = time.perf_counter()
     file, inputs = place(out), [] if isinstance(source, Frame) else [place(source)]
     in_file = fuse and (changes is None or file.suffix in SUFFIXES)
@@ -125,7 +128,7 @@ def embed_source(
     told = None
     with engine_at_hand(config):
         stage = _Embedding(
-            model, source if isinstance(source, Frame) else inputs[0], folder, config, columns, overwrite
+            model, source if isinstance(source, Frame) else inputs[0], folder, config, columns, overwrite, kept
         )
         with locked(folder):
             rows, embedded = stage.run()
@@ -140,7 +143,14 @@ class _Embedding:
     """A run that nothing speaks against; nothing has been written when it is made."""
 
     def __init__(
-        self, model: Model, source: Path | Frame, out: Path, config: ExtractConfig, columns: Columns, overwrite: bool
+        self,
+        model: Model,
+        source: Path | Frame,
+        out: Path,
+        config: ExtractConfig,
+        columns: Columns,
+        overwrite: bool,
+        kept: EmbedConfig,
     ) -> None:
         self.trained = model.trained
         self.out = out
@@ -150,13 +160,13 @@ class _Embedding:
         if not isinstance(source, Frame) and _is_store(source):
             self._store = source
             features = self._features()
-            self._info = _info(self.trained, features.info.shard_size, features.info.dtype)
+            self._info = _info(self.trained, kept, features.info.shard_size, features.info.dtype)
             self._origin = features.identity
         else:
             rows = read_manifest(source, columns)
             self._extraction = _extraction(model, rows, out / FEATURES_FOLDER, config)
             self._store = self._extraction.store
-            self._info = _info(self.trained, config.shard_size, config.dtype)
+            self._info = _info(self.trained, kept, config.shard_size, config.dtype)
             self._origin = self._extraction.origin
         self._engine = partial(embed_by_ray, config=config) if config.engine == "ray" else embed_here
         self._anew = overwrite and (out / STORE_FILE).exists()
@@ -189,8 +199,10 @@ def _is_store(path: Path) -> bool:
     return (path / STORE_FILE).exists()
 
 
-def _info(trained: TrainedModel, shard_size: int, dtype: str) -> StoreInfo:
-    return StoreInfo(EMBEDDINGS, trained.embedding_spec("image"), trained.embedding_spec("text"), shard_size, dtype)
+def _info(trained: TrainedModel, kept: EmbedConfig, shard_size: int, dtype: str) -> StoreInfo:
+    dimension = kept_dimension(trained, kept.dimension)
+    image, text = (trained.embedding_spec(modality, dimension) for modality in MODALITIES)
+    return StoreInfo(EMBEDDINGS, image, text, shard_size, kept.dtype or dtype)
 
 
 def _extraction(model: Model, manifest: Manifest, store: Path, config: ExtractConfig) -> Extraction:
@@ -254,33 +266,3 @@ def _require_features(trained: TrainedModel, folder: Path) -> None:
                 f"{folder}: its {modality} features are of {theirs}, the model takes those of {ours or 'none'}; name "
                 "another OUT, or remove that folder to extract anew"
             )
-
-
-def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
-    """Refuses a folder that the embeddings of this model cannot be written to.
-
-    Args:
-        out: the folder; need not be there.
-        info: of the embeddings.
-        overwrite: whether those of another model may be replaced.
-
-    Raises:
-        FingerprintError: it holds the embeddings of another model, and they are not to be replaced.
-        StoreError: it holds something else.
-    """
-    if not (out / STORE_FILE).exists():
-        if out.exists() and not all(is_own_trace(entry.name) for entry in out.iterdir()):
-            raise StoreError(f"{out}: exists and is not a huse store; name an empty or new folder")
-        return
-    there = Store.open(out, EMBEDDINGS)
-    for modality, ours in info.specs.items():
-        theirs = there.info.specs.of(modality)
-        if not overwrite and ours != theirs:
-            raise FingerprintError(
-                f"{out}: its {modality} embeddings are another model's, {theirs or 'none'}, this one makes "
-                f"{ours or 'none'}; add overwrite=True (--overwrite) to embed all rows anew, or name another OUT"
-            )
-    kept = {*FOLDERS, PAGE_FILE}
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
-    if overwrite and foreign:
-        raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.codes import encode, stored_type, stored_width
 from huse.features.errors import QueryError
 from huse.features.exchange.interchange import export_store
 from huse.features.exchange.npy import writing_rows
+from huse.features.exchange.vector_lists import vector_lists, vector_type
 from huse.features.extras import require
 from huse.features.files.atomic import replacing, replacing_files
 from huse.features.files.folders import require_apart, require_folder_name
@@ -98,7 +100,8 @@ def write_file(store: Store, out: Path, fuse: bool) -> None:
 
     A .npy file (n, D) comes with a .csv file of the same name, which has key, label, prediction and probability of each
     of its rows, and a digest of its vector. A Parquet file has these as columns, beside ``vector`` or the columns of
-    `huse store export`.
+    `huse store export`. Vectors are as they are stored, codes of int8 and binary embeddings among them; float16 is
+    float32 in Parquet.
     """
     if out.suffix == ".npy":
         _write_npy(store, out)
@@ -110,20 +113,21 @@ def write_file(store: Store, out: Path, fuse: bool) -> None:
 
 def _write_npy(store: Store, out: Path) -> None:
     spec = store.info.image or store.info.text
-    shape = (len(store), spec.dimension if spec else 0)
+    dtype = store.info.dtype
+    shape = (len(store), stored_width(spec.dimension if spec else 0, dtype))
     with (
         replacing_files(out, out.with_suffix(".csv")) as (array_path, table_path),
-        writing_rows(array_path, shape, store.info.dtype) as write,
+        writing_rows(array_path, shape, stored_type(dtype)) as write,
         _table(table_path) as table,
     ):
         for rows in store:
-            vectors = fused_vectors(rows).astype(store.info.dtype)
+            vectors = encode(fused_vectors(rows), dtype)
             write(vectors)
             columns = (rows.columns()[name] for name in DESCRIPTIONS)
             table.writerows(zip(*columns, map(vector_digest, vectors), strict=True))
 
 
-def vector_digest(vector: NDArray[np.floating]) -> str:
+def vector_digest(vector: NDArray[Any]) -> str:
     """Hexadecimal 8-byte BLAKE2b of a vector's bytes: a row of the table names the row of the array it stands for."""
     return hashlib.blake2b(vector.tobytes(), digest_size=8).hexdigest()
 
@@ -140,13 +144,12 @@ def _write_parquet(store: Store, out: Path) -> None:
     arrow = require("pyarrow", "parquet", out.name)
     parquet = require("pyarrow.parquet", "parquet", out.name)
     spec = store.info.image or store.info.text
-    kind = arrow.list_(arrow.float32(), spec.dimension if spec else 0)
+    kind = vector_type(arrow, spec.dimension if spec else 0, store.info.dtype)
     schema = arrow.schema([(name, arrow.string()) for name in DESCRIPTIONS[:3]])
     schema = schema.append(arrow.field("probability", arrow.float32())).append(arrow.field("vector", kind))
     schema = schema.with_metadata({"software": MARK})
     with replacing(out) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for rows in store:
             columns: dict[str, Any] = {name: rows.columns()[name] for name in DESCRIPTIONS}
-            flat = arrow.array(fused_vectors(rows).ravel())
-            columns["vector"] = arrow.FixedSizeListArray.from_arrays(flat, kind.list_size)
+            columns["vector"] = vector_lists(arrow, encode(fused_vectors(rows), store.info.dtype))
             writer.write_table(arrow.table(columns, schema=schema))

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from huse.embed.prefix import unit_prefix
 from huse.features.columns import FIXED, PREDICTIONS, VECTORS
 from huse.features.files.ahead import fetched_ahead
+from huse.features.info import StoreInfo
 from huse.features.interrupt import interruptible
 from huse.features.modality import Modality, Pair
 from huse.features.rows import Rows, blank_strings, concatenate
@@ -112,7 +114,7 @@ def embed_groups(
     with ThreadPoolExecutor(1, "huse-towers") as towers, ThreadPoolExecutor(1, "huse-write") as disk:
         # HDF5 takes one caller at a time, which this thread is; two that read and make shards would wait for each other
         shards = _one_ahead(
-            towers, partial(_refreshed, trained, target.info.dtype), map(read, fetched_ahead(groups, paths_of))
+            towers, partial(_refreshed, trained, target.info), map(read, fetched_ahead(groups, paths_of))
         )
         yield from _one_ahead(disk, write, map(made, groups, shards))
 
@@ -129,25 +131,25 @@ def _one_ahead(thread: Executor, work: Callable[[Item], Result], items: Iterable
         yield begun.result()
 
 
-def _refreshed(trained: TrainedModel, dtype: str, parts: Sequence[Part]) -> list[tuple[Rows, int, bool]]:
+def _refreshed(trained: TrainedModel, info: StoreInfo, parts: Sequence[Part]) -> list[tuple[Rows, int, bool]]:
     """As `refreshed`, and whether each differs from the embeddings by an earlier run."""
-    done = zip(parts, refreshed(trained, dtype, parts), strict=True)
+    done = zip(parts, refreshed(trained, info, parts), strict=True)
     return [(rows, new, old is None or not rows.holds_the_same_as(old)) for (_, old), (rows, new) in done]
 
 
-def refreshed(trained: TrainedModel, dtype: str, parts: Sequence[Part]) -> list[tuple[Rows, int]]:
+def refreshed(trained: TrainedModel, info: StoreInfo, parts: Sequence[Part]) -> list[tuple[Rows, int]]:
     """The embeddings of some shards, and how many rows of each went through the towers, in one pass.
 
     Args:
         trained: the model.
-        dtype: type of the embeddings, as they are stored.
+        info: of the embeddings: their type and length.
         parts: the features of each, and its embeddings by the same model, of which those of rows whose key and content
             are the same are taken over.
     """
     positions = [None if previous is None else _unchanged(rows, previous) for rows, previous in parts]
     taken = [rows if at is None else rows.take(at < 0) for at, (rows, _) in zip(positions, parts, strict=True)]
-    fresh = embed_rows(trained, concatenate(taken)).columns()
-    embedded = {name: fresh[name].astype(dtype) if name in VECTORS else fresh[name] for name in EMBEDDED}
+    fresh = _as_kept(embed_rows(trained, concatenate(taken)), info).columns()
+    embedded = {name: fresh[name] for name in EMBEDDED}
     done, start = [], 0
     for (rows, previous), at, new in zip(parts, positions, map(len, taken), strict=True):
         columns = {name: column[start : start + new] for name, column in embedded.items()}
@@ -157,6 +159,16 @@ def refreshed(trained: TrainedModel, dtype: str, parts: Sequence[Part]) -> list[
             columns = {name: _filled(old[name], at, column) for name, column in columns.items()}
         done.append((Rows.of_columns({**rows.columns(), **columns}, rows.failures), new))
     return done
+
+
+def _as_kept(rows: Rows, info: StoreInfo) -> Rows:
+    """Rows with their embeddings as they will be read from a store."""
+
+    def kept(modality: str) -> Modality:
+        its = rows.modalities.of(modality)
+        return replace(its, vectors=unit_prefix(its.vectors, info.widths.of(modality)))
+
+    return replace(rows, image=kept("image"), text=kept("text")).encoded(info.dtype).decoded()
 
 
 def _filled(old: NDArray[Any], at: NDArray[np.intp], new: NDArray[Any]) -> NDArray[Any]:

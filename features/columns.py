@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.codes import CODES, FLOATS, stored_type, stored_width
 from huse.features.errors import ShardError
 from huse.features.modality import DIGEST_BYTES, MODALITIES, Modality, Pair
 
@@ -40,6 +41,8 @@ REQUIRED = frozenset((*STRINGS, *FAILURE_STRINGS, *VECTORS, *FIXED))
 
 Arrays = dict[str, NDArray[Any]]
 
+VECTOR_TYPES = frozenset(np.dtype(stored_type(name)).newbyteorder("<").str for name in (*FLOATS, *CODES))
+
 _EXPONENT = np.uint16(0x7C00)
 """The bits of a float16 that are all set in what is no number."""
 
@@ -50,11 +53,15 @@ class Dimensions:
 
     Attributes:
         widths: length of the vectors, 0 for none.
-        dtype: ``float16`` or ``float32``.
+        dtype: of a store, see `StoreInfo`.
     """
 
     widths: Pair[int] | None = None
     dtype: str | None = None
+
+    def length_of(self, modality: str) -> int | None:
+        """Length of what is stored of a vector of a modality."""
+        return None if self.widths is None else stored_width(self.widths.of(modality), self.dtype or FLOATS[0])
 
 
 def columns_of(both: Pair[Modality]) -> Arrays:
@@ -80,10 +87,11 @@ def require_column(
         ShardError: it names both.
     """
     if name in VECTORS:
-        fits = len(shape) == 2 and shape[0] == rows and dtype.str in ("<f2", "<f4")
-        if fits and wanted.widths is not None and shape[1] != wanted.widths.of(name):
-            raise ShardError(f"{path}: {name} vectors of length {shape[1]}, not {wanted.widths.of(name)}; {REBUILD}")
-        if fits and wanted.dtype is not None and shape[1] and dtype != wanted.dtype:
+        fits = len(shape) == 2 and shape[0] == rows and dtype.str in VECTOR_TYPES
+        length = wanted.length_of(name)
+        if fits and length is not None and shape[1] != length:
+            raise ShardError(f"{path}: {name} vectors of length {shape[1]}, not {length}; {REBUILD}")
+        if fits and wanted.dtype is not None and shape[1] and dtype != stored_type(wanted.dtype):
             raise ShardError(f"{path}: {name} vectors of {dtype}, not {wanted.dtype}; {REBUILD}")
     else:
         width, kind = ((), "<f4") if name == "probability" else FIXED[name]
@@ -93,7 +101,9 @@ def require_column(
 
 
 def is_finite(vectors: NDArray[Any]) -> bool:
-    """Whether all values of vectors of float16 or float32 are numbers."""
+    """Whether all values of vectors are numbers, as those of codes are."""
+    if vectors.dtype.kind != "f":
+        return True
     if vectors.dtype.itemsize == 2:  # by bits, which is several times faster than isfinite
         return bool((vectors.view(np.uint16) & _EXPONENT).max(initial=0) < _EXPONENT)
     return bool(np.isfinite(vectors).all())

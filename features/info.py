@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huse.features.codes import BINARY, BITS, CODES, FLOATS, INT8
 from huse.features.encoder_spec import EncoderSpec, require_same
 from huse.features.errors import StoreError
 from huse.features.files.atomic import replacing
@@ -20,7 +21,7 @@ EMBEDDINGS = "embeddings"
 
 CHOICES = {
     "kind": (FEATURES, EMBEDDINGS),
-    "dtype": ("float16", "float32"),
+    "dtype": (*FLOATS, *CODES),
     "compression": ("", "lzf", "gzip"),
 }
 
@@ -34,11 +35,12 @@ class StoreInfo:
         image: spec of the image vectors, None when the store has no images.
         text: spec of the text vectors, None when the store has no texts.
         shard_size: most rows a shard.
-        dtype: stored type of the vectors, ``float16`` or ``float32``.
+        dtype: stored type of the vectors, ``float16`` or ``float32``; of embeddings also ``int8`` or ``binary``, see
+            `huse.features.codes`.
         compression: ``""``, ``lzf`` or ``gzip``.
 
     Raises:
-        StoreError: a value is not one of those.
+        StoreError: a value is not one of those, or not with the others.
     """
 
     kind: str
@@ -59,6 +61,20 @@ class StoreInfo:
         for spec in self.specs.given().values():
             if not _is_count(spec.dimension):
                 raise StoreError(f"dimension of {spec.name} is {spec.dimension!r}; it must be a whole number above 0")
+        self._require_codes()
+
+    def _require_codes(self) -> None:
+        """Refuses codes of what they do not fit."""
+        if self.dtype in CODES and self.kind == FEATURES:
+            raise StoreError(
+                f"dtype is {self.dtype!r}; features are kept as {' or '.join(FLOATS)}, embeddings alone so"
+            )
+        odd = [spec.dimension for spec in self.specs.given().values() if spec.dimension % BITS]
+        if self.dtype == BINARY and odd:
+            raise StoreError(
+                f"dtype is {BINARY!r}, which keeps {BITS} dimensions a byte, and the vectors have {odd[0]}; use "
+                f"dtype={INT8!r} (--dtype), or a dimension that is a multiple of {BITS} (--dimension)"
+            )
 
     @property
     def specs(self) -> Pair[EncoderSpec | None]:
@@ -69,6 +85,11 @@ class StoreInfo:
     def widths(self) -> Pair[int]:
         """Length of the vectors of each modality, 0 for one that is absent."""
         return self.specs.map(lambda spec: spec.dimension if spec else 0)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors of embeddings, the same in both modalities."""
+        return max(self.widths.image, self.widths.text)
 
     def to_dict(self) -> dict[str, Any]:
         """The info as JSON-ready values."""

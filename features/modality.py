@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from huse.features.codes import decode, encode
 
 MODALITIES = ("image", "text")
 """Their names, in the order in which both stand wherever both do."""
@@ -106,7 +108,7 @@ class Modality(Side):
     """The vectors of n rows in one modality, and of what content they are.
 
     Attributes:
-        vectors: (n, D), zeros in rows that lack the modality; D is 0 when nothing has it.
+        vectors: (n, D), zeros in rows that lack the modality; D is 0 when nothing has it. Codes after `encoded` alone.
         present: (n,) bool, which rows have it.
         digest: (n, 16) uint8, of the bytes of each image or text; zeros where there were none to be read.
     """
@@ -117,6 +119,18 @@ class Modality(Side):
     def empty(cls, n: int, dimension: int) -> Modality:
         """N rows without the modality, to be filled."""
         return cls(np.zeros((n, dimension), np.float32), np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8))
+
+    def encoded(self, dtype: str) -> Modality:
+        """The same with vectors as a store of a type keeps them, see `encode`."""
+        return replace(self, vectors=encode(self.vectors, dtype))
+
+    def decoded(self) -> Modality:
+        """The same with unit vectors in place of codes; itself where there are none."""
+        vectors = decode(self.vectors)
+        if vectors is self.vectors:
+            return self
+        vectors[~self.present] = 0  # there is no code of them among the binary ones
+        return replace(self, vectors=vectors)
 
     @classmethod
     def of_vectors(cls, vectors: NDArray[np.floating], present: NDArray[np.bool_]) -> Modality:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.columns import STRINGS, columns_of, modalities_of
+from huse.features.codes import CODES
+from huse.features.columns import STRINGS, columns_of, is_finite, modalities_of
+from huse.features.errors import StoreError
 from huse.features.failure import Failure
 from huse.features.modality import Modality, Pair
 
@@ -99,6 +101,22 @@ class Rows:
         columns = {name: value[index] for name, value in self.columns().items()}
         kept = set(columns["key"])
         return Rows.of_columns(columns, [f for f in self.failures if f.key in kept])
+
+    def encoded(self, dtype: str) -> Rows:
+        """The same rows with vectors as a store of a type keeps them; codes, where it keeps those.
+
+        Raises:
+            StoreError: a vector is not finite, and a code would not tell.
+        """
+        for modality, its in self.modalities.items():
+            if dtype in CODES and not is_finite(its.vectors):
+                key = self.key[int(np.argmin(np.isfinite(its.vectors).all(axis=1)))]
+                raise StoreError(f"{modality} vector of key {key!r} is not finite; it has no code of type {dtype}")
+        return replace(self, image=self.image.encoded(dtype), text=self.text.encoded(dtype))
+
+    def decoded(self) -> Rows:
+        """The same rows with unit vectors in place of codes."""
+        return replace(self, image=self.image.decoded(), text=self.text.decoded())
 
     def holds_the_same_as(self, other: Rows) -> bool:
         """Whether the other rows, and their failures, are these; vectors as they are in the other's type."""

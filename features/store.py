@@ -94,8 +94,7 @@ class Store:
     def shard_numbers(self) -> list[int]:
         """The numbers of the shards that are there, ascending; of objects all that follows rests on one listing."""
         if self._listed is None or not is_remote(self.path):
-            found = (shard_number(entry.name) for entry in self.path.iterdir())
-            self._listed = {number for number in found if number is not None}
+            self._listed = {n for entry in self.path.iterdir() if (n := shard_number(entry.name)) is not None}
         return sorted(self._listed)
 
     def ahead(self) -> Iterator[int]:
@@ -146,26 +145,26 @@ class Store:
         return Filler(self.info.shard_size, self.write, self.write_plan)
 
     def read(self, number: int) -> Rows:
-        """Reads shard `number` and checks that it is whole and of this store's encoders.
+        """Reads shard `number`, codes decoded, and checks that it is whole and of this store's encoders.
 
         Raises:
             ShardError: the shard is damaged, misplaced, or of other encoders.
         """
+        return self.read_stored(number).decoded()
+
+    def read_stored(self, number: int) -> Rows:
+        """As `read`, with the vectors as they are stored: in a store of ``int8`` or ``binary`` these are codes."""
         path = self.shard_path(number)
         rows, attributes = read_shard(path, self.info.widths, self.info.dtype)
         self._require_attributes(path, number, attributes)
         return rows
 
     def columns(self, number: int, names: tuple[str, ...]) -> dict[str, Any]:
-        """Some columns of shard `number`, verified, without reading the others; errors as `read`."""
+        """Some columns of shard `number`, as stored, verified, without reading the others; errors as `read`."""
         return self.read_from(number, lambda shard: shard.read(names))
 
     def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
-        """Rows `start` to `stop` of some columns of shard `number`; each column is verified once, see `read_slice`.
-
-        Raises:
-            ShardError: as `read`.
-        """
+        """Rows `start` to `stop` of some columns of shard `number`, each verified once; errors as `read`."""
         return self.read_from(number, lambda shard: shard.slice(names, start, stop))
 
     def read_or_none(self, number: int) -> Rows | None:

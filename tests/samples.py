@@ -70,15 +70,15 @@ def without_images(rows: Rows) -> Rows:
     return replace(rows, image=Modality.empty(len(rows), 0), failures=[])
 
 
-def embedding_spec(modality: str) -> EncoderSpec:
+def embedding_spec(modality: str, dimension: int | None = None) -> EncoderSpec:
     """The spec of `random_embeddings`."""
-    return EncoderSpec("huse", modality, EMBEDDING_DIMENSION, "towers", "0")
+    return EncoderSpec("huse", modality, dimension or EMBEDDING_DIMENSION, "towers", "0")
 
 
-def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int = 0) -> Store:
+def random_embeddings(path: Path, n: int = 60, has_image: bool = True, seed: int = 0, dtype: str = "float32") -> Store:
     """A store of made unit vectors in shards of 25."""
     image = embedding_spec("image") if has_image else None
-    store = Store.create(path, StoreInfo(EMBEDDINGS, image, embedding_spec("text"), 25, "float32"))
+    store = Store.create(path, StoreInfo(EMBEDDINGS, image, embedding_spec("text"), 25, dtype))
     rng = np.random.default_rng(seed)
     for index, start in enumerate(range(0, max(n, 1), 25)):
         size = min(25, n - start)

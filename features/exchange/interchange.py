@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.columns import PRESENT, STRINGS
+from huse.features.codes import stored_type, stored_width
+from huse.features.columns import PRESENT, STRINGS, VECTORS
 from huse.features.companions import ClassVectors
 from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
 from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
 from huse.features.exchange.npy import writing_rows
+from huse.features.exchange.vector_lists import vector_lists, vector_type
 from huse.features.extras import require
 from huse.features.failure import Failure
 from huse.features.files.atomic import replacing, replacing_folder
@@ -113,7 +115,8 @@ def export_store(source: str | Path, out: str | Path) -> int:
         source: the store.
         out: ``.npz`` or ``.mat`` (all columns as arrays, through memory), ``.parquet`` (a shard in memory at a time),
             or a new folder that gets ``image.npy``, ``text.npy``, and ``key.txt``, ``label.txt`` and ``split.txt``
-            with a line a row, as `import_store` takes them.
+            with a line a row, as `import_store` takes them. Vectors are as they are stored, codes of int8 and binary
+            embeddings among them; in Parquet, those of float16 are float32.
 
     Returns:
         How many rows.
@@ -224,7 +227,7 @@ def _origin(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: in
 
 def _export_arrays(store: Store, target: Path) -> None:
     rows = store.load()
-    columns = {name: _plain(name, values, rows) for name, values in rows.columns().items()}
+    columns = {name: _plain(name, values, rows) for name, values in rows.encoded(store.info.dtype).columns().items()}
     with replacing(target) as temporary, temporary.open("w+b") as file:
         if target.suffix == ".npz":
             np.savez(file, **columns)  # type: ignore[arg-type]
@@ -256,22 +259,18 @@ def _export_parquet(store: Store, target: Path) -> None:
     schema = _schema(arrow, store)
     with replacing(target) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for rows in tqdm(store, total=len(store.shard_numbers()), desc="export", unit="shard", disable=None):
-            columns = rows.columns()
+            columns = rows.encoded(store.info.dtype).columns()
             arrays = []
             for field in schema:
-                values = columns[field.name]
-                if values.ndim == 2:
-                    flat = arrow.array(values.astype(np.float32).ravel())
-                    arrays.append(arrow.FixedSizeListArray.from_arrays(flat, values.shape[1]))
-                else:
-                    arrays.append(arrow.array(values.tolist(), field.type))
+                values, vectors = columns[field.name], field.name in VECTORS
+                arrays.append(vector_lists(arrow, values) if vectors else arrow.array(values.tolist(), field.type))
             writer.write_table(arrow.table(arrays, schema=schema), ROWS_A_GROUP)
 
 
 def _schema(arrow: Any, store: Store) -> Any:
     """The columns of a store's Parquet file, by what the store is and not by its first shard."""
     fields = [(name, arrow.string()) for name in STRINGS]
-    fields += [(m, arrow.list_(arrow.float32(), width)) for m, width in store.info.widths.items() if width]
+    fields += [(m, vector_type(arrow, width, store.info.dtype)) for m, width in store.info.widths.items() if width]
     fields += [(name, arrow.bool_()) for _, name in PRESENT.items()]
     if store.info.kind == EMBEDDINGS:
         fields += [("prediction", arrow.string()), ("probability", arrow.float32())]
@@ -279,17 +278,17 @@ def _schema(arrow: Any, store: Store) -> Any:
 
 
 def _export_folder(store: Store, target: Path) -> None:
-    total = len(store)
+    total, dtype = len(store), store.info.dtype
     with replacing_folder(target) as folder, ExitStack() as stack:
+        shapes = {m: (total, stored_width(width, dtype)) for m, width in store.info.widths.items() if width}
         arrays = {
-            modality: stack.enter_context(writing_rows(folder / f"{modality}.npy", (total, width), store.info.dtype))
-            for modality, width in store.info.widths.items()
-            if width
+            modality: stack.enter_context(writing_rows(folder / f"{modality}.npy", shape, stored_type(dtype)))
+            for modality, shape in shapes.items()
         }
         names = ("key", "label", "split")
         lines = {n: stack.enter_context((folder / f"{n}.txt").open("w", encoding="utf-8", newline="\n")) for n in names}
         for rows in tqdm(store, total=len(store.shard_numbers()), desc="export", unit="shard", disable=None):
-            columns = rows.columns()
+            columns = rows.encoded(dtype).columns()
             for modality, write in arrays.items():
                 write(columns[modality])
             for name, file in lines.items():

@@ -40,7 +40,7 @@ def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "fl
         path: the final file; a temporary file beside it is written in sequence, synced and renamed onto it.
         rows: what to store.
         attributes: strings and integers kept in the file's root, such as fingerprints.
-        dtype: stored type of the vectors, ``float16`` or ``float32``.
+        dtype: stored type of the vectors, see `StoreInfo`.
         compression: of the vectors: ``""``, ``lzf`` or ``gzip``.
 
     Raises:
@@ -52,13 +52,12 @@ def write_shard(path: Path, rows: Rows, attributes: Attributes, dtype: str = "fl
 
 def shard_bytes(path: Path, rows: Rows, attributes: Attributes, dtype: str, compression: str) -> tuple[bytes, str]:
     """The file that `write_shard` writes, and its content digest; `path` is named in errors alone."""
-    columns = rows.columns()
+    with np.errstate(over="ignore"):
+        columns = rows.encoded(dtype).columns()
     strings = {name: values for name, values in columns.items() if values.dtype == object}
     strings |= dict(zip(FAILURE_STRINGS, _failure_columns(rows.failures), strict=True))
     arrays = {name: values for name, values in columns.items() if name not in strings}
     for name in VECTORS:
-        with np.errstate(over="ignore"):
-            arrays[name] = arrays[name].astype(np.dtype(dtype).newbyteorder("<"), copy=False)
         _require_finite(arrays[name], rows, name, path)
     _require_keys(rows, path)
     data, ends = pack(list(strings.values()))
@@ -92,7 +91,7 @@ def read_shard(
         dtype: type of the vectors that it must have.
 
     Returns:
-        The rows, vectors in their stored type, and the root attributes without those that describe the layout.
+        The rows, vectors as they are stored, and the root attributes without those that describe the layout.
 
     Raises:
         ShardError: the file does not open, is of another format version, points outside itself, declares what is not in

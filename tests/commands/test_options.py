@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from huse.commands.options import ENCODING, config_options, given
+from huse.embed.config import EmbedConfig
 from huse.extract.config import ExtractConfig
 from huse.features.errors import StoreError
 from huse.features.options import option, require_allowed
@@ -27,6 +28,8 @@ class Config:
     file: Path | None = option(None, "Where.", metavar="FILE")
     part: tuple[int, int] = option((1, 1), "Which of how many.", metavar="I/N")
     hands: int | tuple[int, int] = option(0, "At once.", metavar="N")
+    lengths: tuple[int, ...] = option((), "How long.", shown="none")
+    most: int | None = option(None, "At most.", least=1, shown="all")
     kept: bool = option(True, "Whether.")
     more: bool = option(False, "Whether also.")
 
@@ -65,10 +68,16 @@ def test_options_that_are_given_have_the_type_of_the_field() -> None:
         "2/3",
         "--hands",
         "4:8",
+        "--lengths",
+        "128,64",
+        "--most",
+        "7",
         "--no-kept",
         "--more",
     ]
-    assert Config(**parsed(*words)) == Config("not an option", "two", 3, 0.5, Path("a"), (2, 3), (4, 8), False, True)
+    assert Config(**parsed(*words)) == Config(
+        "not an option", "two", 3, 0.5, Path("a"), (2, 3), (4, 8), (64, 128), 7, False, True
+    )
     assert parsed("--hands", "5", names=("hands",)) == {"hands": 5}
     assert parsed("--count", "3", names=("count", "more")) == {"count": 3, "more": None}
 
@@ -78,6 +87,7 @@ def test_options_that_are_given_have_the_type_of_the_field() -> None:
     [
         *("--kind three", "--count -1", "--rate 1.5", "--part 3/2", "--file .", "--left a"),
         *("--hands -1", "--hands 1:2:3", "--hands 1:", "--hands two"),
+        *("--lengths 64;128", "--lengths 64,", "--lengths -1", "--most 0", "--most 1.5"),
     ],
 )
 def test_what_a_field_does_not_allow_is_wrong_usage(words: str) -> None:
@@ -91,6 +101,7 @@ def test_the_help_has_the_defaults_and_the_words_of_the_fields() -> None:
         "--kind [one|two] Which. --count",  # an empty choice and an empty default say nothing
         "How many. [default: all of them]",
         "--file FILE Where. --part I/N",
+        "--lengths N,N,... How long. [default: none]",
         "--kept / --no-kept Whether. [default: on]",
         "--more Whether also. --help",
     ):
@@ -132,7 +143,8 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: 
         ExtractConfig(**changes).require_valid(overwrite=False)
 
 
-def test_every_field_of_both_configurations_is_an_option() -> None:
+def test_every_field_of_the_configurations_is_an_option() -> None:
     assert [entry.name for entry in fields(ExtractConfig) if not entry.metadata] == []
     assert [entry.name for entry in fields(FitConfig) if not entry.metadata] == ["preset"]
+    assert [entry.name for entry in fields(EmbedConfig) if not entry.metadata] == []
     assert set(ENCODING) < {entry.name for entry in fields(ExtractConfig)}

@@ -94,13 +94,13 @@ class TrainedModel:
         """The towers as a function over arrays."""
         return make_forward(self.network)
 
-    def embedding_spec(self, modality: str) -> EncoderSpec | None:
-        """The spec of the embeddings that this model makes of a modality."""
+    def embedding_spec(self, modality: str, dimension: int | None = None) -> EncoderSpec | None:
+        """The spec of the embeddings that this model makes of a modality, or of so many of their first dimensions."""
         source = self.specs.of(modality)
         if source is None:
             return None
         made_of = f"towers over {source.name} {source.fingerprint}"
-        return EncoderSpec("huse", modality, self.config.dimension, made_of, self.fingerprint)
+        return EncoderSpec("huse", modality, dimension or self.config.dimension, made_of, self.fingerprint)
 
     def require_features(self, info: StoreInfo, where: str) -> None:
         """Refuses vectors of other encoders than the model was trained on.

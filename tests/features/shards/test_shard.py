@@ -308,7 +308,7 @@ HOSTILE = {
     "huge": (huge, "declares 2147483648 bytes that are not in the file"),
     "huge and empty": (huge_and_empty, "declares 2147483648 bytes that are not in the file"),
     "other rows": (replace("image", np.zeros((5, 3), np.float16)), r"image is float16 of shape \(5, 3\)"),
-    "other type": (replace("image", np.zeros((4, 3), np.int8)), r"image is int8"),
+    "other type": (replace("image", np.zeros((4, 3), np.int32)), r"image is int32"),
     "flat": (replace("text", np.zeros(4, np.float16)), r"text is float16 of shape \(4,\)"),
     "other mask": (replace("has_image", np.zeros(4, np.int64)), r"has_image is int64"),
     "strings": (replace("string_ends", np.zeros((2, 2), np.uint64)), r"string_ends has shape"),
