@@ -17,6 +17,7 @@ from huse.commands.options import (
     index_option,
     json_option,
     moved_encoder_options,
+    rescore_option,
     tell_unused,
 )
 from huse.commands.quiet import uses_tensorflow
@@ -50,6 +51,7 @@ from huse.extract.config import ExtractConfig
     help="Only rows of this class, or below it; may be given several times.",
 )
 @index_option
+@rescore_option
 @click.option("--open", "open_page", is_flag=True, help="Write a page with the images, and open it in a browser.")
 @images_option
 @config_options(ExtractConfig, "max_pixels", "image_weights")
@@ -67,6 +69,7 @@ def command(
     gallery: str | None,
     classes: tuple[str, ...],
     index: str,
+    rescore: Path | None,
     as_json: bool,
     **encoders: Any,
 ) -> None:
@@ -88,6 +91,7 @@ def command(
         gallery=gallery,
         classes=classes,
         index=index,
+        rescore=rescore,
     )
     queries = [*texts, *map(str, images)]
     results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]

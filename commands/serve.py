@@ -14,6 +14,7 @@ from huse.commands.options import (
     images_option,
     index_option,
     moved_encoder_options,
+    rescore_option,
 )
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
@@ -34,6 +35,7 @@ from huse.extract.config import ExtractConfig
     help="Pixels of an image that is sent; larger ones are refused undecoded.",
 )
 @index_option
+@rescore_option
 @images_option
 @config_options(ExtractConfig, "image_weights", "max_pixels")
 @moved_encoder_options
@@ -46,6 +48,7 @@ def command(
     max_upload: float,
     max_upload_pixels: int,
     index: str,
+    rescore: Path | None,
     images_folder: Path | None,
     **encoders: Any,
 ) -> None:
@@ -63,5 +66,5 @@ def command(
     from huse.embed.serve.serve import run_server
 
     loaded = load(model, **given(encoders))
-    searcher = Searcher(loaded, embeddings, images_folder, index)
+    searcher = Searcher(loaded, embeddings, images_folder, index, rescore)
     run_server(searcher, host, port, int(max_upload * 2**20), show, max_upload_pixels)

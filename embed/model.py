@@ -118,17 +118,22 @@ class Model:
         gallery: str | None = None,
         classes: Sequence[str] = (),
         index: str = "auto",
+        rescore: str | Path | Store | None = None,
     ) -> list[Hit]:
-        """The k rows nearest to one text or one image; see `search_embeddings`, which takes several.
-
-        Raises:
-            QueryError: not exactly one query, and as `search_embeddings`.
-        """
+        """The k rows nearest to one text or one image; otherwise as `search_embeddings`, which takes several."""
         if (text is None) == (image is None):
             raise QueryError("give either a text or an image to search for")
         texts, images = [text] if text is not None else [], [image] if image is not None else []
         (hits,) = search_embeddings(
-            self, embeddings, texts=texts, images=images, k=k, gallery=gallery, classes=classes, index=index
+            self,
+            embeddings,
+            texts=texts,
+            images=images,
+            k=k,
+            gallery=gallery,
+            classes=classes,
+            index=index,
+            rescore=rescore,
         )
         return hits
 
@@ -213,11 +218,11 @@ class Model:
                 f"trust it, name it too: {modality}_encoder={spec.known_as!r} (--{modality}-encoder)"
             )
         name = name or spec.known_as
-        encoder: ImageEncoder | TextEncoder
-        if modality == "image":
-            encoder = image_encoder(name, self.image_weights, self.precision)
-        else:
-            encoder = text_encoder(name, self.trained.text_state)
+        encoder: ImageEncoder | TextEncoder = (
+            image_encoder(name, self.image_weights, self.precision)
+            if modality == "image"
+            else text_encoder(name, self.trained.text_state)
+        )
         if isinstance(encoder, OfFiles) and encoder.files_digest != spec.weights:  # before any of the code runs
             raise FingerprintError(f"{modality}: the files of {name} are not those of {spec}; name the right ones")
         return encoder
@@ -258,8 +263,7 @@ class Model:
             data = image if isinstance(image, bytes) else read_image(image)
             return decode_image(data, framing, self.max_pixels)
         except ImageError as error:
-            name = "image bytes" if isinstance(image, bytes) else image
-            raise QueryError(f"{name}: {error}") from error
+            raise QueryError(f"{'image bytes' if isinstance(image, bytes) else image}: {error}") from error
 
     def _towers(self, modality: str, vectors: NDArray[np.float32]) -> Output:
         inputs = {name: np.zeros((len(vectors), shape[-1]), np.float32) for name, shape in self._input_shapes.items()}

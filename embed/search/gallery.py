@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huse.embed.files import fused_vectors
+from huse.features.codes import are_codes, decode
 from huse.features.companions import SLASH_IN_NAME
 from huse.features.errors import QueryError
 from huse.features.modality import MODALITIES, Pair
@@ -47,24 +49,35 @@ class Gallery:
     """Rows that queries are compared with, by one of their vectors.
 
     Attributes:
-        rows: n rows.
-        vectors: (n, D) unit vectors, zeros where there is none.
+        rows: n rows, their vectors as they are stored.
+        vectors: (n, D) unit vectors, or their codes; None where those of a row are fused when they are asked for.
         there: (n,) which rows have one.
     """
 
     rows: Rows
-    vectors: Vectors
+    vectors: NDArray[Any] | None
     there: NDArray[np.bool_]
 
     @classmethod
     def of(cls, rows: Rows, gallery: str) -> Gallery:
         """The rows with their vectors of a gallery, of `GALLERIES`."""
-        vectors = fused_vectors(rows) if gallery == "fused" else rows.modalities.of(gallery).vectors
+        vectors = None if gallery == "fused" else rows.modalities.of(gallery).vectors
         return cls(rows, vectors, those_with(rows.present, gallery))
 
+    def at(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(m, D) the unit vectors of the rows at ascending positions, each of which has one."""
+        if self.vectors is None:
+            return fused_vectors(self.rows.take(positions).decoded())
+        return decode(_taken(self.vectors, positions)).astype(np.float32, copy=False)
+
     def in_float32(self) -> Gallery:
-        """The same, ready to be compared many times: the queries' own type, in twice the memory of float16."""
-        return replace(self, vectors=self.vectors.astype(np.float32, copy=False))
+        """The same, ready to be compared many times: the queries' own type, in twice the memory of float16.
+
+        Codes, which are small, stay as they are and are decoded each time.
+        """
+        if any(are_codes(its.vectors) for _, its in self.rows.modalities.items()):
+            return self
+        return replace(self, vectors=self.at(np.arange(len(self.rows))))
 
 
 def those_with(present: Pair[NDArray[np.bool_]], gallery: str) -> NDArray[np.bool_]:
@@ -148,7 +161,7 @@ def nearest(
     best: list[list[Hit]] = [[] for _ in wanted]
     for gallery in galleries:
         for positions in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes)), block):
-            scores = wanted @ _taken(gallery.vectors, positions).astype(np.float32, copy=False).T
+            scores = wanted @ gallery.at(positions).T
             for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
                 found = [hit_of(gallery.rows, positions[c], float(v)) for c, v in zip(columns, values, strict=True)]
                 best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
@@ -159,9 +172,9 @@ def _blocks(positions: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]
     return (positions[start : start + size] for start in range(0, len(positions), size))
 
 
-def _taken(vectors: Vectors, positions: NDArray[np.intp]) -> Vectors:
+def _taken(vectors: NDArray[Any], positions: NDArray[np.intp]) -> NDArray[Any]:
     """The vectors at ascending positions; not copied where these follow each other."""
-    first, end = positions[0], positions[-1] + 1
+    first, end = (positions[0], positions[-1] + 1) if len(positions) else (0, 0)
     return vectors[first:end] if end - first == len(positions) else vectors[positions]
 
 

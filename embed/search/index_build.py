@@ -42,7 +42,7 @@ def build_index(faiss: Any, shards: Shards, gallery: str, kind: str, total: int,
         total: how many vectors there are, at least one.
         dtype: of the stored vectors.
     """
-    dimension = next(Gallery.of(rows, gallery).vectors.shape[1] for rows in shards)
+    dimension = next(Gallery.of(rows, gallery).at(np.arange(0)).shape[1] for rows in shards)
     if kind == HNSW:
         index = _empty_hnsw(faiss, dimension, dtype)
     else:
@@ -50,7 +50,7 @@ def build_index(faiss: Any, shards: Shards, gallery: str, kind: str, total: int,
     with tqdm(total=total, desc=f"index ({kind})", unit="row", disable=None) as bar:
         for rows in shards:
             part = Gallery.of(rows, gallery)
-            index.add(np.ascontiguousarray(part.vectors[part.there], np.float32))
+            index.add(np.ascontiguousarray(part.at(np.flatnonzero(part.there))))
             bar.update(int(part.there.sum()))
     return index
 
@@ -83,7 +83,7 @@ def _true_numbers(queries: NDArray[np.float32], shards: Shards, gallery: str, k:
     done = 0
     for rows in shards:
         part = Gallery.of(rows, gallery)
-        vectors = part.vectors[part.there].astype(np.float32, copy=False)
+        vectors = part.at(np.flatnonzero(part.there))
         scores = np.concatenate([scores, queries @ vectors.T], axis=1)
         new = np.broadcast_to(np.arange(done, done + len(vectors)), (len(queries), len(vectors)))
         numbers = np.concatenate([numbers, new], axis=1)
@@ -94,8 +94,8 @@ def _true_numbers(queries: NDArray[np.float32], shards: Shards, gallery: str, k:
 
 
 def _empty_hnsw(faiss: Any, dimension: int, dtype: str) -> Any:
-    """HNSW that keeps vectors as the store has them; float16 is faster than float32, in half the memory."""
-    storage = "SQfp16" if dtype == "float16" else "Flat"
+    """HNSW that keeps vectors as the store has them, codes as float16: faster than float32, in half the memory."""
+    storage = "Flat" if dtype == "float32" else "SQfp16"
     index = faiss.index_factory(dimension, f"HNSW{NEIGHBORS},{storage}", faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_EFFORT, SEARCH_EFFORT
     return index
@@ -121,5 +121,5 @@ def _sample(shards: Shards, gallery: str, share: float) -> NDArray[np.float32]:
     for rows in shards:
         part = Gallery.of(rows, gallery)
         chosen = np.flatnonzero(part.there & (rng.random(len(rows)) < share))
-        parts.append(part.vectors[chosen].astype(np.float32))
+        parts.append(part.at(chosen))
     return np.ascontiguousarray(np.concatenate(parts))

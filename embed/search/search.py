@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.embed.prefix import of_one_model
 from huse.embed.search.engine import Engine
 from huse.embed.search.gallery import Hit, require_count, require_gallery
 from huse.embed.search.index import AUTO
+from huse.embed.search.rescore import open_whole
 from huse.features.errors import FingerprintError, QueryError
 from huse.features.info import EMBEDDINGS
 from huse.features.modality import Pair
@@ -44,6 +46,7 @@ def search_embeddings(
     gallery: str | None = None,
     classes: Sequence[str] = (),
     index: str = AUTO,
+    rescore: str | Path | Store | None = None,
 ) -> list[list[Hit]]:
     """The k rows nearest to each of some texts and images: `huse search`.
 
@@ -57,12 +60,15 @@ def search_embeddings(
             the other modality than the query's, where the embeddings have it.
         classes: label paths; only rows of these classes, and of those below them, are found.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always exact.
+        rescore: embeddings of the same rows by the same model, of float16 or float32 and of all dimensions: ten times k
+            rows are found in `embeddings`, which may be small, and ranked by these.
 
     Returns:
         Hits of each query, nearest first; those of the texts come before those of the images.
 
     Raises:
-        QueryError: no query, a bad one, k below 1, or no row of the gallery's modality.
+        QueryError: no query, a bad one, k below 1, no row of the gallery's modality, or `rescore` keeps codes or lacks
+            a row.
         FingerprintError: the embeddings are another model's.
         StoreError: shards are missing.
         ExtraError: an index is needed, and FAISS is not installed.
@@ -73,7 +79,7 @@ def search_embeddings(
     require_gallery(gallery or "fused")
     store = embeddings if isinstance(embeddings, Store) else Store.open(embeddings, EMBEDDINGS)
     store.require_whole()
-    engine = Engine(store, index)
+    engine = Engine(store, index, rescore=None if rescore is None else open_whole(rescore, store))
     results: list[list[Hit]] = []
     for modality, queries in (("text", texts), ("image", images)):
         if queries:
@@ -103,7 +109,7 @@ def require_model(trained: TrainedModel, store: Store, gallery: str) -> None:
         FingerprintError: the message names both ways out.
     """
     for modality, theirs in store.info.specs.items():
-        if gallery in (modality, "fused") and theirs != trained.embedding_spec(modality):
+        if gallery in (modality, "fused") and not of_one_model(trained.embedding_spec(modality), theirs):
             raise FingerprintError(
                 f"{store.path}: another model made these embeddings, not {trained.fingerprint[:12]}; embed again "
                 f"with this model, or search with the one that made them"

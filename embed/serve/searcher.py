@@ -19,8 +19,9 @@ from huse.embed.draw.projection import Points, lay_out
 from huse.embed.draw.thumbnails import none_found
 from huse.embed.model import Model
 from huse.embed.search.engine import Engine
-from huse.embed.search.gallery import GALLERIES, Gallery, Hit, hit_of, shown_labels, those_with
+from huse.embed.search.gallery import GALLERIES, Hit, hit_of, shown_labels, those_with
 from huse.embed.search.index import AUTO
+from huse.embed.search.rescore import open_whole
 from huse.embed.search.search import OTHER, default_gallery, require_model
 from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
@@ -58,7 +59,8 @@ class Searcher:
     """Answers queries over one store of embeddings, which it keeps in memory.
 
     Beyond the rows themselves it keeps what each gallery is compared by, from its first query on: all its vectors in
-    float32, or an index. Indexes are opened, and built if need be, before the first query.
+    float32, or an index; where the store keeps codes, nothing more than these. Indexes are opened, and built if need
+    be, before the first query.
 
     Args:
         model: the loaded model.
@@ -66,6 +68,8 @@ class Searcher:
         folder: where relative images start from; by default the folder that the embeddings lie in.
         index: ``exact``, ``hnsw`` or ``ivfpq``; ``auto`` is exact up to a million rows. A class filter is always
             exact.
+        rescore: embeddings of the same rows of float16 or float32, which stay on disk: rows found among `embeddings`,
+            which may be small, are ranked by these.
         draw: lays rows out for the map, see `lay_out`.
 
     Attributes:
@@ -86,6 +90,7 @@ class Searcher:
         embeddings: str | Path,
         folder: Path | None = None,
         index: str = AUTO,
+        rescore: str | Path | None = None,
         *,
         draw: Callable[[Rows], Points] = lay_out,
     ) -> None:
@@ -94,13 +99,14 @@ class Searcher:
         store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent
-        self.shards = list(store)
+        self.shards = [store.read_stored(number) for number in store.ahead()]
         self.map = SpaceMap(self.shards, draw)
         self.problems: list[str] = []
         self._positions = {
             str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
         }
-        self._engine = Engine(store, index, self.shards)
+        whole = None if rescore is None else open_whole(rescore, store)
+        self._engine = Engine(store, index, self.shards, whole)
         self._engine.prepare()
         self._once = Lock()
         self._preparing: Thread | None = None
@@ -193,10 +199,10 @@ class Searcher:
         """
         shard, i = self._positions[key]
         rows = self.shards[shard].take([i])
-        own = Gallery.of(rows, modality)
-        if not own.there[0]:
+        if not those_with(rows.present, modality)[0]:
             raise QueryError(f"row {key!r} has no {modality}; search from its {OTHER.of(modality)}")
-        hits = self._nearest(own.vectors, self._against(modality, gallery), k, classes)
+        own = self._engine.own_vector(rows, modality)
+        hits = self._nearest(own, self._against(modality, gallery), k, classes)
         probability = float(rows.probability[0]) if rows.probability is not None else 0.0
         predicted = str(rows.prediction[0]) if rows.prediction is not None else ""
         predictions = [Prediction(predicted, probability)] if predicted else []

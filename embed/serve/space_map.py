@@ -59,7 +59,7 @@ class SpaceMap:
     def _draw(self) -> None:
         self._began = time.monotonic()
         try:
-            rows = _some(self._shards, MOST_ON_MAP)
+            rows = _some(self._shards, MOST_ON_MAP).decoded()
             self.data = map_data(rows, self._lay_out(rows))
         except HuseError as error:
             self.problem = str(error)

@@ -96,3 +96,18 @@ def test_a_server_of_another_model_is_refused_before_it_listens(few_model: Path,
     code, message = refused("serve", few_model, few_store)
     assert code == 1
     assert "holds features, this command needs embeddings" in message
+
+
+def test_small_vectors_are_made_and_searched(
+    few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
+) -> None:
+    out, query = tmp_path / "small", ("--text", "zebra", "-k", 5, "--json")
+    run("embed", few_model, few_store, out, "--dtype", "binary", "--dimension", 32)
+    assert json.loads(run("store", "inspect", out, "--json"))["dtype"] == "binary"
+    rescored = run("search", few_model, out, *query, "--rescore", few_embeddings)
+    assert json.loads(rescored) == json.loads(run("search", few_model, few_embeddings, *query))
+    code, message = refused("search", few_model, few_embeddings, *query, "--rescore", out)
+    assert (code, "rescore by embeddings of float16 or float32" in message) == (1, True)
+    code, message = refused("embed", few_model, few_store, out)
+    assert (code, "add overwrite=True (--overwrite)" in message) == (1, True)
+    assert refused("embed", few_model, few_store, out, "--dtype", "int4")[0] == 2
