@@ -102,7 +102,7 @@ def test_small_vectors_are_made_and_searched(
     few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
     out, query = tmp_path / "small", ("--text", "zebra", "-k", 5, "--json")
-    run("embed", few_model, few_store, out, "--dtype", "binary", "--dimension", 32)
+    run("embed", few_model, few_store, out, "--dtype", "binary")
     assert json.loads(run("store", "inspect", out, "--json"))["dtype"] == "binary"
     rescored = run("search", few_model, out, *query, "--rescore", few_embeddings)
     assert json.loads(rescored) == json.loads(run("search", few_model, few_embeddings, *query))
