@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.codes import CODES, FLOATS, stored_type, stored_width
+from huse.features.codes import CODES, FLOATS, are_codes, decode, stored_type, stored_width
 from huse.features.errors import ShardError
 from huse.features.modality import DIGEST_BYTES, MODALITIES, Modality, Pair
 
@@ -76,6 +76,15 @@ def columns_of(both: Pair[Modality]) -> Arrays:
 def modalities_of(columns: Mapping[str, NDArray[Any]]) -> Pair[Modality]:
     """Images and texts of their columns."""
     return Pair.by_name(lambda m: Modality(columns[m], columns[PRESENT.of(m)], columns[DIGESTS.of(m)]))
+
+
+def decoded(columns: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Columns with unit vectors in place of codes; zeros where a mask beside them says that there is no vector."""
+    found = dict(columns)
+    for name in VECTORS:
+        if name in columns and are_codes(columns[name]):
+            found[name] = decode(columns[name]) * columns.get(PRESENT.of(name), np.ones(1, bool))[:, None]
+    return found
 
 
 def require_column(

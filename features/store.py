@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.features import companions
-from huse.features.columns import Dimensions
+from huse.features.columns import Dimensions, decoded
 from huse.features.companions import CLASSES_FILE, PLAN_FILE, ClassVectors
 from huse.features.errors import ShardError, StoreError, UnreadableError
 from huse.features.files.ahead import fetched_ahead
@@ -160,12 +160,12 @@ class Store:
         return rows
 
     def columns(self, number: int, names: tuple[str, ...]) -> dict[str, Any]:
-        """Some columns of shard `number`, as stored, verified, without reading the others; errors as `read`."""
-        return self.read_from(number, lambda shard: shard.read(names))
+        """Some columns of shard `number`, verified, codes decoded, without reading the others; errors as `read`."""
+        return self.read_from(number, lambda shard: decoded(shard.read(names)))
 
     def slice(self, number: int, names: tuple[str, ...], start: int, stop: int) -> dict[str, Any]:
         """Rows `start` to `stop` of some columns of shard `number`, each verified once; errors as `read`."""
-        return self.read_from(number, lambda shard: shard.slice(names, start, stop))
+        return self.read_from(number, lambda shard: decoded(shard.slice(names, start, stop)))
 
     def read_or_none(self, number: int) -> Rows | None:
         """Shard `number`, or None when it is not there, or is damaged, which is said: its rows are to be made anew."""

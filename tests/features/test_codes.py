@@ -74,6 +74,9 @@ def test_a_store_of_codes_gives_unit_vectors_and_copies_of_it_the_same_bytes(dty
     assert again.image.vectors.dtype == np.float32
     assert not again.image.vectors[3].any()
     assert (again.text.vectors * whole.text.vectors).sum(axis=1).min() > (0.99 if dtype == INT8 else 0.5)
+    names = ("image", "has_image")
+    np.testing.assert_array_equal(store.columns(0, names)["image"], again.image.vectors[:25])
+    np.testing.assert_array_equal(store.slice(1, names, 2, 5)["image"], again.image.vectors[27:30])
     kept = store.read_stored(0).image.vectors
     assert (kept.dtype, kept.shape) == (stored_type(dtype), (25, stored_width(16, dtype)))
     with h5py.File(store.shard_path(0)) as file:
