@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import Place, argument, json_option, taxonomy_option
+from huse.commands.options import (
+    Place,
+    argument,
+    images_beside,
+    json_option,
+    taxonomy_option,
+    tell_unused,
+)
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 from huse.features.rows import SPLITS
@@ -21,17 +28,40 @@ from huse.features.rows import SPLITS
     "--report",
     type=Place(file_okay=False),
     metavar="DIR",
-    help="Write DIR/index.html with a table of classes and what is confused with what.",
+    help="Write DIR/index.html: classes, what is confused with what, and rows whose label is doubted, also a table.",
 )
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    metavar="N",
+    help="In the report, judge the labels of rows that were trained on by N fits, each without one part of them.",
+)
+@images_beside("STORE")
 @json_option
 @uses_tensorflow
-def command(model: Path, store: Path, split: str, taxonomy: Path | None, report: Path | None, as_json: bool) -> None:
+def command(
+    model: Path,
+    store: Path,
+    split: str,
+    taxonomy: Path | None,
+    report: Path | None,
+    folds: int | None,
+    images_folder: Path | None,
+    as_json: bool,
+) -> None:
     """Measure MODEL on rows of STORE: accuracy, retrieval in four directions, and by instance.
 
     By class, a hit is any row of the query's class; by instance, its own other half, which takes no label.
     """
+    if report is None:
+        tell_unused("no --report is given", "folds", "images_folder")
+    elif split in ("val", "test"):
+        tell_unused(f"no row of split {split} was trained on", "folds")
+    from huse.embed.draw.thumbnails import Thumbnails
     from huse.train.evaluate import evaluate_model
     from huse.train.evaluation.table import metrics_table
 
-    result = evaluate_model(model, store, split, taxonomy, report)
+    thumbnails = Thumbnails(images_folder or store.parent)
+    result = evaluate_model(model, store, split, taxonomy, report, folds or 0, thumbnails.data_uri)
     show(metrics_table(result), result, as_json)
+    thumbnails.warn_of_none()

@@ -58,13 +58,20 @@ class Place(click.Path):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-images_option = click.option(
-    "--images",
-    "images_folder",
-    type=Place(exists=True, file_okay=False),
-    metavar="DIR",
-    help="Where relative image paths start from.  [default: the folder that EMBEDDINGS lies in]",
-)
+
+
+def images_beside(what: str) -> Decorator[Any]:
+    """The option that says where the images of a store are, by default beside it."""
+    return click.option(
+        "--images",
+        "images_folder",
+        type=Place(exists=True, file_okay=False),
+        metavar="DIR",
+        help=f"Where relative image paths start from.  [default: the folder that {what} lies in]",
+    )
+
+
+images_option = images_beside("EMBEDDINGS")
 index_option = click.option(
     "--index",
     type=click.Choice(["auto", "exact", "hnsw", "ivfpq"]),

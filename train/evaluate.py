@@ -1,4 +1,4 @@
-"""The metrics of a model on rows of a store: accuracy, and retrieval by class and by instance."""
+"""The metrics of a model on rows of a store: accuracy, and retrieval by class and by instance; and its report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, check_store, load_model
 from huse.train.classes.taxonomy import read_taxonomy
 from huse.train.classes.unknown_classes import unknown_classes
+from huse.train.cross_validation import cross_validated
 from huse.train.data.batches import TrainingRows
 from huse.train.data.groups import rows_shared_with_training
+from huse.train.evaluation.doubts import Doubts, doubts_of
 from huse.train.evaluation.measure import hierarchical_metrics_of, known_by, metrics_of
-from huse.train.evaluation.report import require_report, write_report
+from huse.train.evaluation.report import Thumbnail, no_thumbnail, require_report, write_report
 from huse.train.network.forward import Outputs, class_probabilities, features_of
 
 
@@ -29,6 +31,8 @@ def evaluate_model(
     split: str = "test",
     taxonomy: Path | None = None,
     report: Path | None = None,
+    folds: int = 0,
+    thumbnail: Thumbnail = no_thumbnail,
 ) -> dict[str, Any]:
     """Measures a model on rows of a store: by class those with a label, by instance those with image and text.
 
@@ -39,7 +43,12 @@ def evaluate_model(
         store: features of the model's own encoders.
         split: ``train``, ``val``, ``test``, or ``all``.
         taxonomy: file with the tree of classes for HP@K; the label paths spell it by default.
-        report: folder for an HTML page with a table of classes and what is confused with what.
+        report: folder for an HTML page with a table of classes, what is confused with what, and the rows whose given
+            label is doubted, which stand in doubted.csv too; see `doubted`.
+        folds: judge the labels of rows that were trained on too, by as many fits; see `cross_validated`. 0 leaves
+            them out.
+        thumbnail: makes the `data:` address of a small image for the page, given where a row's image lies; empty for
+            none.
 
     Returns:
         ``rows``, ``labeled`` (how many of them have a label), ``split``, ``unknown_classes`` (each with ``label``,
@@ -54,7 +63,8 @@ def evaluate_model(
         FingerprintError: the store was made by other encoders.
         FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
         StoreError: no row of this split has a label, or both modalities.
-        FitError: the report would be written over something that is not of huse, or no row of it has a label.
+        FitError: the report would be written over something that is not of huse, no row of it has a label, or `folds`
+            is 1, or the store is not the one that the model was trained on.
     """
     if report is not None:
         require_report(report, store, *([] if isinstance(model, TrainedModel) else [model]))
@@ -83,7 +93,8 @@ def evaluate_model(
     }
     if report is not None:
         predicted = {kind: found[named] for kind, found in predictions(outputs, data, trained).items()}
-        write_report(report, result, labels, predicted)
+        doubts = _doubts(source, trained, rows, outputs, data, folds)
+        write_report(report, result, labels, predicted, doubts, thumbnail)
     return result
 
 
@@ -104,6 +115,21 @@ def _require_classes(trained: TrainedModel, labeled: int, none: str) -> None:
         raise FitError("the model was trained without labels and predicts no class; leave the report out (--report)")
     if not labeled:
         raise FitError(f"{none} has a label; a report is by class, leave it out (--report)")
+
+
+def _doubts(
+    store: Store, trained: TrainedModel, rows: Rows, outputs: Outputs, data: TrainingRows, folds: int
+) -> Doubts:
+    """The doubted labels: by the model where it was not trained on a row, else by cross-validation, if at all."""
+    probabilities = class_probabilities(outputs, data.present, trained.fusion_weight)["fused"]
+    named = (data.labels >= 0) & probabilities.any(axis=1)
+    trained_on = named & np.isin(rows.split.astype(str), ("", "train"))
+    judged = named & ~trained_on
+    held_out = cross_validated(store, trained, folds) if folds and trained_on.any() else {}
+    for i in np.flatnonzero(trained_on):
+        if rows.key[i] in held_out:
+            probabilities[i], judged[i] = held_out[rows.key[i]], True
+    return doubts_of(rows, trained.classes, probabilities, judged, 0 if folds else int(trained_on.sum()))
 
 
 def predictions(outputs: Outputs, data: TrainingRows, trained: TrainedModel) -> dict[str, NDArray[np.object_]]:

@@ -57,6 +57,8 @@ def test_options_of_texts_and_labels_are_told_where_there_are_none(tmp_path: Pat
         ),
         (["search", "MODEL", "OUT", "--text", "x", "--max-pixels", "9"], "no --image is given: --max-pixels"),
         (["store", "leaks", "OUT", "--most", "3"], "no --near is given: --most"),
+        (["evaluate", "MODEL", "OUT", "--folds", "3"], "no --report is given: --folds"),
+        (["evaluate", "MODEL", "OUT", "--report", "R", "--folds", "3"], "no row of split test was trained on: --folds"),
         (
             ["export", "savedmodel", "MODEL", "OUT", "--text-encoder", "use"],
             "no --with-encoders is given: --text-encoder",

@@ -93,6 +93,14 @@ class Catalog:
             group=self.group[both],
         )
 
+    def keys(self, store: Store) -> NDArray[np.object_]:
+        """(n,) key of each row of the store that this is the catalog of."""
+        keys = np.full(len(self), "", object)
+        for shard in np.unique(self.shard):
+            mine = slice(*np.searchsorted(self.shard, [shard, shard + 1]))
+            keys[mine] = np.array(store.keys(int(shard)), object)[self.position[mine]]
+        return keys
+
     def of_split(self, *names: str) -> NDArray[np.bool_]:
         """(n,) mask of the rows of some splits."""
         return np.isin(self.split, [KEPT.index(name) for name in names])

@@ -81,7 +81,7 @@ class FitData:
         given_val: numbers of the rows of a validation split; when there are none, rows are held out.
         names: numbers of the class names that are trained on as texts.
         digest: SHA-256 of all that was read.
-        group: (n,) group of equal content of each row of the store, see `content_groups`; None where nothing is known.
+        catalog: where the rows of the store lie, and which share content; None where they are of no store.
         graph_source: what the graph comes from, in words.
     """
 
@@ -94,8 +94,13 @@ class FitData:
     given_val: Numbers
     names: Numbers
     digest: str = ""
-    group: NDArray[np.int32] | None = None
+    catalog: Catalog | None = None
     graph_source: str = ""
+
+    @property
+    def group(self) -> NDArray[np.int32] | None:
+        """(n,) group of equal content of each row of the store, see `content_groups`; None where nothing is known."""
+        return None if self.catalog is None else self.catalog.group
 
     def split(self, config: FitConfig) -> Task:
         """Parts the rows into those to train on and those to validate on.
@@ -193,7 +198,7 @@ def read_fit_data(store: Store, config: FitConfig, semantic_graph: str = "auto")
         given_val=np.flatnonzero(val).astype(np.int32),
         names=np.arange(len(catalog), len(data), dtype=np.int32),
         digest=_digest(store, graph, vectors, texts),
-        group=catalog.group,
+        catalog=catalog,
         graph_source=source,
     )
 
