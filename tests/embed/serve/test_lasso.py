@@ -12,6 +12,9 @@ from typing import Any
 from browsing import NEEDS_BROWSER, find, saved, severe, texts, wait_for
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_actions import PointerActions
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.keys import Keys
 
 pytestmark = NEEDS_BROWSER
@@ -33,9 +36,6 @@ return spaceMap.data.points.map(point => {
 
 def draw(browser: Any, corners: list[tuple[float, float]], kind: str = "mouse") -> None:
     """Moves a pointer along a line, pressed."""
-    from selenium.webdriver.common.actions.action_builder import ActionBuilder
-    from selenium.webdriver.common.actions.pointer_input import PointerInput
-
     actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=20)
     actions.pointer_action.move_to_location(*map(round, corners[0])).pointer_down()
     for corner in corners[1:]:
@@ -95,6 +95,47 @@ def test_a_lasso_shows_just_these_rows_to_be_tagged_and_saved(address: str, brow
     browser.switch_to.alert.accept()
     wait_for(browser, lambda b: texts(b, "#tag-list button") == [f"{odd} ({len(keys)})"])
     assert severe(browser) == []
+
+
+def test_the_legend_says_what_a_lasso_takes(address: str, browser: Any) -> None:
+    browser.get(address)
+    open_map(browser)
+    find(browser, ".map-tools [aria-pressed]")[0].click()
+    keys, _ = left_half(browser)
+    wait_for(browser, lambda b: shown_keys(b) == keys)
+    find(browser, ".map-legend button")[0].click()
+    script = "return [...spaceMap.within].map(point => [point[2], spaceMap.data.rows[point[3]].key])"
+    within = browser.execute_script(script)
+    assert {image for image, _ in within} == {0}, "images are hidden"
+    wait_for(browser, lambda b: set(shown_keys(b)) == {key for _, key in within})
+
+
+def test_tags_outlast_their_rows_and_a_browser_that_keeps_nothing(address: str, browser: Any) -> None:
+    browser.get(address)
+    browser.execute_script("localStorage.clear()")
+    browser.get(address)
+    wait_for(browser, lambda b: b.execute_script("return tags !== null"))
+    browser.execute_script("tags.add('gone', ['nobody', arguments[0]])", "none either")
+    find(browser, "#tag-list button")[0].click()
+    wait_for(browser, lambda b: texts(b, "#count") == ["2 rows tagged gone; 2 not here any more"])
+    browser.execute_script("Storage.prototype.setItem = () => { throw new Error('full') }; tags.add('more', ['a'])")
+    assert "this browser keeps no more" in texts(browser, "#status")[0]
+    assert texts(browser, "#tag-list button") == ["gone (2)", "more (1)"]
+    browser.execute_script("localStorage.clear()")
+
+
+def test_two_fingers_zoom_the_map(address: str, browser: Any) -> None:
+    browser.get(address)
+    open_map(browser)
+    script = "const e = spaceMap.canvas.getBoundingClientRect(); return [e.left + e.width / 2, e.top + e.height / 2]"
+    x, y = map(round, browser.execute_script(script))
+    left = PointerInput("touch", "left")
+    fingers = ActionBuilder(browser, mouse=left, duration=20)
+    for one, way in ((left, -1), (fingers.add_pointer_input("touch", "right"), 1)):
+        finger = PointerActions(one, duration=20)
+        finger.move_to_location(x + 40 * way, y).pointer_down().move_to_location(x + 80 * way, y).pointer_up()
+    fingers.perform()
+    assert browser.execute_script("return spaceMap.view.scale") > 1.5
 
 
 WIDE = """return [...document.querySelectorAll("button, a, input, .button, fieldset label")].filter(element =>
