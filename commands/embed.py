@@ -9,7 +9,6 @@ import click
 
 from huse.commands.extract import stage_one
 from huse.commands.options import (
-    ENCODING,
     Place,
     argument,
     column_options,
@@ -18,15 +17,17 @@ from huse.commands.options import (
     moved_encoder_options,
 )
 from huse.commands.quiet import uses_tensorflow
+from huse.commands.settings_file import config_option
 from huse.commands.tables import embed_text, embed_values, show
 from huse.embed.config import EmbedConfig
-from huse.extract.config import ExtractConfig
+from huse.extract.config import ENCODING, ExtractConfig
 
 
 @click.command("embed")
 @argument("model")
 @argument("source")
 @argument("out")
+@config_option
 @click.option("--fuse", is_flag=True, help="One vector a row, along the sum of its two, in a file OUT or FILE.")
 @click.option("--overwrite", is_flag=True, help="Embed all rows anew, also over another model's; keeps OUT/features.")
 @click.option(

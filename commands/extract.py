@@ -9,6 +9,7 @@ import click
 
 from huse.commands.options import argument, column_options, config_options, given, json_option
 from huse.commands.quiet import uses_tensorflow
+from huse.commands.settings_file import config_option
 from huse.commands.tables import extract_text, extract_values, show
 from huse.extract.config import ExtractConfig
 from huse.extract.manifest.rows import Columns
@@ -18,6 +19,7 @@ from huse.features.errors import ExtractionError
 @click.command("extract")
 @argument("manifest")
 @argument("store")
+@config_option
 @config_options(ExtractConfig)
 @click.option("--overwrite", is_flag=True, help="Delete the store that is there, and begin anew.")
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")

@@ -10,6 +10,7 @@ import click
 
 from huse.commands.options import Place, argument, config_options, given, json_option, semantic_graph_option
 from huse.commands.quiet import uses_tensorflow
+from huse.commands.settings_file import config_option, naming_settings, refuse_other_preset
 from huse.commands.tables import fit_text, show
 from huse.train.config import PRESETS, FitConfig
 from huse.train.config import preset as preset_of
@@ -18,6 +19,7 @@ from huse.train.config import preset as preset_of
 @click.command("fit")
 @argument("store")
 @argument("model")
+@config_option
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True, help="Where to start."
 )
@@ -50,6 +52,8 @@ def command(
     """
     from huse.train.fit import fit_model
 
-    chosen = preset_of(preset, **given(changes))
+    refuse_other_preset(preset)
+    with naming_settings():
+        chosen = preset_of(preset, **given(changes))
     summary = fit_model(store, model, chosen, semantic_graph, overwrite, resume, tensorboard)
     show(fit_text(summary, model), asdict(summary), as_json)

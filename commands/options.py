@@ -14,25 +14,6 @@ from click.core import ParameterSource
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
-ENCODING = (
-    "image_weights",
-    "batch_size",
-    "precision",
-    "workers",
-    "max_pixels",
-    "recover_truncated",
-    "retry_failed",
-    "content",
-    "on_error",
-    "max_failure_rate",
-    "engine",
-    "ray_address",
-    "gpus_per_worker",
-    "cpus_per_worker",
-    "max_retries",
-)
-"""The fields of `ExtractConfig` that say how encoders run, whatever they are."""
-
 
 class Place(click.Path):
     """A path, or, where `urls` says so, the URL of an object or of a folder of objects; see `place`."""

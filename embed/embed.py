@@ -18,6 +18,7 @@ from huse.embed.model import Model, load
 from huse.embed.own import require_own
 from huse.embed.prefix import kept_dimension
 from huse.embed.refresh import embed_here, embed_shards
+from huse.embed.settings import embed_settings
 from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import Extraction, engine_at_hand, prepare_extraction, tell_unused_options
 from huse.extract.manifest.frame import Frame
@@ -32,6 +33,7 @@ from huse.features.files.lock import locked
 from huse.features.files.place import place, real_path
 from huse.features.info import EMBEDDINGS, FEATURES, STORE_FILE, StoreInfo
 from huse.features.modality import MODALITIES, Pair
+from huse.features.settings import keep_settings
 from huse.features.store import Store
 from huse.features.unused import tell_unused
 from huse.train.artifact.model_folder import TrainedModel, check_store
@@ -131,7 +133,7 @@ def embed_source(
             model, source if isinstance(source, Frame) else inputs[0], folder, config, columns, overwrite, kept
         )
         with locked(folder):
-            rows, embedded = stage.run()
+            rows, embedded = stage.run(embed_settings(model, config, columns, fuse, kept))
             if file.suffix in SUFFIXES:
                 write_file(Store.open(folder), file, fuse)
             if changes is not None:
@@ -172,14 +174,16 @@ class _Embedding:
         self._anew = overwrite and (out / STORE_FILE).exists()
         require_own(out, self._info, self._anew)
 
-    def run(self) -> tuple[int, int]:
-        """Embeds the rows; returns how many there are, and how many went through the towers."""
+    def run(self, settings: str) -> tuple[int, int]:
+        """Embeds the rows, and keeps the settings; returns how many there are, and how many went through the towers."""
         if not self._anew:
             target = Store.create(self.out, self._info, self._origin)
+            keep_settings(target.path, settings)
             return embed_shards(self.trained, self._features(), target, engine=self._engine)
         features = self._features()
         with replacing_folder(self.out, overwrite=True, keep=KEPT) as new:
             target = Store.create(new, self._info, self._origin)
+            keep_settings(target.path, settings)
             done = embed_shards(self.trained, features, target, engine=self._engine)
             for name in KEPT:
                 link_files(self.out / name, new / name)

@@ -26,6 +26,25 @@ ACT_ON = {
 OF_RAY = ("ray_address", "gpus_per_worker", "cpus_per_worker", "max_retries")
 """What the engine must be Ray for."""
 
+ENCODING = (
+    "image_weights",
+    "batch_size",
+    "precision",
+    "workers",
+    "max_pixels",
+    "recover_truncated",
+    "retry_failed",
+    "content",
+    "on_error",
+    "max_failure_rate",
+    "engine",
+    "ray_address",
+    "gpus_per_worker",
+    "cpus_per_worker",
+    "max_retries",
+)
+"""The fields of `ExtractConfig` that say how encoders run, whatever they are."""
+
 
 @dataclass(frozen=True)
 class ExtractConfig:
@@ -86,6 +105,7 @@ class ExtractConfig:
         "auto/N that of Kubernetes' indexed job.",
         metavar="I/N",
         shown="all of it",
+        kept=False,
     )
     image_weights: Path | None = option(
         None, "Keras weights file of the image encoder, in place of the bundled one.", metavar="FILE"
@@ -106,11 +126,16 @@ class ExtractConfig:
         "Reading threads; of Ray, worker processes, N or MIN:MAX.",
         metavar="N",
         shown="two a core; of Ray, all that the cluster has room for",
+        kept=False,
     )
     max_pixels: int = option(MAX_PIXELS, "Most pixels of an image; larger ones fail undecoded.", least=1)
     recover_truncated: bool = option(False, "Decode what there is of a JPEG that was cut off.")
-    retry_failed: bool = option(False, "Take failed and new rows only, the others unread, also if they look changed.")
-    content: bool = option(False, "Read all images, to compare their content; not while retrying failed rows.")
+    retry_failed: bool = option(
+        False, "Take failed and new rows only, the others unread, also if they look changed.", kept=False
+    )
+    content: bool = option(
+        False, "Read all images, to compare their content; not while retrying failed rows.", kept=False
+    )
     on_error: str = option("skip", "Keep a bad row as a failure, or stop at the first.", choices=("skip", "fail"))
     max_failure_rate: float | None = option(
         None,
@@ -119,17 +144,25 @@ class ExtractConfig:
         most=1,
         shown=f"0.1, not judged below {FEW_FAILURES} failures",
     )
-    engine: str = option("local", "Where shards are filled: here, or on a Ray cluster.", choices=("local", "ray"))
+    engine: str = option(
+        "local", "Where shards are filled: here, or on a Ray cluster.", choices=("local", "ray"), kept=False
+    )
     ray_address: str = option(
-        "", "The cluster.", metavar="auto|HOST:PORT", shown="RAY_ADDRESS, or one of this machine, or a new one here"
+        "",
+        "The cluster.",
+        metavar="auto|HOST:PORT",
+        shown="RAY_ADDRESS, or one of this machine, or a new one here",
+        kept=False,
     )
     gpus_per_worker: float | None = option(
-        None, "GPUs a worker of Ray, or a share of one.", least=0, shown="1 where the cluster has any"
+        None, "GPUs a worker of Ray, or a share of one.", least=0, shown="1 where the cluster has any", kept=False
     )
     cpus_per_worker: int = option(
-        0, "Processors a worker of Ray.", least=0, shown="those of a node, shared among its GPUs"
+        0, "Processors a worker of Ray.", least=0, shown="those of a node, shared among its GPUs", kept=False
     )
-    max_retries: int = option(3, "Tries of a shard on Ray after the first, as when its worker died.", least=0)
+    max_retries: int = option(
+        3, "Tries of a shard on Ray after the first, as when its worker died.", least=0, kept=False
+    )
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """The names, with their options, of those fields that ask for something unusual."""

@@ -27,6 +27,7 @@ from huse.extract.manifest.plan import Positions, digest_of_plan, part_of, plan_
 from huse.extract.manifest.rows import Columns, Manifest, read_manifest
 from huse.extract.run_encoders import Choice, Encoders, choose_encoders
 from huse.extract.second_look import if_unchanged
+from huse.extract.settings import extract_settings
 from huse.features.companions import read_encoder_state, write_encoder_state
 from huse.features.errors import ExtractionError, ShardError, StoreError, UnreadableError
 from huse.features.files.atomic import is_own_trace
@@ -35,6 +36,7 @@ from huse.features.files.lock import locked
 from huse.features.files.place import place, real_path
 from huse.features.info import FEATURES, STORE_FILE, StoreInfo
 from huse.features.removal import removable_files, remove_store
+from huse.features.settings import keep_settings
 from huse.features.store import Store
 from huse.features.unused import tell_unused
 
@@ -91,7 +93,7 @@ def extract_features(
         tell_unused_options(rows, config)
         extraction = prepare_extraction(rows, store, config, overwrite, choice)
         with closing(extraction.encoders):
-            return extraction.run()
+            return replace(extraction, settings=extract_settings(config, columns, extraction.encoders)).run()
 
 
 def _unchanged(
@@ -112,7 +114,8 @@ def _unchanged(
         tell_unused_options(seen.manifest, config)
         extraction = prepare_extraction(seen.manifest, store, config, choice=choice)
         with closing(extraction.encoders):
-            return replace(extraction, done=seen.summary).run()
+            settings = extract_settings(config, columns, extraction.encoders)
+            return replace(extraction, settings=settings, done=seen.summary).run()
 
 
 def engine_at_hand(config: ExtractConfig) -> AbstractContextManager[object]:
@@ -139,6 +142,7 @@ class Extraction:
         choice: encoders that were handed in.
         overwrite: remove the store that is there first.
         done: what is to be told when nothing is to be filled.
+        settings: what the store is to keep as its settings.toml; empty for none.
     """
 
     manifest: Manifest
@@ -150,6 +154,7 @@ class Extraction:
     choice: Choice = Choice()
     overwrite: bool = False
     done: ExtractSummary | None = None
+    settings: str = ""
 
     def run(self) -> ExtractSummary:
         """Fills the store, alone with its part of it; errors as `extract_features`."""
@@ -186,6 +191,8 @@ class Extraction:
         return self.manifest.content
 
     def _write_companions(self, target: Store) -> None:
+        if self.settings:
+            keep_settings(target.path, self.settings)
         text = self.encoders.text
         if isinstance(text, FittedEncoder) and text.state() != read_encoder_state(self.store):
             write_encoder_state(target.path, text.state())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from huse.extract.manifest.plan import part_with
 from huse.features.companions import CLASS_FILES, ENCODER_STATE_FILE, PLAN_FILE
 from huse.features.errors import StoreError
+from huse.features.settings import SETTINGS_FILE
 from huse.features.shards.names import shard_number
 
 SLURM, KUBERNETES = "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"
@@ -42,7 +43,7 @@ def parts_to_run(problems: Mapping[str, str], parts: int) -> list[int]:
     if PLAN_FILE in problems:  # nobody knows which shards are missing
         return list(range(1, parts + 1))
     found = {part_with(number, parts) for number in map(shard_number, problems) if number is not None}
-    return sorted(found | ({1} if problems.keys() & {ENCODER_STATE_FILE, *CLASS_FILES} else set()))
+    return sorted(found | ({1} if problems.keys() & {ENCODER_STATE_FILE, SETTINGS_FILE, *CLASS_FILES} else set()))
 
 
 def _of_slurm(environment: Mapping[str, str]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from huse.features.encoder_spec import ELSEWHERE, EncoderSpec
 from huse.features.errors import ShardError, StoreError
 from huse.features.files.atomic import replacing
 from huse.features.rows import Rows
+from huse.features.settings import SETTINGS_FILE
 from huse.features.shards.shard import read_shard, write_shard
 
 CLASSES_FILE = "classes.h5"
@@ -34,7 +35,7 @@ LEARNS = "tfidf:", "tokenizer:"
 """What the names of text encoders that learn have in them."""
 
 PLAN_FILE = "plan.json"
-FILES = (PLAN_FILE, ENCODER_STATE_FILE, *CLASS_FILES)
+FILES = (PLAN_FILE, ENCODER_STATE_FILE, SETTINGS_FILE, *CLASS_FILES)
 
 SLASH_IN_NAME = "\u2215"
 """What stands for a ``/`` that belongs to a class name, where it would part the label path."""

@@ -17,6 +17,10 @@ class PlaceError(HuseError):
     """A path or URL that cannot be used as it is written."""
 
 
+class SettingsError(HuseError):
+    """A file of settings cannot be read, or has a name or a value that no command knows."""
+
+
 class ManifestError(HuseError):
     """The manifest as a whole cannot be used: no such column, duplicate keys, not UTF-8, empty."""
 

@@ -20,6 +20,7 @@ from huse.features.errors import HuseError, PlaceError, StoreError, UnreadableEr
 from huse.features.failure import Failure
 from huse.features.files.cache import local_copy
 from huse.features.modality import MODALITIES
+from huse.features.settings import SETTINGS_FILE, check_settings
 from huse.features.store import Store
 
 FEATURES_FOLDER, INDEX_FOLDER = "features", "index"
@@ -55,6 +56,7 @@ def verification(store: Store) -> Verification:
     problems, unread = dict[str, str](), dict[str, str]()
     checks: dict[str, Callable[[], Any]] = {PLAN_FILE: store.planned_shards}
     checks[ENCODER_STATE_FILE] = partial(require_encoder_state, store.path, store.info.text)
+    checks[SETTINGS_FILE] = partial(check_settings, store.path / SETTINGS_FILE)
     checks |= {name: partial(store.read_classes, name) for name in CLASS_FILES}
     checks |= {store.shard_path(number).name: partial(store.read, number) for number in store.shard_numbers()}
     checks[f"{CHANGES_FOLDER}/{DELIVERED_FILE}"] = partial(Delivered.open, store.path)

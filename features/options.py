@@ -17,6 +17,7 @@ def option(
     most: float | None = None,
     metavar: str | None = None,
     shown: str | None = None,
+    kept: bool = True,
 ) -> Any:
     """A dataclass field that is an option of a command too.
 
@@ -28,9 +29,17 @@ def option(
         most: largest value of a number.
         metavar: what stands for the value in the help, when not its type.
         shown: the default in words, when its value says little.
+        kept: whether settings.toml has it: not what is of one run alone, as which machines it takes.
     """
-    metadata = {"help": text, "choices": choices, "least": least, "most": most, "metavar": metavar, "shown": shown}
-    return field(default=default, metadata=metadata)
+    says = {"help": text, "choices": choices, "least": least, "most": most, "metavar": metavar, "shown": shown}
+    return field(default=default, metadata={**says, "kept": kept})
+
+
+def kept_values(config: Any) -> dict[str, Any]:
+    """The values of a configuration that settings.toml has; None for those that an option has no word for."""
+    kept = {entry.name: vars(config)[entry.name] for entry in fields(config) if entry.metadata.get("kept", True)}
+    choices = {entry.name: entry.metadata.get("choices") for entry in fields(config)}
+    return {name: None if value == () or (value == "" and choices[name]) else value for name, value in kept.items()}
 
 
 def require_allowed(config: Any, error: type[HuseError]) -> None:

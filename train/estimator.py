@@ -17,7 +17,9 @@ from huse.features.encoder_spec import EncoderSpec, imported_spec
 from huse.features.files.place import place
 from huse.features.labels import clean_label
 from huse.features.modality import Modality, Pair
+from huse.features.options import kept_values
 from huse.features.rows import Rows
+from huse.features.settings import settings_text
 from huse.features.strings import clean_value
 from huse.train.artifact.model_folder import TrainedModel
 from huse.train.classes.semantic_graph import graph_from_taxonomy, require_distances
@@ -128,6 +130,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             fusion_weight=best.fusion_weight,
             metrics=best.metrics,
             history=best.history,
+            settings=self._settings(config),
         )
         return self
 
@@ -166,6 +169,13 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
     def _config(self) -> FitConfig:
         given = {name: value for name, value in vars(self).items() if name in HYPERPARAMETERS and value is not None}
         return preset(self.preset, seed=self.random_state, **given)
+
+    def _settings(self, config: FitConfig) -> str:
+        if self.semantic_graph is not None:
+            note = "semantic_graph (--semantic-graph) was handed in: it is the semantic_graph.npy beside this."
+            return settings_text("fit", kept_values(config), note)
+        graph = "taxonomy" if len(self.classes_) else "auto"
+        return settings_text("fit", {**kept_values(config), "semantic_graph": graph})
 
     def _arrays(self, X: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: N803
         if isinstance(X, tuple):

@@ -13,6 +13,8 @@ from huse.features.files.folders import require_apart
 from huse.features.files.lock import locked
 from huse.features.files.place import local, place
 from huse.features.info import FEATURES
+from huse.features.options import kept_values
+from huse.features.settings import settings_text, whole_place
 from huse.features.store import Store
 from huse.train.artifact.model_files import checkpoint_path
 from huse.train.artifact.model_folder import TrainedModel, require_free
@@ -101,10 +103,16 @@ def _fit(
         best.metrics,
         best.history,
         learned,
+        settings=_settings(config, semantic_graph),
     )
     trained.save(folder, overwrite)
     checkpoint.remove()
     return _summary(task, best, prepared, time.perf_counter() - start)
+
+
+def _settings(config: FitConfig, semantic_graph: str) -> str:
+    graph = whole_place(semantic_graph) if semantic_graph.endswith(".npy") else semantic_graph
+    return settings_text("fit", {**kept_values(config), "semantic_graph": graph})
 
 
 def _fitted(store: Path, task: Task, config: FitConfig, checkpoint: Checkpoint, board: Board | None) -> Best:

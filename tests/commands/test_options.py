@@ -11,9 +11,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from huse.commands.options import ENCODING, config_options, given
+from huse.commands.options import config_options, given
 from huse.embed.config import EmbedConfig
-from huse.extract.config import ExtractConfig
+from huse.extract.config import ENCODING, ExtractConfig
 from huse.features.errors import StoreError
 from huse.features.options import option, require_allowed
 from huse.train.config import FitConfig

@@ -31,6 +31,7 @@ def test_learns_and_saves_what_the_design_names(small_store: Store, tmp_path: Pa
     assert result["retrieval"]["image_to_text"]["map"] > 0.6
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "model.keras", "config.json", "classes.json", "semantic_graph.npy", "history.csv", "metrics.json", "README.md",
+        "settings.toml",
     }  # fmt: skip
     assert (summary.classes, summary.train_rows + summary.val_rows, summary.refit) == (3, 48, True)
     with (tmp_path / "m" / "history.csv").open() as file:

@@ -17,6 +17,7 @@ from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import FitError, HuseError, ModelError
 from huse.features.files.cache import forget, local_copy
 from huse.features.files.place import place, reopen
+from huse.features.settings import SETTINGS_FILE
 from huse.train.config import FitConfig
 
 FORMAT = "huse-model"
@@ -26,7 +27,7 @@ FOR_PEOPLE = ("README.md",)
 """What may be edited: nothing reads it."""
 
 NEEDED = ("model.keras", "classes.json", "semantic_graph.npy", "metrics.json", "history.csv")
-FILES = (*NEEDED, CONFIG_FILE, *FOR_PEOPLE, ENCODER_STATE_FILE, ".gitattributes")
+FILES = (*NEEDED, CONFIG_FILE, *FOR_PEOPLE, ENCODER_STATE_FILE, SETTINGS_FILE, ".gitattributes")
 """All that a model folder may hold, as saved or as a card was exported."""
 
 

@@ -22,6 +22,7 @@ from huse.features.files.place import place, reopen
 from huse.features.files.put import is_half_put
 from huse.features.info import StoreInfo
 from huse.features.modality import Pair
+from huse.features.settings import keep_settings
 from huse.features.store import Store
 from huse.train.artifact.model_card import model_card
 from huse.train.artifact.model_files import (
@@ -60,6 +61,7 @@ class TrainedModel:
         history: one entry an epoch, for history.csv.
         text_state: what the text encoder has learned, if it is one that learns.
         folder: where it was loaded from, which nothing else is written into; None for a new model.
+        settings: what the folder is to keep as its settings.toml; empty for none.
     """
 
     network: keras.Model
@@ -73,6 +75,7 @@ class TrainedModel:
     history: list[dict[str, Any]] = field(default_factory=list)
     text_state: Any = None
     folder: Path | None = None
+    settings: str = ""
 
     @property
     def specs(self) -> Pair[EncoderSpec | None]:
@@ -128,6 +131,8 @@ class TrainedModel:
                 write_encoder_state(new, self.text_state)
             np.save(new / "semantic_graph.npy", self.graph, allow_pickle=False)
             write_history(new / "history.csv", self.history)
+            if self.settings:
+                keep_settings(new, self.settings)
             write_config(new, self._config())
             (new / "README.md").write_text(self.card(folder.name), encoding="utf-8")
 
