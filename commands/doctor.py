@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from huse.commands.options import Place, json_option
+from huse.commands.options import ModelPlace, json_option
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import doctor_text, show
 
 
 @click.command("doctor")
-@click.argument("path", required=False, metavar="[STORE | MODEL | EMBEDDINGS]", type=Place())
+@click.argument("path", required=False, metavar="[STORE | MODEL | EMBEDDINGS]", type=ModelPlace())
 @json_option
 @uses_tensorflow
 def command(path: Path | None, as_json: bool) -> None:

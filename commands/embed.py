@@ -14,6 +14,7 @@ from huse.commands.options import (
     column_options,
     config_options,
     json_option,
+    model_argument,
     moved_encoder_options,
 )
 from huse.commands.quiet import uses_tensorflow
@@ -24,7 +25,7 @@ from huse.extract.config import ENCODING, ExtractConfig
 
 
 @click.command("embed")
-@argument("model")
+@model_argument
 @argument("source")
 @argument("out")
 @config_option

@@ -11,6 +11,7 @@ from huse.commands.options import (
     argument,
     images_beside,
     json_option,
+    model_argument,
     taxonomy_option,
     tell_unused,
 )
@@ -20,7 +21,7 @@ from huse.features.rows import SPLITS
 
 
 @click.command("evaluate")
-@argument("model")
+@model_argument
 @argument("store")
 @click.option("--split", type=click.Choice([*SPLITS, "all"]), default="test", show_default=True, help="Which rows.")
 @taxonomy_option

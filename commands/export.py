@@ -14,6 +14,7 @@ from huse.commands.options import (
     given,
     images_option,
     json_option,
+    model_argument,
     moved_encoder_options,
     tell_unused,
 )
@@ -29,7 +30,7 @@ def command() -> None:
 
 
 @command.command()
-@argument("model")
+@model_argument
 @argument("out")
 @click.option("--with-encoders", is_flag=True, help="Also take images' bytes and texts, where TensorFlow can.")
 @config_options(ExtractConfig, "image_weights")
@@ -49,7 +50,7 @@ def savedmodel(model: Path, out: Path, with_encoders: bool, as_json: bool, **enc
 
 
 @command.command()
-@argument("model")
+@model_argument
 @click.argument("out", type=Place(dir_okay=False))
 @json_option
 @uses_tensorflow
@@ -76,14 +77,21 @@ def projector(embeddings: Path, out: Path, images_folder: Path | None, as_json: 
 
 
 @command.command()
-@argument("model")
+@model_argument
 @argument("out")
 @click.option("--name", help="Of the model, as the card's title.  [default: the folder's]")
 @click.option("--license", "license_", metavar="ID", help="License identifier for the card, such as apache-2.0.")
+@click.option("--push", metavar="ORG/NAME", help="Bring it to this repository of the Hugging Face hub (extra [hub]).")
+@click.option("--public", is_flag=True, help="Let all read the repository, if it is made now.")
 @uses_tensorflow
-def card(model: Path, out: Path, name: str | None, license_: str | None) -> None:
-    """Write MODEL and its card as a folder OUT that can be pushed to a Hugging Face repository."""
+def card(model: Path, out: Path, name: str | None, license_: str | None, push: str | None, public: bool) -> None:
+    """Write MODEL and its card as a folder OUT, as a Hugging Face repository has it, and push it there.
+
+    A repository that is not there is made, for its owner alone. HF_TOKEN, or hf auth login, says who may.
+    """
     from huse.embed.export.card import export_card
 
-    export_card(model, out, name, license_)
-    show(f"wrote {out}; huggingface-cli upload OWNER/NAME {out} pushes it")
+    if push is None:
+        tell_unused("no --push is given", "public")
+    commit = export_card(model, out, name, license_, push, public)
+    show(f"wrote {out}; pushed it: {commit}" if commit else f"wrote {out}; hf upload ORG/NAME {out} pushes it")

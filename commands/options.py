@@ -38,6 +38,17 @@ class Place(click.Path):
         return found
 
 
+class ModelPlace(Place):
+    """The folder of a trained model, by path, URL or ``hf://ORG/NAME``; see `model_folder`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The folder; of the hub, that of the files on this machine."""
+        from huse.train.artifact.hub import is_of_hub, model_folder
+
+        return model_folder(value) if is_of_hub(value) else super().convert(value, param, ctx)
+
+
+model_argument = click.argument("model", type=ModelPlace())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 
 

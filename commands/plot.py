@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from huse.commands.options import Place, argument, images_option, tell_unused
+from huse.commands.options import ModelPlace, Place, images_option, tell_unused
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
 from huse.features.rows import SPLITS
 
 
 @click.command("plot")
-@argument("source")
+@click.argument("source", type=ModelPlace())
 @click.argument("out", type=Place(dir_okay=False))
 @click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
 @click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")

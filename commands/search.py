@@ -16,6 +16,7 @@ from huse.commands.options import (
     images_option,
     index_option,
     json_option,
+    model_argument,
     moved_encoder_options,
     rescore_option,
     tell_unused,
@@ -26,7 +27,7 @@ from huse.extract.config import ExtractConfig
 
 
 @click.command("search")
-@argument("model")
+@model_argument
 @argument("embeddings")
 @click.option("--text", "texts", multiple=True, metavar="WORDS", help="What to search for; may be given several times.")
 @click.option(

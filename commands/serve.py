@@ -13,6 +13,7 @@ from huse.commands.options import (
     given,
     images_option,
     index_option,
+    model_argument,
     moved_encoder_options,
     rescore_option,
 )
@@ -22,7 +23,7 @@ from huse.extract.config import ExtractConfig
 
 
 @click.command("serve")
-@argument("model")
+@model_argument
 @argument("embeddings")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")

@@ -286,7 +286,7 @@ def load(
     """Loads a model folder that `huse fit` wrote.
 
     Args:
-        folder: the model.
+        folder: the model, or ``hf://ORG/NAME`` or ``hf://ORG/NAME@REVISION`` of the Hugging Face hub (extra `[hub]`).
         image_weights: the weights file given to `huse extract`, if one was.
         precision: arithmetic of the image encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         image_encoder: the image encoder, or its name, such as ``hub:FOLDER``; see `Model`.
@@ -294,7 +294,7 @@ def load(
         max_pixels: most pixels of an image; larger ones are refused.
 
     Raises:
-        ModelError: not a model folder, of another version, or damaged.
+        ModelError, HubError: not a model folder, of another version, or damaged; or none that can be had of the hub.
     """
     weights = place(image_weights) if image_weights else None
     return Model(load_model(folder), weights, precision, image_encoder, text_encoder, max_pixels)

@@ -68,6 +68,10 @@ class ModelError(HuseError):
     """A folder is not a saved model, or is damaged."""
 
 
+class HubError(HuseError):
+    """The Hugging Face hub has not what was asked for, or cannot be reached or written to."""
+
+
 class QueryError(HuseError):
     """A search query or its gallery cannot be used."""
 

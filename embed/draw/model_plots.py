@@ -16,6 +16,7 @@ from huse.features.errors import ModelError, QueryError
 from huse.features.files.atomic import replacing
 from huse.features.files.outputs import MARK, require_output
 from huse.features.files.place import place
+from huse.train.artifact.hub import model_folder
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -81,7 +82,7 @@ def plot_history(model: str | Path, out: str | Path) -> None:
     """
     _require_format(place(out), model)
     try:
-        with (place(model) / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (model_folder(model) / "history.csv").open(encoding="utf-8", newline="") as file:
             entries = list(csv.DictReader(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{model}: no history.csv there; name a model that huse fit made") from error

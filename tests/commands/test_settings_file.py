@@ -106,7 +106,7 @@ def test_a_file_says_what_options_do_not_and_one_file_serves_all_commands(tmp_pa
         ("[fit]\nshard_size = '3'", "[fit] shard_size is '3'; write a whole number"),
         ("[fit]\nshard_size = true", "[fit] shard_size is True; write a whole number"),
         ("[fit]\nshard_size = 2.0", "[fit] shard_size is 2.0; write a whole number"),
-        ("[fit]\nrate = -1", "[fit] rate: -1 is not in the range x>=0."),
+        ("[fit]\nrate = -1", "[fit] rate: -1.0 is not in the range x>=0."),
         ("[fit]\nlengths = [true]", "[fit] lengths is [True]; write whole numbers, [N, N]"),
         ("[fit]\nlengths = []", "[fit] lengths: '' is not N,N,..., such as 64,128,256"),
         ("[fit]\nsteady = 'no'", "[fit] steady is 'no'; write true or false"),

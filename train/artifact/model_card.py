@@ -20,7 +20,7 @@ Towers of HUSE (arXiv 1911.05978), preset `{preset}`, over frozen encoders:
 ```python
 import huse
 
-model = huse.load("PATH-OF-THIS-FOLDER")
+model = huse.load({place})
 vectors = model.embed_texts(["some words"])
 ```
 
@@ -44,6 +44,7 @@ def model_card(
     classes: list[str],
     name: str = "HUSE model",
     license_id: str | None = None,
+    place: str | None = None,
 ) -> str:
     """The card's text, from the values of config.json, metrics.json and classes.json.
 
@@ -53,12 +54,14 @@ def model_card(
         classes: label paths.
         name: the title.
         license_id: license identifier for the front matter.
+        place: where the model will be, such as ``hf://ORG/NAME``.
     """
     fit = config["fit"]
     figures = _figures(metrics)
     return _CARD.format(
         front=_front_matter(name, license_id, figures),
         name=name,
+        place=json.dumps(place or "PATH-OF-THIS-FOLDER"),
         placed=f"images, texts and {len(classes)} classes" if classes else "images and texts",
         teachers=f"its {len(classes)} classes" if classes else "pairs of an image and a text",
         dimension=fit["dimension"],

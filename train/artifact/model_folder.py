@@ -18,12 +18,13 @@ from huse.features.errors import FitError, ModelError, StoreError
 from huse.features.files.atomic import is_own_trace, replacing_folder
 from huse.features.files.cache import local_copy
 from huse.features.files.folders import require_folder_name, require_place
-from huse.features.files.place import place, reopen
+from huse.features.files.place import reopen
 from huse.features.files.put import is_half_put
 from huse.features.info import StoreInfo
 from huse.features.modality import Pair
 from huse.features.settings import keep_settings
 from huse.features.store import Store
+from huse.train.artifact.hub import model_folder
 from huse.train.artifact.model_card import model_card
 from huse.train.artifact.model_files import (
     FILES,
@@ -136,9 +137,9 @@ class TrainedModel:
             write_config(new, self._config())
             (new / "README.md").write_text(self.card(folder.name), encoding="utf-8")
 
-    def card(self, name: str, license_id: str | None = None) -> str:
+    def card(self, name: str, license_id: str | None = None, place: str | None = None) -> str:
         """The text of the model card, see `model_card`."""
-        return model_card(self._config(), self.metrics, self.classes, name, license_id)
+        return model_card(self._config(), self.metrics, self.classes, name, license_id, place)
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -155,8 +156,11 @@ def require_free(folder: Path, overwrite: bool) -> None:
     """Refuses to write a model over something that is there, or where nothing can be written.
 
     Raises:
-        FitError: the folder exists and `overwrite` is off, it is not a model, or holds something else too.
+        FitError: the folder exists and `overwrite` is off, it is not a model, or holds something else too; or it is
+            of the Hugging Face hub.
     """
+    if str(folder).startswith("hf://"):
+        raise FitError(f"{folder}: is on the hub; name a folder, which push (--push) of huse export card brings there")
     require_folder_name(folder, FitError)
     require_place(folder, FitError)
     there = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
@@ -172,12 +176,13 @@ def require_free(folder: Path, overwrite: bool) -> None:
 
 
 def load_model(folder: str | Path) -> TrainedModel:
-    """Loads a model folder, once each of its files is known to be the one that config.json names.
+    """Loads a model, once each of its files is known to be the one that config.json names; see `model_folder`.
 
     Raises:
         ModelError: not a model folder, of another version, or damaged.
+        HubError: it is of the hub, and cannot be had.
     """
-    folder = place(folder)
+    folder = model_folder(folder)
     reopen(folder)
     config = read_config(folder)
     classes, graph = read_classes(folder)
