@@ -11,7 +11,7 @@ _CARD = """---
 
 # {name}
 
-Places {placed} in one {dimension}-dimensional space; near means alike in meaning.
+Places {placed} in one {dimension}-dimensional space; near means alike in meaning.{nested}
 Towers of HUSE (arXiv 1911.05978), preset `{preset}`, over frozen encoders:
 
 - images: {image}
@@ -65,6 +65,7 @@ def model_card(
         placed=f"images, texts and {len(classes)} classes" if classes else "images and texts",
         teachers=f"its {len(classes)} classes" if classes else "pairs of an image and a text",
         dimension=fit["dimension"],
+        nested=_nested(fit.get("nested")),
         preset=fit["preset"],
         image=_describe(config["image"]),
         text=_describe(config["text"]),
@@ -85,6 +86,13 @@ def _front_matter(name: str, license_id: str | None, figures: list[tuple[str, fl
             f"    - {{type: {kind.replace(' ', '_')}, name: {kind}, value: {value:.4f}}}" for kind, value in figures
         ]
     return "\n".join(lines)
+
+
+def _nested(lengths: list[int] | None) -> str:
+    """A line on the prefixes that are embeddings too, if any; models of before know of none."""
+    if not lengths:
+        return ""
+    return f"\nThe first {', '.join(map(str, lengths))} dimensions, of unit length again, are embeddings by themselves."
 
 
 def _describe(spec: dict[str, Any] | None) -> str:
