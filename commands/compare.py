@@ -36,8 +36,8 @@ def command(
     """Compare objectives on the same towers and features: the paper's Tables 1 to 3.
 
     Each method is tuned on validation rows by the same number of random trials, then trained with several seeds and
-    measured on the test rows. Methods: posterior, separate, triplet, cme, adamine, devise, hie, huse-p, huse-paper,
-    huse.
+    measured on the test rows. Methods: posterior, linear, cca, separate, triplet, cme, adamine, infonce, sigmoid,
+    supcon, dscmr, sdml, devise, hie, huse-p, huse-paper, huse.
     """
     from huse.train.compare.compare import compare
 

@@ -118,8 +118,8 @@ def split(store: Path, out: Path, parts: int | None, as_json: bool) -> None:
 def import_(store: Path, class_encoder: str | None, as_json: bool, **options: Any) -> None:
     """Make STORE of features from elsewhere.
 
-    F is a file .npy, .npz (as F:name), .mat (as F:variable) or .parquet (as F:column). Name the encoders, and huse
-    refuses to mix their vectors with those of others.
+    F is a file .npy, .npz (as F:name), .mat (as F:variable), .h5 (as F:dataset) or .parquet (as F:column). Name the
+    encoders, and huse refuses to mix their vectors with those of others.
     """
     from functools import partial
 

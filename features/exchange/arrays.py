@@ -1,4 +1,4 @@
-"""Arrays in files of other programs: .npy, .npz, .mat and Parquet."""
+"""Arrays in files of other programs: .npy, .npz, .mat, HDF5 and Parquet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from huse.features.files.cache import local_copy
 from huse.features.files.place import place
 from huse.features.strings import clean_text, clean_value
 
-ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".parquet")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+ARRAY_SUFFIXES = (".npy", ".npz", ".mat", *HDF5_SUFFIXES, ".parquet")
 
 DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError),
@@ -36,8 +37,8 @@ def read_array(name: str) -> NDArray[Any]:
     """An array in a file.
 
     Args:
-        name: ``F.npy``, ``F.npz:name``, ``F.mat:variable`` (also of version 7.3) or ``F.parquet:column``. The name in
-            the file may be left out when there is but one.
+        name: ``F.npy``, ``F.npz:name``, ``F.mat:variable`` (also of version 7.3), ``F.h5:dataset`` or
+            ``F.parquet:column``. The name in the file may be left out when there is but one.
 
     Raises:
         StoreError: no such file or array, or it holds Python objects.
@@ -51,6 +52,8 @@ def read_array(name: str) -> NDArray[Any]:
                 return np.asarray(file[_only(file.files, inside, path)])
         if path.suffix == ".mat":
             return _read_mat(path, inside)
+        if path.suffix in HDF5_SUFFIXES:
+            return _read_hdf5(path, inside)
         return _read_parquet(path, inside)
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such file") from error
@@ -83,11 +86,17 @@ def _only(there: list[str], inside: str, path: Path) -> str:
 def _read_mat(path: Path, inside: str) -> NDArray[Any]:
     copy = local_copy(path)
     if copy.exists() and h5py.is_hdf5(copy):  # version 7.3, its arrays transposed
-        with h5py.File(copy, "r") as file:
-            there = [name for name in file if isinstance(file[name], h5py.Dataset)]
-            return np.asarray(file[_only(there, inside, path)]).T
+        return _read_hdf5(path, inside).T
     found = read_mat(copy, inside)
     return np.asarray(read_mat(copy, _only(found, inside, path))) if isinstance(found, list) else found
+
+
+def _read_hdf5(path: Path, inside: str) -> NDArray[Any]:
+    """A dataset at the top of a file; links into other files are not followed."""
+    with h5py.File(local_copy(path), "r") as file:
+        own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+        found = file[_only([name for name in own if isinstance(file[name], h5py.Dataset)], inside, path)]
+        return np.asarray(found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found)
 
 
 def _read_parquet(path: Path, inside: str) -> NDArray[Any]:

@@ -1,11 +1,10 @@
-"""`huse compare`: every objective with the same towers, features and budget, as the paper's Tables 1 to 3."""
+"""`huse compare`: every method on the same features and budget, as the paper's Tables 1 to 3."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +18,21 @@ from huse.features.info import FEATURES
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.classes.taxonomy import read_taxonomy
-from huse.train.compare.posterior import fit_posterior
-from huse.train.compare.tables import Result, require_tables, write_tables
-from huse.train.config import PRESETS, FitConfig, preset
+from huse.train.compare.anchors.registry import ANCHORS
+from huse.train.compare.contestants import Anchored, Contestant, Run, Towers
+from huse.train.compare.methods import base_config, possible_methods, traits_of
+from huse.train.compare.significance import paired_bootstrap
+from huse.train.compare.tables import HEADLINES, Result, require_tables, write_tables
+from huse.train.config import preset
 from huse.train.data.batches import TrainingRows
-from huse.train.data.task import FitData, Task, read_fit_data
-from huse.train.evaluation.measure import best_fusion_weight, hierarchical_metrics_of, metrics_of, validation_score
-from huse.train.fit import fit_towers
-from huse.train.loop.search import search_best
-from huse.train.network.forward import Outputs, features_of, make_forward
-from huse.train.objectives.registry import OBJECTIVES, Traits
+from huse.train.data.task import FitData, read_fit_data
+from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, values_by_query
 
-POSTERIOR = "posterior"
-METHODS = (POSTERIOR, "separate", "triplet", "cme", "adamine", "devise", "hie", "huse-p", "huse-paper", "huse")
-"""`huse-paper` has the losses as printed, with the default towers and optimizer; `huse` is the default preset."""
+OURS = "huse"
+"""The method that the others are held against."""
 
-SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
-    "separate": {},
-    "triplet": {"hinge": (0.1, 0.2, 0.4)},
-    "cme": {"gamma": (0.3, 1.0, 3.0)},
-    "adamine": {"hinge": (0.1, 0.2, 0.4)},
-    "devise": {"hinge": (0.1, 0.2, 0.4)},
-    "hie": {"beta": (0.3, 1.0, 3.0)},
-    "huse-p": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0)},
-    "huse-paper": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0), "zeta": (0.5, 0.7)},
-    "huse": {"blend": (0.5, 0.7, 0.85), "temperature": (0.1, 0.2, 0.3), "delta": (0.5, 1.0), "gamma": (0.0, 0.5)},
-}
-"""What a random search may change, besides learning rate and dropout."""
+Values = dict[str, NDArray[np.float64]]
+"""By path of a figure, what each test query adds to it, the mean over seeds."""
 
 
 def compare(
@@ -71,21 +58,36 @@ def compare(
         semantic_graph: see `load_graph`.
 
     Returns:
-        By method: ``config``, ``val_score``, and ``metrics`` with ``mean`` and ``std`` of every metric.
+        By method: ``config``, ``val_score``, ``metrics`` with ``mean`` and ``std`` of every metric, ``seconds`` a fit
+        and ``parameters``; of `huse` also ``against``, what a paired bootstrap over the test queries says of it and of
+        each other method.
 
     Raises:
         FitError: an unknown method, a store that does not allow training or tuning, or a taxonomy that cannot be used.
         StoreError: no test rows.
     """
-    unknown = set(methods or ()) - set(METHODS)
-    if unknown:
-        raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
     source, folder = Store.open(store, FEATURES), place(out)
+    methods = possible_methods(source, methods)
     require_tables(folder, source.path)
     if taxonomy:  # a file that cannot be used is told now, not after the tuning
         read_taxonomy(taxonomy, [])
-    methods = _possible(source, methods)
-    config = preset("default", memory="resident", pair_weight=0.0)  # the others learn from labels alone
+    data, test = _rows(source, semantic_graph)
+    ancestors = read_taxonomy(taxonomy, sorted(set(test.label))) if taxonomy else None  # lacks are told now too
+    results: Result = {}
+    values: dict[str, Values] = {}
+    with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
+        for method in methods:
+            contestant = _contestant(method, source, data, changes or {})
+            results[method], values[method] = _measured(method, contestant, test, seeds, trials, ancestors, bar)
+            if OURS in results:
+                results[OURS]["against"] = _against(values)
+            write_tables(results, folder)
+    return results
+
+
+def _rows(source: Store, semantic_graph: str) -> tuple[FitData, Rows]:
+    """What all are trained and tuned on, and the labeled test rows."""
+    config = preset("default", memory="resident", pair_weight=0.0)  # most learn from labels alone
     data = read_fit_data(source, config, semantic_graph)
     if not len(data.split(config).val):
         raise FitError(
@@ -96,142 +98,72 @@ def compare(
     test = test.take(test.label != "")
     if not len(test):
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
-    ancestors = read_taxonomy(taxonomy, sorted(set(test.label))) if taxonomy else None  # lacks are told now too
-    results: Result = {}
-    with tqdm(total=len(methods) * (trials + seeds), desc="compare", unit="fit", disable=None) as bar:
-        for method in methods:
-            run = _Posterior if method == POSTERIOR else _Towers
-            results[method] = run(method, source, data, changes or {}).measure(test, seeds, trials, ancestors, bar)
-            write_tables(results, folder)
-    return results
+    return data, test
 
 
-def _possible(store: Store, methods: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The methods that a store has what they need for; those that were asked for by name must be among them."""
-    lacks: dict[str, str] = {}
-    if store.read_classes() is None:
-        lacks |= {name: "vectors of the class names" for name in METHODS if traits_of(name).onto_class_names}
-    if not (store.info.image and store.info.text):
-        lacks |= {name: "images and texts" for name in METHODS if traits_of(name).across_modalities}
-    for name in methods or ():
-        if name in lacks:
-            raise FitError(f"objective {name} needs {lacks[name]}, {store.path} does not have them; leave it out")
-    if methods is None and lacks:
-        left_out = ", ".join(f"{name} (needs {what})" for name, what in lacks.items())
-        tqdm.write(f"left out: {left_out}", file=sys.stderr)
-    return methods or tuple(name for name in METHODS if name not in lacks)
+def _contestant(method: str, store: Store, data: FitData, changes: Mapping[str, Any]) -> Contestant:
+    base = base_config(method, store, changes)
+    return Anchored(ANCHORS[method], base, data) if method in ANCHORS else Towers(method, base, data)
 
 
-def traits_of(method: str) -> Traits:
-    """The traits of the objective that a method trains; the posterior's are those of plain HUSE."""
-    return OBJECTIVES.get(method, OBJECTIVES["huse"])
+def _measured(
+    method: str,
+    contestant: Contestant,
+    test: Rows,
+    seeds: int,
+    trials: int,
+    ancestors: list[list[str]] | None,
+    bar: Any,
+) -> tuple[Result, Values]:
+    """Tunes on validation rows, then measures on test rows."""
+    scores = []
+    for trial in range(trials):
+        config = contestant.draw(trial)
+        scores.append((contestant.validate(config), -trial, config))
+        bar.update()
+    score, _, best = max(scores, key=lambda entry: entry[:2])
+    runs, figures, values = [], [], []
+    for seed in range(seeds):
+        runs.append(contestant.run(best, seed, test))
+        figures.append(blanked(method, _figures(runs[-1], test, ancestors)))
+        values.append(_values(runs[-1], test, ancestors))
+        bar.update()
+    summary = summarize(figures)
+    result = {
+        "config": contestant.describe(best),
+        "val_score": score,
+        "metrics": summary,
+        "seconds": float(np.mean([run.seconds for run in runs])),
+        "parameters": runs[-1].parameters,
+    }
+    return result, {
+        path: np.mean([each[path] for each in values], axis=0) for path in values[0] if path in summary["mean"]
+    }
 
 
-class _Towers:
-    """Towers under one objective."""
-
-    def __init__(self, method: str, store: Store, data: FitData, changes: Mapping[str, Any]) -> None:
-        self.method = method
-        self.data = data
-        self.base = base_config(method, store, changes)
-
-    def measure(self, test: Rows, seeds: int, trials: int, ancestors: list[list[str]] | None, bar: Any) -> Result:
-        """Tunes on validation rows, then measures on test rows."""
-        scores = []
-        for trial in range(trials):
-            config = self.draw(trial)
-            scores.append((self.validate(config), -trial, config))
-            bar.update()
-        score, _, best = max(scores, key=lambda entry: entry[:2])
-        runs = []
-        for seed in range(seeds):
-            config = self.with_seed(best, seed)
-            outputs, data, weight = self.test(config, test)
-            run = metrics_of(outputs, data, test.label, weight)
-            run["hierarchical"] = hierarchical_metrics_of(outputs, data, test.label, ancestors)
-            runs.append(blanked(self.method, run))
-            bar.update()
-        return {"config": self.describe(best), "val_score": score, "metrics": summarize(runs)}
-
-    def draw(self, trial: int) -> Any:
-        """The configuration of a trial; the first is the default one."""
-        if not trial:
-            return self.base
-        rng = np.random.default_rng([trial, METHODS.index(self.method)])
-        space = {"dropout": (0.3, 0.5), "input_dropout": (0.0, 0.2), **SPACES[self.method]}
-        drawn = {name: values[rng.integers(len(values))] for name, values in space.items()}
-        return replace(self.base, learning_rate=float(10 ** rng.uniform(-3.5, -2.5)), **drawn)
-
-    def validate(self, config: Any) -> float:
-        """The validation score of a configuration."""
-        metrics = search_best(self.data.split(config), config).metrics
-        return validation_score(metrics, config.objective)
-
-    def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
-        """The outputs for the test rows of a configuration trained on everything else."""
-        task = self.data.split(config)
-        best = fit_towers(task, config)
-        outputs = make_forward(best.network)(features_of(test, best.network))
-        return outputs, TrainingRows.of(test, task.classes), best.fusion_weight
-
-    def with_seed(self, config: Any, seed: int) -> Any:
-        """The same configuration from another seed."""
-        return replace(config, seed=seed)
-
-    def describe(self, config: Any) -> dict[str, Any]:
-        """The configuration, JSON-ready."""
-        values: dict[str, Any] = config.to_dict()
-        return values
+def _figures(run: Run, test: Rows, ancestors: list[list[str]] | None) -> Result:
+    rows = TrainingRows.of(test, run.classes)
+    figures = metrics_of(run.outputs, rows, test.label, run.fusion_weight)
+    return {**figures, "hierarchical": hierarchical_metrics_of(run.outputs, rows, test.label, ancestors)}
 
 
-class _Posterior(_Towers):
-    """Two logistic regressions; a configuration is the regularization C and the seed of the held out rows."""
-
-    def draw(self, trial: int) -> Any:
-        """C from strong to weak regularization, the middle first."""
-        return ((0.01, 0.003, 0.03, 0.001, 0.1, 0.0003, 0.3, 1.0)[trial % 8], 0)
-
-    def validate(self, config: Any) -> float:
-        """The validation score of a configuration."""
-        task = self._task(config)
-        outputs = self._fitted(task, task.train, config)(task.val)
-        return validation_score(metrics_of(outputs, task.val, task.val_labels, 0.5, instances=False))
-
-    def test(self, config: Any, test: Rows) -> tuple[Outputs, TrainingRows, float]:
-        """The outputs for the test rows of classifiers trained on everything else."""
-        task = self._task(config)
-        weight = 0.5
-        if len(task.val):
-            weight = best_fusion_weight(self._fitted(task, task.train, config)(task.val), task.val)
-        rows = task.train if task.everything is None else task.everything
-        return self._fitted(task, rows, config)(test), TrainingRows.of(test, task.classes), weight
-
-    def with_seed(self, config: Any, seed: int) -> Any:
-        """The same configuration from another seed."""
-        return (config[0], seed)
-
-    def describe(self, config: Any) -> dict[str, Any]:
-        """The configuration, JSON-ready."""
-        return {"C": config[0]}
-
-    def _task(self, config: Any) -> Task:
-        return self.data.split(replace(self.base, seed=config[1], class_names=False))
-
-    def _fitted(self, task: Task, rows: NDArray[np.integer], config: Any) -> Callable[[Rows | TrainingRows], Outputs]:
-        return fit_posterior(task.data.take(rows), len(task.classes), config[0])
+def _values(run: Run, test: Rows, ancestors: list[list[str]] | None) -> Values:
+    rows = TrainingRows.of(test, run.classes)
+    return values_by_query(run.outputs, rows, test.label, run.fusion_weight, ancestors)
 
 
-def base_config(method: str, store: Store, changes: Mapping[str, Any]) -> FitConfig:
-    """The default configuration of a method: all share towers, optimizer and budget, and differ in their losses."""
-    own: dict[str, Any] = {}
-    if method not in ("huse", POSTERIOR):
-        own = {"blend": 0.0, "delta": 0.0, "objective": method if method in OBJECTIVES else "huse"}
-    if method == "huse-paper":
-        own["margin"] = PRESETS["paper"].margin
-    stored = store.read_classes()
-    if traits_of(method).onto_class_names and stored is not None:
-        own["dimension"] = stored.vectors.shape[1]
-    return preset("default", **{**changes, **own})
+def _against(values: Mapping[str, Values]) -> Result:
+    """By other method and by figure, how far `huse` lies above it, with the interval of the bootstrap."""
+    result: Result = {}
+    for method, theirs in values.items():
+        if method == OURS:
+            continue
+        result[method] = {}
+        for path in HEADLINES:
+            if path in theirs and path in values[OURS]:
+                found = paired_bootstrap(values[OURS][path], theirs[path])
+                result[method][path] = {**vars(found), "verdict": found.verdict}
+    return result
 
 
 def blanked(method: str, run: Result) -> Result:

@@ -18,6 +18,17 @@ FILES = ("tables.csv", "tables.md", "tables.json", "bars.png")
 
 COLUMNS = ("method", "metric", "mean", "std")
 
+HEADLINES = {
+    "retrieval.image_to_text.r_at_1": "i→t R@1",
+    "retrieval.text_to_image.r_at_1": "t→i R@1",
+    "retrieval.image_to_text.map": "i→t mAP",
+    "retrieval.text_to_image.map": "t→i mAP",
+    "hierarchical.image_to_text.hp_at_5": "i→t HP@5",
+    "hierarchical.text_to_image.hp_at_5": "t→i HP@5",
+    "accuracy.fused": "fused accuracy",
+}
+"""The figures that methods are held against each other by."""
+
 WAYS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
 TABLES = {
     "Table 1: retrieval": [(w, f"retrieval.{w}.{m}") for w in WAYS for m in ("r_at_1", "r_at_5", "r_at_10", "map")],
@@ -43,7 +54,8 @@ def require_tables(folder: Path, store: Path) -> None:
 
 def write_tables(results: Result, folder: Path) -> str:
     """Writes tables.md, tables.csv, tables.json and bars.png; returns the Markdown."""
-    text = "\n\n".join(_markdown(title, columns, results) for title, columns in TABLES.items()) + "\n"
+    tables = [_markdown(title, columns, results) for title, columns in TABLES.items()]
+    text = "\n\n".join([*tables, _costs(results), *_verdicts(results)]) + "\n"
     with replacing_files(*(folder / name for name in FILES)) as (table, markdown, values, image):
         with table.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -71,6 +83,35 @@ def _markdown(title: str, columns: list[tuple[str, str]], results: Result) -> st
             cells.append(f"**{cell}**" if _mean(result, path) == best[path] else cell)
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _costs(results: Result) -> str:
+    lines = ["### What a fit takes", "", "| method | seconds | parameters |", "|---|---|---|"]
+    lines += [f"| {method} | {r['seconds']:.1f} | {r['parameters']:,} |" for method, r in results.items()]
+    return "\n".join(lines)
+
+
+def _verdicts(results: Result) -> list[str]:
+    """The table of huse against the best of the others in each figure; none without huse, or without others."""
+    against = next((result["against"] for result in results.values() if result.get("against")), None)
+    if not against:
+        return []
+    lines = [
+        "### huse against the best of the others",
+        "",
+        "Paired bootstrap over the test queries, seeds averaged, 95 % interval.",
+        "",
+        "| figure | best other | huse minus it | interval | huse is |",
+        "|---|---|---|---|---|",
+    ]
+    for path, title in HEADLINES.items():
+        others = [method for method, figures in against.items() if path in figures]
+        if others:
+            best = max(others, key=lambda method: _mean(results[method], path))
+            found = against[best][path]
+            interval = f"{found['low']:+.3f} to {found['high']:+.3f}"
+            lines.append(f"| {title} | {best} | {found['mean']:+.3f} | {interval} | {found['verdict']} |")
+    return ["\n".join(lines)]
 
 
 def _mean(result: Result, path: str) -> float:

@@ -14,7 +14,14 @@ from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
 from huse.train.data.batches import TrainingRows
-from huse.train.evaluation.metrics import accuracy, hierarchical_precision, instance_metrics, retrieval_metrics
+from huse.train.evaluation.metrics import (
+    accuracy,
+    hierarchical_precision,
+    hierarchical_values,
+    instance_metrics,
+    retrieval_metrics,
+    retrieval_values,
+)
 from huse.train.network.forward import EMBEDDING, LOGITS, Mask, Output, Outputs, class_probabilities
 from huse.train.objectives.registry import OBJECTIVES
 
@@ -74,6 +81,36 @@ def hierarchical_metrics_of(
         way: {k: _known(v) for k, v in hierarchical_precision(a, b, classes[q], classes[g], near, *own).items()}
         for way, a, b, q, g, own in _directions(outputs, data)
     }
+
+
+def values_by_query(
+    outputs: Outputs,
+    data: TrainingRows,
+    labels: NDArray[np.object_],
+    fusion_weight: float,
+    ancestors: list[list[str]] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """What each labeled row adds to the figures across modalities and to fused accuracy; nan where it does not count.
+
+    Arguments as for `metrics_of` and `hierarchical_metrics_of`. Two models asked on the same rows give arrays that
+    belong together, whose differences can be resampled.
+
+    Returns:
+        By path, such as ``retrieval.image_to_text.map``, (q,) values.
+    """
+    outputs, data, labels = _labeled(outputs, data, labels)
+    names, classes = np.unique(labels.astype(str), return_inverse=True)
+    near = near_classes(ancestors or ancestors_of_labels(names.tolist()), HP_KS)
+    fused = class_probabilities(outputs, data.present, fusion_weight)["fused"]
+    known = data.present.image | data.present.text
+    result = {"accuracy.fused": np.asarray(fused[known].argmax(axis=1) == data.labels[known], np.float64)}
+    for way, a, b, q, g, own in _directions(outputs, data):
+        if own[0] is None:
+            asked = retrieval_values(a, b, classes[q], classes[g])
+            ranked = hierarchical_values(a, b, classes[q], classes[g], near)
+            result |= {f"retrieval.{way}.{name}": values for name, values in asked.items()}
+            result |= {f"hierarchical.{way}.{name}": values for name, values in ranked.items()}
+    return result
 
 
 def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.train.evaluation.ranking import Places, Ranking
+
 KS = (1, 5, 10)
 BLOCK_ELEMENTS = 1 << 22
 """Similarities held at a time: 16 MiB of float32, and a few such arrays beside it while ranking."""
-
-Places = NDArray[np.intp]
 
 TIE = 1e-6
 """Similarities are compared on this grid: equal vectors do not always give products equal to the last bit."""
@@ -43,11 +43,7 @@ def retrieval_metrics(
     *,
     held: int = BLOCK_ELEMENTS,
 ) -> dict[str, float]:
-    """Recall at K and mean average precision of a ranking by cosine similarity.
-
-    A hit at K is an item of the query's class among the K nearest (paper 4.3), over all queries. Average precision is
-    over the full ranking and its mean over the queries that have an item of their class to find. Items at equal
-    distance count as if in random order, so constant embeddings score chance.
+    """Recall at K and mean average precision of a ranking by cosine similarity, over the queries of `retrieval_values`.
 
     Args:
         query: (q, D) unit vectors.
@@ -62,19 +58,39 @@ def retrieval_metrics(
     Returns:
         ``r_at_K`` for each K, and ``map``; nan when there is no query or nothing to find.
     """
-    if not len(query) or not len(gallery):
-        return {**{f"r_at_{k}": float("nan") for k in ks}, "map": float("nan")}
-    recalls: dict[int, list[NDArray[np.float64]]] = {k: [] for k in ks}
-    precisions: list[NDArray[np.float64]] = []
+    values = retrieval_values(query, gallery, query_labels, gallery_labels, query_keys, gallery_keys, ks=ks, held=held)
+    return {name: _mean(each) for name, each in values.items()}
+
+
+def retrieval_values(
+    query: NDArray[np.floating],
+    gallery: NDArray[np.floating],
+    query_labels: NDArray[np.generic],
+    gallery_labels: NDArray[np.generic],
+    query_keys: NDArray[np.generic] | None = None,
+    gallery_keys: NDArray[np.generic] | None = None,
+    ks: tuple[int, ...] = KS,
+    *,
+    held: int = BLOCK_ELEMENTS,
+) -> dict[str, NDArray[np.float64]]:
+    """What each query adds to the figures of `retrieval_metrics`, with the same arguments.
+
+    A hit at K is an item of the query's class among the K nearest (paper 4.3). Average precision is over the full
+    ranking, of the queries that have an item of their class to find. Items at equal distance count as if in random
+    order, so constant embeddings score chance.
+
+    Returns:
+        (q,) ``r_at_K`` for each K, and ``map``; nan where a query does not count.
+    """
+    names = [*(f"r_at_{k}" for k in ks), "map"]
+    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     for rows, scores in _score_blocks(query, gallery, held):
         relevant = query_labels[rows, None] == gallery_labels[None, :]
-        ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
+        ranking = Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
         for k in ks:
-            recalls[k].append(ranking.recall(k))
-        precisions.append(ranking.average_precision()[ranking.total > 0])
-    result = {f"r_at_{k}": _mean(parts) for k, parts in recalls.items()}
-    result["map"] = _mean(precisions)
-    return result
+            parts[f"r_at_{k}"].append(ranking.recall(k))
+        parts["map"].append(np.where(ranking.total > 0, ranking.average_precision(), np.nan))
+    return {name: _joined(part, len(query)) for name, part in parts.items()}
 
 
 def instance_metrics(
@@ -160,8 +176,6 @@ def hierarchical_precision(
 ) -> dict[str, float]:
     """HP@K after DeViSE (paper 4.4): the share of the K nearest whose class is near the query's.
 
-    Where the set of right classes has grown to all, nothing could be wrong: such queries are left out.
-
     Args:
         query: (q, D) unit vectors.
         gallery: (g, D) unit vectors.
@@ -174,18 +188,37 @@ def hierarchical_precision(
     Returns:
         ``hp_at_K`` for each K; ties count as chance; nan when no query is left or there is nothing to find.
     """
-    if not len(query) or not len(gallery):
-        return {f"hp_at_{k}": float("nan") for k in near}
-    shares: dict[int, list[NDArray[np.float64]]] = {k: [] for k in near}
+    values = hierarchical_values(query, gallery, query_labels, gallery_labels, near, query_keys, gallery_keys)
+    return {name: _mean(each) for name, each in values.items()}
+
+
+def hierarchical_values(
+    query: NDArray[np.floating],
+    gallery: NDArray[np.floating],
+    query_labels: NDArray[np.integer],
+    gallery_labels: NDArray[np.integer],
+    near: Mapping[int, NDArray[np.bool_]],
+    query_keys: NDArray[np.generic] | None = None,
+    gallery_keys: NDArray[np.generic] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """What each query adds to the figures of `hierarchical_precision`, with the same arguments.
+
+    Where the set of right classes has grown to all, nothing could be wrong: such queries do not count.
+
+    Returns:
+        (q,) ``hp_at_K`` for each K; nan where a query does not count.
+    """
+    parts: dict[str, list[NDArray[np.float64]]] = {f"hp_at_{k}": [] for k in near}
     for rows, scores in _score_blocks(query, gallery):
         for k, mask in near.items():
             telling = ~np.asarray(mask.all(axis=1))[query_labels[rows]]
             if not telling.any():
+                parts[f"hp_at_{k}"].append(np.full(len(telling), np.nan))
                 continue
             relevant = mask[query_labels[rows][:, None], gallery_labels[None, :]]
-            ranking = _Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
-            shares[k].append(ranking.precision(k)[telling])
-    return {f"hp_at_{k}": _mean(parts) for k, parts in shares.items()}
+            ranking = Ranking(*_without_own(scores, relevant, query_keys, gallery_keys, rows))
+            parts[f"hp_at_{k}"].append(np.where(telling, ranking.precision(k), np.nan))
+    return {name: _joined(part, len(query)) for name, part in parts.items()}
 
 
 def _without_own(
@@ -202,89 +235,23 @@ def _without_own(
     return np.where(own, -np.inf, scores).astype(np.float32), relevant & ~own
 
 
-class _Ranking:
-    """Where the relevant items of some queries stand when the gallery is sorted by score.
-
-    Only scores are sorted, not the gallery itself: places follow from counting, which is several times faster.
-
-    Args:
-        scores: (q, g), higher is nearer.
-        relevant: (q, g) mask.
-    """
-
-    def __init__(self, scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> None:
-        self._ascending = np.sort(scores, axis=1)
-        row, column = np.nonzero(relevant)
-        value = scores[row, column]
-        order = np.lexsort((value, row))
-        self._row, self._value = row[order], value[order]
-        self.total = np.bincount(row, minlength=len(scores))
-
-    def recall(self, k: int) -> NDArray[np.float64]:
-        """(q,) probability that a relevant item stands among the first k when ties are in random order."""
-        cut, start, end, ahead, hits = self._at(k)
-        size, drawn = end - start, cut + 1 - start
-        misses = size - hits
-        miss_all = np.ones(len(size))
-        for i in range(cut + 1):
-            miss_all *= np.where(i < drawn, np.maximum(misses - i, 0) / np.maximum(size - i, 1), 1.0)
-        return np.where(ahead > 0, 1.0, 1.0 - miss_all)
-
-    def precision(self, k: int) -> NDArray[np.float64]:
-        """(q,) expected share of relevant items among the first k when ties are in random order."""
-        cut, start, end, ahead, hits = self._at(k)
-        return np.asarray((ahead + hits / (end - start) * (cut + 1 - start)) / k)
-
-    def average_precision(self) -> NDArray[np.float64]:
-        """(q,) expected average precision when ties are in random order (McSherry and Najork, ECIR 2008, eq. 6).
-
-        A tied group of size t with h relevant items, from place s on (from 0), after a relevant ones, adds the sum over
-        j < t of (h / t) (a + 1 + j b) / (s + 1 + j), where b = (h - 1) / (t - 1); harmonic numbers give it at once.
-        """
-        first = np.ones(len(self._row), bool)
-        first[1:] = (self._row[1:] != self._row[:-1]) | (self._value[1:] != self._value[:-1])
-        begin = np.flatnonzero(first)
-        row, hits = self._row[begin], np.diff(np.append(begin, len(first)))
-        ahead = np.cumsum(self.total)[row] - begin - hits
-        start, end = self._tied_group(row, self._value[begin])
-        size = end - start
-        step = (hits - 1) / np.maximum(size - 1, 1)
-        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, self._ascending.shape[1] + 1))])
-        rest = (ahead + 1 - step * (start + 1)) * (harmonic[end] - harmonic[start])
-        gain = hits / size * (step * size + rest)
-        summed = np.bincount(row, gain, minlength=len(self.total))
-        return np.asarray(summed / np.maximum(self.total, 1))
-
-    def _at(self, k: int) -> tuple[int, Places, Places, Places, Places]:
-        """The k-th place; start and end of the tied group there; relevant items ahead of that group and in it."""
-        n, g = self._ascending.shape
-        cut = min(k, g) - 1
-        value = self._ascending[:, g - 1 - cut]
-        start, end = self._tied_group(np.arange(n), value)
-        ahead = np.bincount(self._row[self._value > value[self._row]], minlength=n)
-        hits = np.bincount(self._row[self._value == value[self._row]], minlength=n)
-        return cut, start, end, ahead, hits
-
-    def _tied_group(self, row: Places, value: NDArray[np.float32]) -> tuple[Places, Places]:
-        """First place, and place after the last, of the items of a row that have a value; `row` ascends."""
-        start, end = np.empty(len(row), np.intp), np.empty(len(row), np.intp)
-        bounds = np.searchsorted(row, np.arange(len(self._ascending) + 1))
-        for scores, a, b in zip(self._ascending, bounds[:-1], bounds[1:], strict=True):
-            start[a:b] = len(scores) - np.searchsorted(scores, value[a:b], "right")
-            end[a:b] = len(scores) - np.searchsorted(scores, value[a:b], "left")
-        return start, end
-
-
 def _score_blocks(
     query: NDArray[np.floating], gallery: NDArray[np.floating], held: int = BLOCK_ELEMENTS
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    step = max(1, held // max(len(gallery), 1))
+    if not len(gallery):
+        return
+    step = max(1, held // len(gallery))
     other = gallery.astype(np.float32, copy=False).T
     for start in range(0, len(query), step):
         rows = slice(start, min(start + step, len(query)))
         yield rows, np.rint(query[rows].astype(np.float32) @ other / TIE).astype(np.float32)
 
 
-def _mean(parts: list[NDArray[np.float64]]) -> float:
-    values = np.concatenate(parts) if parts else np.zeros(0)
-    return float(values.mean()) if len(values) else float("nan")
+def _joined(parts: list[NDArray[np.float64]], queries: int) -> NDArray[np.float64]:
+    """(q,) what blocks of queries gave; nan for all where there was no gallery."""
+    return np.concatenate(parts) if parts else np.full(queries, np.nan)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    counted = values[~np.isnan(values)]
+    return float(counted.mean()) if len(counted) else float("nan")

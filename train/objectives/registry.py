@@ -21,7 +21,7 @@ class Traits:
     """What is known of an objective without training it.
 
     Attributes:
-        module: that defines its ``losses``, below `huse.train.objectives`.
+        module: that defines its ``losses``, below `huse.train.objectives`; empty of a method that trains no towers.
         onto_class_names: its space is that of the class-name vectors, so the dimension is theirs.
         across_modalities: it is made of image-text pairs alone, so both modalities must be there.
         separate_heads: it has one classifier a modality.
@@ -30,7 +30,7 @@ class Traits:
         one_space: it ties the modalities; else its cross-modal retrieval says nothing.
     """
 
-    module: str
+    module: str = ""
     onto_class_names: bool = False
     across_modalities: bool = False
     separate_heads: bool = False
@@ -46,6 +46,11 @@ OBJECTIVES = {
     "triplet": Traits("baselines.triplet", classifier=False),
     "cme": Traits("baselines.cme", across_modalities=True, separate_heads=True),
     "adamine": Traits("baselines.adamine", across_modalities=True, classifier=False),
+    "infonce": Traits("baselines.infonce", across_modalities=True, classifier=False, unlabeled=True),
+    "sigmoid": Traits("baselines.sigmoid", across_modalities=True, classifier=False, unlabeled=True),
+    "supcon": Traits("baselines.supcon", classifier=False),
+    "dscmr": Traits("baselines.dscmr", across_modalities=True),
+    "sdml": Traits("baselines.sdml", classifier=False),
     "devise": Traits("baselines.devise", onto_class_names=True, classifier=False),
     "hie": Traits("baselines.hie", onto_class_names=True),
 }

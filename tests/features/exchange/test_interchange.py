@@ -46,13 +46,17 @@ def write(folder: Path, kind: str) -> dict[str, str]:
         np.savez(path, **values)
     elif kind == "mat":
         scipy.io.savemat(path, {**values, "labels": values["labels"].astype(object)})
+    elif kind in ("h5", "hdf5"):
+        with h5py.File(path, "w") as file:
+            for name, array in values.items():
+                file[name] = array.astype(object) if array.dtype.kind == "U" else array
     else:
         columns = {name: array.tolist() for name, array in values.items()}
         pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return {name: f"{path}:{name}" for name in values}
 
 
-@pytest.mark.parametrize("kind", ["npy", "npz", "mat", "parquet"])
+@pytest.mark.parametrize("kind", ["npy", "npz", "mat", "h5", "hdf5", "parquet"])
 def test_every_format_comes_in_whole(kind: str, tmp_path: Path) -> None:
     files = write(tmp_path, kind)
     assert import_store(tmp_path / "s", files["image"], files["text"], files["labels"], shard_size=3) == N
@@ -75,6 +79,15 @@ def test_matlab_7_3_and_numeric_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", np.arange(N, dtype=float)[:, None])
     import_store(tmp_path / "s", image=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
     assert Store.open(tmp_path / "s").load().label.tolist() == [str(i) for i in range(N)]
+
+
+def test_links_of_an_hdf5_file_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "h5")
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["far"] = h5py.ExternalLink(str(tmp_path / "all.h5"), "image")
+        file["group/near"] = np.zeros(3)
+    with pytest.raises(StoreError, match="has nothing; name one as"):
+        read_array(f"{tmp_path / 'links.h5'}:far")
 
 
 def test_strings_from_text_files(tmp_path: Path) -> None:

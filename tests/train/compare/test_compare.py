@@ -11,10 +11,10 @@ import pytest
 from huse.features.errors import FitError, StoreError
 from huse.features.modality import Modality
 from huse.features.store import Store
-from huse.train.compare.compare import METHODS, base_config, compare, summarize
-from huse.train.compare.posterior import fit_posterior
-from huse.train.config import FitConfig, preset
-from huse.train.data.task import prepare
+from huse.train.compare.compare import compare, summarize
+from huse.train.compare.methods import METHODS, base_config
+from huse.train.compare.tables import HEADLINES
+from huse.train.config import preset
 
 FAST = {"epochs": 3, "hidden_units": 16, "batch_size": 32, "learning_rate": 0.01, "refit": False}
 
@@ -40,7 +40,7 @@ def test_every_method_gets_its_row_in_every_table(small_store: Store, tmp_path: 
 
 def test_methods_share_everything_but_their_losses(small_store: Store) -> None:
     configs = {m: base_config(m, small_store, {}).to_dict() for m in METHODS}
-    own = {"objective", "blend", "delta", "margin", "dimension"}
+    own = {"objective", "blend", "delta", "margin", "dimension", "beta", "gamma", "temperature", "logits"}
     shared = [{k: v for k, v in config.items() if k not in own} for config in configs.values()]
     assert all(config == shared[0] for config in shared)
     assert configs["huse-paper"]["margin"] == "paper"
@@ -59,11 +59,19 @@ def test_test_rows_play_no_part_in_tuning(small_store: Store, tmp_path: Path) ->
     assert results[0] == results[1]
 
 
-def test_posterior_learns(small_store: Store) -> None:
-    task = prepare(small_store, FitConfig(class_names=False))
-    outputs = fit_posterior(task.data.take(task.train), 3, 0.1)(task.val)
-    assert (outputs.given()["image"].logits.argmax(axis=1) == task.val.labels).mean() > 0.6
-    assert outputs.given()["text"].embedding.shape == (len(task.val), 3)
+def test_huse_is_held_against_every_other_method(small_store: Store, tmp_path: Path) -> None:
+    results = compare(small_store.path, tmp_path / "out", ("cca", "huse", "posterior"), seeds=2, trials=1, changes=FAST)
+    against, means = results["huse"]["against"], {m: r["metrics"]["mean"] for m, r in results.items()}
+    assert list(against) == ["cca", "posterior"]
+    assert set(against["posterior"]) == {path for path in HEADLINES if path in means["huse"]}
+    assert "accuracy.fused" not in against["cca"], "it has no classifier"
+    for other, figures in against.items():
+        for path, found in figures.items():
+            assert found["mean"] == pytest.approx(means["huse"][path] - means[other][path], abs=1e-9)
+            assert found["low"] <= found["mean"] <= found["high"]
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert "huse against the best of the others" in tables
+    assert all(r["seconds"] > 0 and r["parameters"] > 0 for r in results.values())
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])
@@ -74,7 +82,16 @@ def test_stores_of_one_modality_without_class_vectors_are_compared(
     rows = small_store.load()
     store.write_all([replace(rows, **{modality: Modality.empty(60, 0)})])
     results = compare(store.path, tmp_path / "out", None, seeds=1, trials=1, changes={**FAST, "epochs": 1})
-    assert list(results) == ["posterior", "separate", "triplet", "huse-paper", "huse"]
+    assert list(results) == [
+        "posterior",
+        "linear",
+        "separate",
+        "triplet",
+        "supcon",
+        "sdml",
+        "huse-paper",
+        "huse",
+    ]
     said = capsys.readouterr().err
     assert "left out: devise (needs vectors of the class names)" in said
     assert "semantic graph: taxonomy of the label paths" in said
