@@ -121,7 +121,7 @@ class FitConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The values, JSON-ready."""
-        return asdict(self)
+        return {**asdict(self), "nested": list(self.nested)}
 
 
 PRESETS = {
