@@ -103,7 +103,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, "RevisionNotFound")
         files = found.commits.get(commit, {})
         if what == "revision":
-            return self.answer({"id": repository, "sha": commit, "private": found.private, "siblings": [], "tags": []})
+            names = [{"rfilename": name} for name in files]  # which older versions download by
+            return self.answer(
+                {"id": repository, "sha": commit, "private": found.private, "siblings": names, "tags": []}
+            )
         if what == "tree":
             return self.answer([entry(name, data) for name, data in files.items()])
         if what == "preupload":
