@@ -26,12 +26,13 @@ def settings_text(command: str, values: Mapping[str, Any], note: str = "") -> st
         values: by the names of options with underscores; those that are None say nothing and are left out.
         note: what else is to be known, a line.
     """
-    head = [
-        f"What made this; huse {command} takes it by its option config, to do the same again.",
-        *filter(None, [note]),
-    ]
-    known = {name: _plain(value) for name, value in values.items() if value is not None}
-    return "".join(f"# {line}\n" for line in head) + "\n" + tomli_w.dumps({command: known})
+    said = {name: _plain(value) for name, value in values.items() if value is not None}
+    table = {name: value for name, value in said.items() if _can_be_written(value)}
+    head = [f"What made this; huse {command} takes it by its option config, to do the same again."]
+    if len(table) < len(said):
+        head.append(f"Not in UTF-8, so to be given again: {', '.join(name for name in said if name not in table)}.")
+    lines = "".join(f"# {line}\n" for line in (*head, note) if line)
+    return lines + "\n" + tomli_w.dumps({command: table})
 
 
 def keep_settings(folder: Path, text: str) -> None:
@@ -70,3 +71,12 @@ def whole_place(given: str | Path) -> str:
 def _plain(value: Any) -> Any:
     """A value as TOML has it; searches for hyperparameters hand in NumPy's."""
     return value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, Path) else value
+
+
+def _can_be_written(value: Any) -> bool:
+    """Whether a value has a form in UTF-8, which paths need not have."""
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

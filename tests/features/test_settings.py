@@ -26,6 +26,9 @@ def test_what_is_written_reads_back_as_plain_values(tmp_path: Path) -> None:
     assert "\n# A note.\n" in text
     keep_settings(tmp_path, text)
     assert read_settings(tmp_path / SETTINGS_FILE) == tomllib.loads(text)
+    odd = settings_text("extract", {"file": "a\udcff", "n": 1})
+    assert "\n# Not in UTF-8, so to be given again: file.\n" in odd
+    assert tomllib.loads(odd) == {"extract": {"n": 1}}
     (tmp_path / SETTINGS_FILE).write_text("[fit", encoding="utf-8")
     with pytest.raises(SettingsError, match="is not TOML in UTF-8"):
         read_settings(tmp_path / SETTINGS_FILE)
