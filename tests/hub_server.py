@@ -35,14 +35,14 @@ class Repository:
 
 
 class HubServer(ThreadingHTTPServer):
-    """`requests` tells what was asked of it; a commit is refused while `full`."""
+    """`requests` tells what was asked of it; commits to the repository `full` are refused."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories: dict[str, Repository] = {}
         self.large: dict[str, bytes] = {}
         self.requests: list[str] = []
-        self.full = False
+        self.full = ""
 
     @property
     def url(self) -> str:
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.commit(repository, found, files, [json.loads(line) for line in body.splitlines()])
 
     def commit(self, name: str, found: Repository, files: dict[str, bytes], steps: list[dict[str, Any]]) -> None:
-        if self.server.full:
+        if name == self.server.full:
             return self.refuse(507, "")
         files = dict(files)
         for step in steps:

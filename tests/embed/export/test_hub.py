@@ -56,32 +56,34 @@ def in_turn(hub: HubServer, home: Path, *commands: list[object]) -> list[Any]:
     return hub.python(IN_TURN, json.dumps(words), home=home, HF_TOKEN=TOKEN)  # type: ignore[no-any-return]
 
 
-def test_a_model_goes_to_the_hub_and_comes_back(
-    hub: HubServer, few_model: Path, few_store: Path, tmp_path: Path
-) -> None:
+def test_models_go_to_the_hub_and_come_back(hub: HubServer, few_model: Path, few_store: Path, tmp_path: Path) -> None:
     model = shutil.copytree(few_model, tmp_path / "model")
     (model / "secrets.txt").write_text("of the user")
-    url, out = "hf://org/emoji", tmp_path / "out"
-    pushed, measured, here, drawn, examined, wrong, again = in_turn(
+    write_encoder_state(model, ["of an encoder that learns"])
+    url, out, push = "hf://org/emoji", tmp_path / "out", ["--push", "org/emoji"]
+    hub.full = "org/full"
+    pushed, measured, here, drawn, examined, wrong, again, newer, full = in_turn(
         hub,
         tmp_path / "home",
-        ["export", "card", model, out, "--push", "org/emoji", "--license", "apache-2.0"],
+        ["export", "card", model, out, *push, "--license", "apache-2.0"],
         ["evaluate", url, few_store, "--json"],
         ["evaluate", model, few_store, "--json"],
         ["plot", url, tmp_path / "history.png", "--history"],
         ["doctor", f"{url}@main", "--json"],
         ["fit", few_store, url],
         ["export", "card", url, tmp_path / "second", "--push", "org/second", "--public"],
+        ["export", "card", few_model, tmp_path / "newer", *push, "--name", "other"],
+        ["export", "card", few_model, tmp_path / "full", "--push", "org/full"],
     )
-    assert pushed[0] == 0, pushed
+    assert pushed[0] == measured[0] == here[0] == drawn[0] == again[0] == newer[0] == 0, (pushed, measured, again)
     first = hub.repositories["org/emoji"]
-    assert (first.private, len(first.commits)) == (True, 1)
-    (commit,) = first.commits
-    assert pushed == [0, f"wrote {out}; pushed it: {hub.url}/org/emoji/commit/{commit}\n", ""]
-    assert set(first.commits[commit]) == {name for name in FILES if (out / name).exists()}
-    assert first.commits[commit] == {file.name: file.read_bytes() for file in out.iterdir()}
+    assert (first.private, len(first.commits)) == (True, 2)
+    (commit, old), (_, new) = first.commits.items()
+    assert pushed[1:] == [f"wrote {out}; pushed it: {hub.url}/org/emoji/commit/{commit}\n", ""]
+    assert old == {file.name: file.read_bytes() for file in out.iterdir()}
+    assert set(old) == {name for name in FILES if (out / name).exists()}
+    assert set(old) - set(new) == {"text_encoder.json"}, "what the newer model has not is gone"
     assert 'huse.load("hf://org/emoji")' in (out / "README.md").read_text()
-    assert measured[0] == here[0] == drawn[0] == again[0] == 0, (measured, drawn, again)
     assert measured[1:] == here[1:]
     assert not again[2], "no bars where nobody sees them"
     assert f'"path": "{tmp_path}/home/hub/models--org--emoji/snapshots/{commit}"' in examined[1]
@@ -90,27 +92,9 @@ def test_a_model_goes_to_the_hub_and_comes_back(
     assert "hf://org/emoji: is on the hub; name a folder, which push (--push) of huse export card brings" in wrong[2]
     assert not hub.repositories["org/second"].private
     assert load_model(tmp_path / "second").fingerprint == load_model(few_model).fingerprint
-
-
-def test_a_second_push_is_one_commit_without_what_is_gone(hub: HubServer, few_model: Path, tmp_path: Path) -> None:
-    model = shutil.copytree(few_model, tmp_path / "model")
-    write_encoder_state(model, ["of an encoder that learns"])
-    push = ["--push", "org/emoji"]
-    results = in_turn(
-        hub,
-        tmp_path / "home",
-        ["export", "card", model, tmp_path / "a", *push],
-        ["export", "card", few_model, tmp_path / "b", *push, "--name", "other"],
-    )
-    assert [code for code, *_ in results] == [0, 0], results
-    old, new = hub.repositories["org/emoji"].commits.values()
-    assert set(old) - set(new) == {"text_encoder.json"}
-    assert old["README.md"] != new["README.md"]
-    hub.full = True
-    ((code, _, told),) = in_turn(hub, tmp_path / "home", ["export", "card", few_model, tmp_path / "c", *push])
-    assert code == 1
-    assert f"{tmp_path / 'c'} is whole: hf upload org/emoji {tmp_path / 'c'} pushes it" in told
-    assert len(hub.repositories["org/emoji"].commits) == 2
+    assert full[0] == 1
+    assert f"{tmp_path}/full is whole: hf upload org/full {tmp_path}/full pushes it" in full[2]
+    assert not hub.repositories["org/full"].commits
 
 
 def test_what_cannot_be_had_of_the_hub_is_one_line_and_what_was_had_works_offline(
