@@ -66,7 +66,7 @@ def test_gradients_equal_finite_differences(arrays: Arrays) -> None:
         tape.watch(inputs)
         value = total(inputs)
     gradient = tape.gradient(value, inputs, unconnected_gradients="zero")
-    for row, column in np.ndindex(B, D):
+    for row, column in np.random.default_rng(2).integers(0, (B, D), (16, 2)):
         nudge = np.zeros((B, D), np.float32)
         nudge[row, column] = step = 1e-3
         ahead, behind = (float(total({**inputs, "image": inputs["image"] + s * nudge})) for s in (1, -1))
