@@ -239,7 +239,7 @@ def embed(model: Path, features: Path, out: Path, mark: Path | None = None, **op
 
 
 def test_embeddings_are_those_of_the_local_engine(cluster: Any, model: Path, features: Path, tmp_path: Path) -> None:
-    embed_source(model, features, tmp_path / "local")
+    embed_source(model, features, tmp_path / "local", CONFIG)
     expected = files(tmp_path / "local")
     kill_driver(cluster.address, tmp_path / "killed", model, features)
     embed(model, features, tmp_path / "killed", tmp_path / "mark", workers=1)
