@@ -25,7 +25,7 @@ class EmbedConfig:
         None, "Stored type of the embeddings.", choices=(*FLOATS, *CODES), shown="that of the features"
     )
     dimension: int | None = option(
-        None, "Keep the first N dimensions, see --nested of huse fit.", least=1, metavar="N", shown="all"
+        None, "Keep the first N dimensions, see nested (--nested) of huse fit.", least=1, metavar="N", shown="all"
     )
 
     def __post_init__(self) -> None:

@@ -78,9 +78,9 @@ def find_near_duplicates(store: Store, near: float, most: int = MOST, *, memory:
         ShardError: a shard is damaged.
     """
     if not 0 < near <= 1:
-        raise StoreError(f"near is {near}; it must be above 0 and at most 1 (--near)")
+        raise StoreError(f"near={near} (--near): it must be above 0 and at most 1")
     if most < 1:
-        raise StoreError(f"most is {most}; it must be at least 1 (--most)")
+        raise StoreError(f"most={most} (--most): it must be at least 1")
     store.require_whole()
     layout = _Layout.of(store)
     if len(layout.names) < 2:

@@ -31,7 +31,9 @@ class FitConfig:
     objective: str = option("huse", "Losses to train with, see docs/method.md.", choices=tuple(OBJECTIVES))
     dimension: int = option(512, "Length D of the embeddings.")
     nested: tuple[int, ...] = option(
-        (), "Train their first N dimensions to be embeddings too, for huse embed --dimension N.", shown="none"
+        (),
+        "Train their first N dimensions to be embeddings too, for dimension (--dimension) of huse embed.",
+        shown="none",
     )
     image_layers: int = option(1, "Hidden layers of the image tower.")
     text_layers: int = option(1, "Hidden layers of the text tower.")

@@ -110,7 +110,7 @@ def test_a_store_of_texts_has_no_near_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("near", [0.0, -0.5, 1.01, math.nan])
 def test_a_cosine_out_of_range_is_refused(tmp_path: Path, near: float) -> None:
-    with pytest.raises(StoreError, match=r"must be above 0 and at most 1 \(--near\)"):
+    with pytest.raises(StoreError, match=r"\(--near\): it must be above 0 and at most 1"):
         find_near_duplicates(random_store(tmp_path / "s"), near)
 
 
