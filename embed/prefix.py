@@ -45,7 +45,7 @@ def kept_dimension(trained: TrainedModel, wanted: int | None) -> int:
         lengths = ", ".join(map(str, nested)) or "none"
         warnings.warn(
             f"the model was not trained to be cut to {wanted} dimensions (nested: {lengths}), so they find less than "
-            f"they could; fit one with nested=({wanted},) (--nested {wanted})",
+            f"they could; fit one with nested=({wanted},) (--nested)",
             stacklevel=2,
         )
     return wanted

@@ -37,7 +37,7 @@ def cross_validated(store: Store, trained: TrainedModel, folds: int) -> dict[str
         ShardError: a shard is damaged.
     """
     if folds < 2:
-        raise FitError(f"folds is {folds}; it must be at least 2 (--folds)")
+        raise FitError(f"folds={folds} (--folds): it must be at least 2")
     data = replace(read_fit_data(store, trained.config), graph=trained.graph)
     if data.classes != trained.classes or data.catalog is None:
         raise FitError(

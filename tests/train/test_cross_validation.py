@@ -68,12 +68,12 @@ def test_without_folds_rows_that_were_trained_on_are_not_judged(
     page = (tmp_path / "r" / PAGE_FILE).read_text(encoding="utf-8")
     assert "Of 30 rows" in page
     assert "120 rows of split train or none, which the model was trained on, are not judged" in page
-    assert "<code>--folds 5</code>" in page
+    assert "<code>folds=5 (--folds)</code>" in page
 
 
 def test_what_cannot_be_cross_validated_is_refused(flipped: tuple[Store, TrainedModel], tmp_path: Path) -> None:
     store, trained = flipped
-    with pytest.raises(FitError, match=r"folds is 1; it must be at least 2 \(--folds\)"):
+    with pytest.raises(FitError, match=r"folds=1 \(--folds\): it must be at least 2"):
         cross_validated(store, trained, 1)
     rows = store.load()
     rows.label[1] = "things/new"

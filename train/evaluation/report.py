@@ -154,8 +154,8 @@ def _doubts(doubts: Doubts, thumbnail: Thumbnail) -> str:
     if doubts.trained_on:
         told += (
             f"<p>{counted(doubts.trained_on, 'row')} of split train or none, which the model was trained on, are not "
-            "judged: it repeats their labels. <code>--folds 5</code> judges them by towers that were fitted without "
-            "them, in five fits.</p>"
+            "judged: it repeats their labels. <code>folds=5 (--folds)</code> judges them by towers that were fitted "
+            "without them, in five fits.</p>"
         )
     rows = "".join(_doubt(doubt, thumbnail) for doubt in doubts.found[:DOUBTS])
     heads = "<th>image</th><th>text</th><th>label</th><th>suggested</th><th>key</th>"
