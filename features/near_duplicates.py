@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -229,7 +229,11 @@ def _gathered(blocks: Iterable[_Block], least: int) -> Iterator[_Block]:
 
 
 def _joined(blocks: Sequence[_Block]) -> _Block:
-    return _Block(*(np.concatenate([getattr(block, each.name) for block in blocks]) for each in fields(_Block)))
+    return _Block(
+        np.concatenate([block.number for block in blocks]),
+        np.concatenate([block.unit for block in blocks]),
+        np.concatenate([block.digest for block in blocks]),
+    )
 
 
 def _pairs(store: Store, layout: _Layout, modality: str, found: _Found) -> Iterator[NearPair]:

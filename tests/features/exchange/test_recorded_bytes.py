@@ -36,9 +36,9 @@ EXPORTED = "a94507a91d7d9dd093782f447e4f311a9720f128fd7d82f35e8bf23694d6fefd"
 
 
 def digests(store: Path) -> dict[str, str]:
-    """SHA-256 of each file, and the content digest of the whole, which no version of HDF5 changes."""
+    """SHA-256 of each file but looks and settings, and the content digest, which no version of HDF5 changes."""
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(store.glob("*.*"))}
-    files = {name: digest for name, digest in files.items() if not name.startswith("looks-")}
+    files = {name: digest for name, digest in files.items() if not name.startswith(("looks-", "settings."))}
     return {**files, "content": Store.open(store).content_digest()}
 
 
