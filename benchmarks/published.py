@@ -47,8 +47,8 @@ features are not ours to pass on.
 {remarks}
 """
 
-REMARKS = """`cca` and `posterior` are what the first two lines print, made again by scikit-learn: they say how far the
-protocols agree.
+REMARKS = """`posterior` and `cca` are the methods of the first two lines made again (`cca` with all ten
+components that the texts allow): they say how far the protocols agree.
 
 ## Deep features
 
