@@ -22,6 +22,7 @@ from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, with_t
 from huse.train.data.catalog import Catalog
 from huse.train.data.hold_out import held_out
 from huse.train.data.memory import streaming_window
+from huse.train.data.pairs import require_pairs
 from huse.train.data.stream import StreamedRows
 from huse.train.objectives.registry import OBJECTIVES
 
@@ -110,7 +111,8 @@ class FitData:
         text are held out together. Rows without a label validate where no other does.
 
         Raises:
-            FitError: fewer than two classes and no pairs, or class-name vectors that do not fit the objective.
+            FitError: fewer than two classes and no pairs, too few pairs for an objective that is made of them, or
+                class-name vectors that do not fit the objective.
         """
         given, given_val = (self._taken(rows, config) for rows in (self.given, self.given_val))
         labels = self.data.labels[given]
@@ -122,6 +124,8 @@ class FitData:
                 f"objective {config.objective} maps onto class-name vectors: {self.where} has them in "
                 f"{self.class_vectors.shape[1]} dimensions, dimension={config.dimension} (--dimension)"
             )
+        if OBJECTIVES[config.objective].across_modalities:
+            require_pairs(given, self.data, self.catalog, self.where, config.objective)
         texts = self.names if config.class_names else self.names[:0]
         train, val, everything = given, self._best_known(given_val), None
         if not len(val):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from huse.features.errors import FitError
 from huse.features.modality import Modality
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -53,6 +54,13 @@ def test_one_modality_is_enough_where_pairs_are_not_asked_for(name: str, rows: R
     outputs = ANCHORS[name].fit(training(alone), 3, ANCHORS[name].values[0])(alone)
     assert outputs.text is None
     assert outputs.image is not None
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+def test_cca_of_too_few_pairs_is_refused(pairs: int, rows: Rows) -> None:
+    rows.text.present[pairs:] = False
+    with pytest.raises(FitError, match=rf"has {pairs}; leave it out \(--objectives\)"):
+        fit_cca(training(rows), 3, 8)
 
 
 def test_linear_is_ridge_regression_onto_the_labels(rows: Rows) -> None:

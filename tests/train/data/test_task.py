@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from huse.features.errors import FitError
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.config import FitConfig
@@ -56,3 +57,13 @@ def test_class_names_without_a_known_word_are_no_texts(small_store: Store) -> No
     small_store.write_classes(stored)
     data = read_fit_data(small_store, CONFIG)
     assert data.data.labels[48:].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("memory", ["resident", "streamed"])
+def test_an_objective_of_pairs_is_refused_where_there_are_none(memory: str, small_store: Store) -> None:
+    rows = small_store.load()
+    rows.text.present[1:] = False
+    rewrite(small_store, rows)
+    config = replace(CONFIG, objective="infonce", memory=memory)
+    with pytest.raises(FitError, match=r": 1 image-text pairs .*\(--objective\)"):
+        read_fit_data(small_store, config).split(config)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.cross_decomposition import PLSSVD
 from sklearn.decomposition import PCA
 
+from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
 from huse.train.compare.anchors.scaling import Scaling, unit_rows
 from huse.train.compare.anchors.trained import Trained
@@ -27,8 +28,13 @@ def fit_cca(data: TrainingRows, classes: int, components: float) -> Trained:
 
     Returns:
         A function from rows to outputs like a network's: embeddings are unit vectors along the canonical variates.
+
+    Raises:
+        FitError: fewer than two rows have both modalities.
     """
     both = data.present.image & data.present.text
+    if both.sum() < 2:
+        raise FitError(f"cca needs 2 rows of image and text to train on, has {both.sum()}; leave it out (--objectives)")
     scalings = Pair.by_name(lambda modality: Scaling.of(data, modality))
     features = {m: scalings.of(m)(data.modalities)[both] for m in MODALITIES}
     kept = max(1, min(int(components), int(both.sum()) - 1, *(array.shape[1] for array in features.values())))
