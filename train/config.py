@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from huse.features.errors import FitError
@@ -108,13 +110,14 @@ class FitConfig:
             raise FitError(f"seed is {self.seed}; it must be below 2 to the 63rd")
 
     def _lengths(self) -> tuple[int, ...]:
-        """`nested` as a tuple, where JSON has a list."""
+        """`nested` as a tuple of Python's numbers, where JSON has a list, and searches hand in NumPy's."""
         given: Any = self.nested
-        found: tuple[int, ...] = tuple(given) if isinstance(given, tuple | list) else (given,)
-        if not all(isinstance(n, int) and 1 <= n < self.dimension for n in found) or list(found) != sorted(set(found)):
+        found: tuple[Any, ...] = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+        allowed = all(isinstance(n, Integral) and 1 <= int(n) < self.dimension for n in found)
+        if not allowed or list(found) != sorted(set(found)):
             listed = ", ".join(map(str, found))
             raise FitError(f"nested is {listed}; it must be whole numbers, ascending, below dimension={self.dimension}")
-        return found
+        return tuple(map(int, found))
 
     @property
     def on_pairs(self) -> bool:

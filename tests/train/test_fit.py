@@ -209,7 +209,10 @@ def test_options_out_of_range_are_named() -> None:
 
 
 def test_prefixes_ascend_and_are_shorter_than_the_whole() -> None:
-    assert FitConfig(nested=[64, 128]).nested == (64, 128)  # type: ignore[arg-type]
+    for given in ([64, 128], np.array([64, 128]), (np.int64(64), np.int64(128))):
+        nested = FitConfig(nested=given).nested  # type: ignore[arg-type]
+        assert nested == (64, 128)
+        assert {type(n) for n in nested} == {int}, "settings.toml and config.json have no other"
     for wrong in ((512,), (0, 64), (128, 64), (64, 64), (6.5,), ("64",)):
         with pytest.raises(FitError, match=r"nested is .*; it must be whole numbers, ascending, below dimension=512"):
             FitConfig(nested=wrong)  # type: ignore[arg-type]
