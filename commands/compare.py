@@ -41,7 +41,7 @@ def command(
     """
     from huse.train.compare.compare import compare
 
-    chosen = tuple(name.strip() for name in objectives.split(",")) if objectives else None
+    chosen = tuple(name.strip() for name in objectives.split(",")) if objectives is not None else None
     changes = {"epochs": epochs} if epochs else None
     results = compare(store, out, chosen, seeds, trials, taxonomy, changes, semantic_graph)
     show((out / "tables.md").read_text(encoding="utf-8"), results, as_json)

@@ -69,7 +69,7 @@ def possible_methods(store: Store, methods: tuple[str, ...] | None) -> tuple[str
     """
     unknown = set(methods or ()) - set(METHODS)
     if unknown:
-        raise FitError(f"no objective {', '.join(sorted(unknown))}; there is {', '.join(METHODS)}")
+        raise FitError(f"no objective {', '.join(map(repr, sorted(unknown)))}; there is {', '.join(METHODS)}")
     lacks: dict[str, str] = {}
     if store.read_classes() is None:
         lacks |= {name: "vectors of the class names" for name in METHODS if traits_of(name).onto_class_names}
@@ -77,8 +77,10 @@ def possible_methods(store: Store, methods: tuple[str, ...] | None) -> tuple[str
         lacks |= {name: "images and texts" for name in METHODS if traits_of(name).across_modalities}
     for name in methods or ():
         if name in lacks:
-            raise FitError(f"objective {name} needs {lacks[name]}, {store.path} does not have them; leave it out")
+            raise FitError(
+                f"objective {name} needs {lacks[name]}, {store.path} lacks them; leave it out (--objectives)"
+            )
     if methods is None and lacks:
         left_out = ", ".join(f"{name} (needs {what})" for name, what in lacks.items())
         tqdm.write(f"left out: {left_out}", file=sys.stderr)
-    return methods or tuple(name for name in METHODS if name not in lacks)
+    return tuple(dict.fromkeys(methods or ())) or tuple(name for name in METHODS if name not in lacks)

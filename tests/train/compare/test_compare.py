@@ -12,7 +12,7 @@ from huse.features.errors import FitError, StoreError
 from huse.features.modality import Modality
 from huse.features.store import Store
 from huse.train.compare.compare import compare, summarize
-from huse.train.compare.methods import METHODS, base_config
+from huse.train.compare.methods import METHODS, base_config, possible_methods
 from huse.train.compare.tables import HEADLINES
 from huse.train.config import preset
 
@@ -115,8 +115,12 @@ def test_stores_with_nothing_to_tune_or_measure_on_are_refused(small_store: Stor
 
 
 def test_unknown_methods_are_named(small_store: Store, tmp_path: Path) -> None:
-    with pytest.raises(FitError, match="no objective clip; there is posterior"):
-        compare(small_store.path, tmp_path, ("clip",))
+    with pytest.raises(FitError, match="no objective '', 'clip'; there is posterior"):
+        compare(small_store.path, tmp_path, ("clip", ""))
+
+
+def test_methods_that_are_named_twice_run_once(small_store: Store) -> None:
+    assert possible_methods(small_store, ("huse", "cca", "huse")) == ("huse", "cca")
 
 
 def test_summary_is_mean_and_spread() -> None:
