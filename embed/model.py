@@ -69,8 +69,8 @@ class Model:
 
     @property
     def classes(self) -> list[str]:
-        """K label paths, in the order of the columns of `classify_texts`; none where it was trained on pairs alone."""
-        return self.trained.classes
+        """K label paths, in the order of the columns of `classify_texts`; none where no classifier was trained."""
+        return self.trained.classes if self.trained.classifies else []
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (n, D) of n texts.
@@ -92,21 +92,21 @@ class Model:
 
     def classify_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n texts; errors as `embed_texts`."""
-        return self._texts(texts).probabilities()
+        return self._texts(texts).probabilities()[:, : len(self.classes)]
 
     def classify_images(self, images: Sequence[str | Path | bytes]) -> NDArray[np.float32]:
         """Class probabilities (n, K) of n images; errors as `embed_images`."""
-        return self._images(images).probabilities()
+        return self._images(images).probabilities()[:, : len(self.classes)]
 
     def embed_and_classify_text(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of a text, encoded once; errors as `embed_texts`."""
         output = self._texts([text])
-        return output.embedding[0], output.probabilities()[0]
+        return output.embedding[0], output.probabilities()[0, : len(self.classes)]
 
     def embed_and_classify_image(self, image: str | Path | bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vector (D,) and class probabilities (K,) of an image, encoded once; errors as `embed_images`."""
         output = self._images([image])
-        return output.embedding[0], output.probabilities()[0]
+        return output.embedding[0], output.probabilities()[0, : len(self.classes)]
 
     def search(
         self,

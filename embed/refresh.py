@@ -197,7 +197,7 @@ def embed_rows(trained: TrainedModel, rows: Rows) -> Rows:
     fused = class_probabilities(outputs, rows.present, trained.fusion_weight)["fused"]
     known = rows.present.image | rows.present.text
     both = Pair.by_name(lambda modality: _embedded(rows.modalities.of(modality), outputs.of(modality)))
-    predicted, probability = _most_probable(fused, trained.classes)
+    predicted, probability = _most_probable(fused, trained.classes if trained.classifies else [])
     return replace(
         rows,
         image=both.image,

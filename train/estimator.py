@@ -144,11 +144,13 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
         """(n, K) probabilities, fused over both modalities, in the order of `classes_`.
 
         Raises:
-            ValueError: it was fitted without labels.
+            ValueError: it was fitted without labels, or its objective trains no classifier.
         """
         check_is_fitted(self)
         if not len(self.classes_):
             raise ValueError("this HUSE was fitted without labels; it has no classes to predict, only transform")
+        if not self.trained_.classifies:
+            raise ValueError(f"objective {self.objective} trains no classifier; there is only transform")
         outputs, rows = self._outputs(X)
         return class_probabilities(outputs, rows.present, self.trained_.fusion_weight)["fused"]
 

@@ -20,7 +20,7 @@ from huse.train.cross_validation import cross_validated
 from huse.train.data.batches import TrainingRows
 from huse.train.data.groups import rows_shared_with_training
 from huse.train.evaluation.doubts import Doubts, doubts_of
-from huse.train.evaluation.measure import hierarchical_metrics_of, known_by, metrics_of
+from huse.train.evaluation.measure import hierarchical_metrics_of, known_by, metrics_of, without_accuracies
 from huse.train.evaluation.report import Thumbnail, no_thumbnail, require_report, write_report
 from huse.train.network.forward import Outputs, class_probabilities, features_of
 
@@ -63,8 +63,8 @@ def evaluate_model(
         FingerprintError: the store was made by other encoders.
         FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
         StoreError: no row of this split has a label, or both modalities.
-        FitError: the report would be written over something that is not of huse, no row of it has a label, or `folds`
-            is 1, or the store is not the one that the model was trained on.
+        FitError: the report would be written over something that is not of huse, no row of it has a label, the model
+            tells no classes, `folds` is 1, or the store is not the one that the model was trained on.
     """
     if report is not None:
         require_report(report, store, *([] if isinstance(model, TrainedModel) else [model]))
@@ -82,13 +82,14 @@ def evaluate_model(
     ancestors = None if taxonomy is None else read_taxonomy(taxonomy, sorted(set(labels)))
     data = TrainingRows.of(rows, trained.classes)
     outputs = trained.forward(features_of(rows, trained.network))
+    metrics = metrics_of(outputs, data, rows.label, trained.fusion_weight)
     result = {
         "rows": len(rows),
         "labeled": len(labels),
         "split": split,
         "unknown_classes": [asdict(entry) for entry in unknown_classes(labels, trained.classes) if trained.classes],
         "shared_with_training": rows_shared_with_training(source, split) if split in ("val", "test") else None,
-        **metrics_of(outputs, data, rows.label, trained.fusion_weight),
+        **(metrics if trained.classifies else without_accuracies(metrics)),
         "hierarchical": hierarchical_metrics_of(outputs, data, rows.label, ancestors),
     }
     if report is not None:
@@ -113,6 +114,11 @@ def _require_classes(trained: TrainedModel, labeled: int, none: str) -> None:
     """Refuses a report where there is nothing to report by class."""
     if not trained.classes:
         raise FitError("the model was trained without labels and predicts no class; leave the report out (--report)")
+    if not trained.classifies:
+        raise FitError(
+            f"the model's objective {trained.config.objective} trains no classifier, and a report is of classes told; "
+            "leave it out (--report)"
+        )
     if not labeled:
         raise FitError(f"{none} has a label; a report is by class, leave it out (--report)")
 

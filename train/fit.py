@@ -20,6 +20,7 @@ from huse.train.artifact.model_files import checkpoint_path
 from huse.train.artifact.model_folder import TrainedModel, require_free
 from huse.train.config import FitConfig
 from huse.train.data.task import Task, prepare
+from huse.train.evaluation.measure import without_accuracies
 from huse.train.loop.best import Best, best_of
 from huse.train.loop.checkpoint import SECONDS_BETWEEN, Checkpoint, identity
 from huse.train.loop.refit import refit
@@ -27,6 +28,7 @@ from huse.train.loop.search import search_best
 from huse.train.loop.strategy import strategy
 from huse.train.loop.tensorboard import Board
 from huse.train.network.towers import build_towers
+from huse.train.objectives.registry import OBJECTIVES
 from huse.train.summary import FitSummary, Spent
 
 
@@ -163,4 +165,6 @@ def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = No
             saved = None
         if config.refit and task.everything is not None:
             best.network = refit(task, task.everything, config, best, checkpoint, board, saved)
+    if not OBJECTIVES[config.objective].classifier:
+        best.metrics = without_accuracies(best.metrics)
     return best

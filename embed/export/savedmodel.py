@@ -63,7 +63,7 @@ def _add_towers(archive: Any, trained: TrainedModel) -> list[str]:
             shape = network.input[modality].shape
             names.append(f"embed_{modality}_features")
             archive.add_endpoint(names[-1], _tower(network, modality), [tf.TensorSpec(shape, tf.float32)])
-    if not trained.classes:
+    if not trained.classifies:
         return names
     labels = tf.constant(trained.classes)
 

@@ -15,6 +15,7 @@ from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
 from huse.embed.model import Model
 from huse.embed.prefix import unit_prefix
+from huse.embed.refresh import embed_rows
 from huse.features.codes import BINARY, CODES, INT8, encode, stored_width
 from huse.features.errors import ModelError, StoreError
 from huse.features.inspection import verify_store
@@ -137,3 +138,11 @@ def test_changes_tell_what_the_codes_stand_for(source: Store, model: Model, tmp_
     assert again.changes is not None
     assert again.changes.upserts == 60
     assert json.loads(parquet.read_schema(tmp_path / "3.parquet").metadata[b"huse_changes"])["widths"]["text"] == 8
+
+
+def test_a_model_without_a_classifier_predicts_nothing(source: Store, model: Model) -> None:
+    rows, trained = source.read(0), model.trained
+    assert embed_rows(trained, rows).prediction.all()
+    embedded = embed_rows(replace(trained, config=replace(CONFIG, objective="infonce")), rows)
+    assert not embedded.prediction.any()
+    assert not embedded.probability.any()

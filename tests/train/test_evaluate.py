@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +133,14 @@ def test_few_rows_and_odd_names_train_and_are_measured(tmp_path: Path, small_sto
     assert (summary.classes, summary.train_rows, summary.val_rows) == (2, 2, 0)
     result = evaluate_model(tmp_path / "m", store.path)
     assert [entry["label"] for entry in result["unknown_classes"]] == ["elsewhere"]
+
+
+def test_a_model_without_a_classifier_tells_no_accuracy_and_has_no_report(tmp_path: Path, small_store: Store) -> None:
+    summary = fit_model(small_store.path, tmp_path / "m", replace(FAST, objective="infonce", refit=True))
+    result = evaluate_model(tmp_path / "m", small_store.path)
+    for metrics in (summary.metrics, result):
+        assert set(metrics["accuracy"].values()) == {None}
+        assert metrics["retrieval"]["image_to_text"]["map"] is not None
+    assert "accuracy" not in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(FitError, match=r"infonce trains no classifier.*leave it out \(--report\)"):
+        evaluate_model(tmp_path / "m", small_store.path, report=tmp_path / "r", folds=2)

@@ -41,6 +41,7 @@ from huse.train.artifact.model_files import (
 )
 from huse.train.config import FitConfig
 from huse.train.network.forward import LOGITS, Forward, make_forward
+from huse.train.objectives.registry import OBJECTIVES
 
 ITS_OWN = "huse embed MODEL MANIFEST OUT makes OUT/features by the model's own"
 """How to come by features that a model takes; extracting again would let an encoder that learns do so anew."""
@@ -87,6 +88,11 @@ class TrainedModel:
     def sources(self) -> list[Path]:
         """What an output of this model must not lie in: its folder, if it has one."""
         return [self.folder] if self.folder else []
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its logits say something: it has classes, and its objective trains a classifier."""
+        return bool(self.classes) and OBJECTIVES[self.config.objective].classifier
 
     @cached_property
     def fingerprint(self) -> str:

@@ -26,7 +26,7 @@ from huse.train.compare.tables import HEADLINES, Result, require_tables, write_t
 from huse.train.config import preset
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import FitData, read_fit_data
-from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, values_by_query
+from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, values_by_query, without_accuracies
 
 OURS = "huse"
 """The method that the others are held against."""
@@ -170,7 +170,7 @@ def blanked(method: str, run: Result) -> Result:
     """The metrics of a run without those that the method does not train for."""
     result = json.loads(json.dumps(run))
     if not traits_of(method).classifier:
-        result["accuracy"] = dict.fromkeys(result["accuracy"])
+        result = without_accuracies(result)
     if not traits_of(method).one_space:
         for part in ("retrieval", "instances", "hierarchical"):
             for direction in ("image_to_text", "text_to_image"):

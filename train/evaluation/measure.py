@@ -113,6 +113,11 @@ def values_by_query(
     return result
 
 
+def without_accuracies(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of an objective that trains no classifier, whose accuracies say nothing; none of none."""
+    return {**metrics, "accuracy": dict.fromkeys(metrics["accuracy"])} if metrics else {}
+
+
 def best_fusion_weight(outputs: Outputs, data: TrainingRows) -> float:
     """The weight of the image that gives the most accurate fused class on these rows; 0.5 when nothing tells.
 
