@@ -83,7 +83,7 @@ class ExtractConfig:
         max_retries: how often a shard of Ray is tried again whose worker died or could not write it.
     """
 
-    image_encoder: str = option("vgg16", "One of huse encoders.", metavar="NAME")
+    image_encoder: str = option("vgg16:blocks", "One of huse encoders.", metavar="NAME")
     text_encoder: str = option("use", "One of huse encoders.", metavar="NAME")
     class_encoder: str = option(
         "use",

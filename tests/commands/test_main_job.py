@@ -69,7 +69,7 @@ def test_the_main_job(few_emoji: Path, few_store: Path, tmp_path: Path) -> None:
         45,
         3,
     )
-    assert "vgg16, 512-d" in ok("store", "inspect", store)
+    assert "vgg16:blocks, 1024-d" in ok("store", "inspect", store)
     assert "3 of 3 shards are whole" in ok("store", "verify", store)
     assert "zero\tread\tempty file" in ok("store", "failures", store)
 

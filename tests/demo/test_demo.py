@@ -55,7 +55,7 @@ def test_files_of_others_are_not_written_over(tmp_path: Path) -> None:
 def test_every_image_is_decoded_and_has_its_recorded_vector(emoji: Path) -> None:
     recorded = np.load(RECORDED)
     files = [read_image(emoji.parent / row["image"]) for row in read_csv(emoji)]
-    assert str(recorded["image_fingerprint"]) == image_encoder("vgg16").spec.fingerprint
+    assert str(recorded["image_fingerprint"]) == image_encoder(ExtractConfig().image_encoder).spec.fingerprint
     assert str(recorded["text_fingerprint"]) == text_encoder("use").spec.fingerprint
     assert [digest_of(data) for data in files] == [bytes(digest) for digest in recorded["image_digest"]]
     assert all(decode_image(data, (8, 8)).any() for data in files)
@@ -64,8 +64,8 @@ def test_every_image_is_decoded_and_has_its_recorded_vector(emoji: Path) -> None
 def with_recorded_features(folder: Path) -> Store:
     """The demo's folder as an extraction leaves it that was interrupted: some rows are without their vectors."""
     manifest, recorded = read_csv(unpack_emoji(folder)), np.load(RECORDED)
-    specs = image_encoder("vgg16").spec, text_encoder("use").spec
     default = ExtractConfig()
+    specs = image_encoder(default.image_encoder).spec, text_encoder(default.text_encoder).spec
     store = Store.create(folder / "features", StoreInfo(FEATURES, *specs, default.shard_size, default.dtype))
     rows = Rows.empty(len(manifest), *(spec.dimension for spec in specs))
     rows.key[:] = [row["key"] for row in manifest]
