@@ -136,8 +136,8 @@ class Lengths(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
     name = "N,N,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """The numbers, ascending, each once."""
-        parts = str(value).split(",")
+        """The numbers, ascending, each once; none of nothing, as an empty list of a file."""
+        parts = str(value).split(",") if value else []
         if not all(part.strip().isdecimal() and len(part) < 10 for part in parts):
             self.fail(f"{value!r} is not N,N,..., such as 64,128,256", param, ctx)
         return tuple(sorted({int(part) for part in parts}))

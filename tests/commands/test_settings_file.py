@@ -87,6 +87,7 @@ def test_a_file_says_what_options_do_not_and_one_file_serves_all_commands(tmp_pa
     assert given == {**values, "kind": "one", "shard_size": 10, "steady": True, "label_separator": "/"}
     nothing = run(tmp_path, b"\xef\xbb\xbf[fit]\r\nhands = 5\r\n")[0]  # as Windows' editor writes it
     assert nothing["hands"] == 5
+    assert run(tmp_path, "[fit]\nlengths = []")[0]["lengths"] == ()
     assert nothing["steady"] is nothing["more"] is nothing["kind"] is None
 
 
@@ -108,7 +109,7 @@ def test_a_file_says_what_options_do_not_and_one_file_serves_all_commands(tmp_pa
         ("[fit]\nshard_size = 2.0", "[fit] shard_size is 2.0; write a whole number"),
         ("[fit]\nrate = -1", "[fit] rate: -1.0 is not in the range x>=0."),
         ("[fit]\nlengths = [true]", "[fit] lengths is [True]; write whole numbers, [N, N]"),
-        ("[fit]\nlengths = []", "[fit] lengths: '' is not N,N,..., such as 64,128,256"),
+        ("[fit]\nlengths = [-1]", "[fit] lengths: '-1' is not N,N,..., such as 64,128,256"),
         ("[fit]\nsteady = 'no'", "[fit] steady is 'no'; write true or false"),
         ("[fit]\nsteady = 0", "[fit] steady is 0; write true or false"),
         ("[fit]\nkind = 'three'", "[fit] kind: 'three' is not one of 'one', 'two'"),
