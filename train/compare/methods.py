@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from huse.features.columns import PRESENT
 from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train.compare.anchors.registry import ANCHORS
@@ -75,6 +76,8 @@ def possible_methods(store: Store, methods: tuple[str, ...] | None) -> tuple[str
         lacks |= {name: "vectors of the class names" for name in METHODS if traits_of(name).onto_class_names}
     if not (store.info.image and store.info.text):
         lacks |= {name: "images and texts" for name in METHODS if traits_of(name).across_modalities}
+    elif _pairs(store) < 2:
+        lacks |= {name: "2 training rows of image and text" for name in METHODS if traits_of(name).across_modalities}
     for name in methods or ():
         if name in lacks:
             raise FitError(
@@ -84,3 +87,10 @@ def possible_methods(store: Store, methods: tuple[str, ...] | None) -> tuple[str
         left_out = ", ".join(f"{name} (needs {what})" for name, what in lacks.items())
         tqdm.write(f"left out: {left_out}", file=sys.stderr)
     return tuple(dict.fromkeys(methods or ())) or tuple(name for name in METHODS if name not in lacks)
+
+
+def _pairs(store: Store) -> int:
+    """How many rows that are not of split test have both an image and a text."""
+    names = (*(name for _, name in PRESENT.items()), "split")
+    shards = (store.columns(shard, names) for shard in store.ahead())
+    return sum(int((own[PRESENT.image] & own[PRESENT.text] & (own["split"] != "test")).sum()) for own in shards)

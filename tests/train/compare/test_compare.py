@@ -99,6 +99,20 @@ def test_stores_of_one_modality_without_class_vectors_are_compared(
         compare(store.path, tmp_path / "out", ("cme",))
 
 
+def test_methods_of_pairs_are_left_out_where_no_row_has_both(
+    small_store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = small_store.load()
+    rows.text.present[rows.split != "test"] = False
+    small_store.write_all([rows])
+    left = set(possible_methods(small_store, None))
+    assert {"huse", "supcon", "sdml", "posterior"} <= left
+    assert not left & {"cca", "infonce", "sigmoid", "dscmr", "cme", "adamine"}
+    assert "cca (needs 2 training rows of image and text)" in capsys.readouterr().err
+    with pytest.raises(FitError, match="objective cca needs 2 training rows of image and text"):
+        possible_methods(small_store, ("cca",))
+
+
 def test_stores_with_nothing_to_tune_or_measure_on_are_refused(small_store: Store, tmp_path: Path) -> None:
     rows = small_store.load()
     few = Store.create(tmp_path / "few", small_store.info)
