@@ -1,9 +1,10 @@
-"""What keeps the rooms small: no long file and no long function in the package."""
+"""What keeps the rooms small and whole: no long file, no long function, and no room that the package leaves out."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -34,3 +35,10 @@ def test_files_and_functions_are_short() -> None:
         long += [f"{file}: {count} lines"] if (count := text.count("\n")) > LONGEST_FILE else []
         long += [f"{file}: {name}, {n} lines" for name, n in functions(ast.parse(text)) if n > LONGEST_FUNCTION]
     assert not long
+
+
+def test_every_room_is_part_of_the_package() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    rooms = {file.parent.relative_to(ROOT) for file in package_files() if file.name == "__init__.py"}
+    assert set(setup["options"]["packages"].split()) == {".".join(("huse", *room.parts)) for room in rooms}
