@@ -142,7 +142,11 @@ def test_changes_tell_what_the_codes_stand_for(source: Store, model: Model, tmp_
 
 def test_a_model_without_a_classifier_predicts_nothing(source: Store, model: Model) -> None:
     rows, trained = source.read(0), model.trained
-    assert embed_rows(trained, rows).prediction.all()
+    known = embed_rows(trained, rows)
+    assert known.prediction is not None
+    assert known.prediction.all()
     embedded = embed_rows(replace(trained, config=replace(CONFIG, objective="infonce")), rows)
+    assert embedded.prediction is not None
+    assert embedded.probability is not None
     assert not embedded.prediction.any()
     assert not embedded.probability.any()
