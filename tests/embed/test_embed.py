@@ -96,11 +96,14 @@ def test_changed_rows_and_removed_shards_follow_the_source(few_store: Path, few_
 
 def test_a_damaged_shard_of_embeddings_is_made_again(few_store: Path, few_model: Path, tmp_path: Path) -> None:
     embed_source(few_model, few_store, tmp_path / "out")
+    before = Store.open(tmp_path / "out").load()
     victim = tmp_path / "out" / "shard-00001.h5"
-    whole = victim.read_bytes()
-    victim.write_bytes(whole[:2000])
+    victim.write_bytes(victim.read_bytes()[:2000])
     assert embed_source(few_model, few_store, tmp_path / "out").embedded == 10
-    assert victim.read_bytes() == whole
+    after = Store.open(tmp_path / "out").load()
+    assert after.key.tolist() == before.key.tolist()
+    for modality, its in after.modalities.items():  # a product of fewer rows may end in another last digit
+        np.testing.assert_allclose(its.vectors, before.modalities.of(modality).vectors, atol=1e-3)
 
 
 @pytest.mark.parametrize("group_rows", [1, 25])
@@ -223,7 +226,7 @@ def test_other_encoders_and_other_models_are_refused(
     few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
     other = random_store(tmp_path / "other")
-    with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16 .* image-test"):
+    with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16:blocks .* image-test"):
         embed_source(few_model, other.path, tmp_path / "out")
     fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1))
     with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* \(--overwrite\)"):
