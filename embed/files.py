@@ -24,6 +24,7 @@ from huse.features.files.outputs import MARK, require_output
 from huse.features.info import STORE_FILE
 from huse.features.rows import Rows
 from huse.features.store import Store
+from huse.features.unit_rows import unit_rows
 
 SUFFIXES = (".npy", ".parquet")
 DESCRIPTIONS = ("key", "label", "prediction", "probability")
@@ -38,8 +39,7 @@ def fused_vectors(rows: Rows) -> NDArray[np.float32]:
     """(n, D) one unit vector a row: along the sum of its two, or the one that it has; zeros when it has none."""
     parts = [its.vectors.astype(np.float32) for _, its in rows.modalities.items() if its.dimension]
     total = np.sum(parts, axis=0)  # a row without a modality has zeros there
-    # scikit-learn's normalize refuses an array of no rows, which an empty shard has
-    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
+    return unit_rows(total)
 
 
 def require_writable(out: Path, fuse: bool, modalities: int, *inputs: str | Path) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import ModelError
+from huse.features.unit_rows import unit_rows
 from huse.train.artifact.model_folder import TrainedModel
 
 
@@ -22,8 +23,7 @@ def unit_prefix(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.flo
     """
     if vectors.shape[1] == dimension:
         return vectors
-    first = vectors[:, :dimension].astype(np.float32)
-    return np.asarray(first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12), np.float32)
+    return unit_rows(vectors[:, :dimension].astype(np.float32))
 
 
 def kept_dimension(trained: TrainedModel, wanted: int | None) -> int:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from huse.features.columns import DIGESTS, PRESENT
 from huse.features.errors import StoreError
 from huse.features.store import Store
+from huse.features.unit_rows import unit_rows
 
 MEMORY = 1 << 28
 """Bytes of vectors of a split, as float32, that are held while the larger splits are read past them."""
@@ -212,7 +213,7 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Vectors (n, D) without zeros, of length 1, whatever their lengths were."""
     values = vectors.astype(np.float32)
     values /= np.abs(values).max(axis=1, initial=0, keepdims=True)
-    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True))
+    return unit_rows(values)
 
 
 def _gathered(blocks: Iterable[_Block], least: int) -> Iterator[_Block]:

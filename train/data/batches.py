@@ -183,6 +183,11 @@ def with_texts(data: TrainingRows, vectors: NDArray[np.floating], labels: NDArra
     return TrainingRows.joined([data, TrainingRows(image=image, text=text, labels=labels, content=content)])
 
 
+def signed_square_root(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """sign(x) sqrt(|x|) of every value, as the towers take it of images."""
+    return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
+
+
 def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) -> Moments:
     """What the columns of several (n, d) arrays are like, as if they were one.
 
@@ -194,7 +199,7 @@ def feature_moments(parts: Iterable[NDArray[np.floating]], square_root: bool) ->
     for part in parts:
         values = part.astype(np.float32)
         if square_root:
-            values = np.sign(values) * np.sqrt(np.abs(values))
+            values = signed_square_root(values)
         if not len(values):
             mean, squares, filled = (np.zeros(values.shape[1]) + value for value in (mean, squares, filled))
             continue

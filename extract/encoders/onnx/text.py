@@ -16,6 +16,7 @@ from huse.extract.encoders.onnx.tokens import Tokenizer, Tokens
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import EncoderError
+from huse.features.unit_rows import unit_rows
 
 IDS, MASK, TYPES, PLACES, PIXELS = "input_ids", "attention_mask", "token_type_ids", "position_ids", "pixel_values"
 
@@ -115,9 +116,7 @@ class OnnxTextEncoder(ExportedModel):
                 f"{self._files.graph_path}: {self._output.name} has shape {found.shape} for {len(encodings)} texts; "
                 f"name an output of one vector a text, onnx:{self._files.place}#OUTPUT"
             )
-        if self._output.normalize:
-            found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-12))
-        return found
+        return unit_rows(found) if self._output.normalize else found
 
     def _feeds(self, tokens: Tokens) -> dict[str, NDArray[Any]]:
         places = np.maximum(tokens.mask.cumsum(1) - 1, 0)

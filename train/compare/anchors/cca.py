@@ -9,7 +9,8 @@ from sklearn.decomposition import PCA
 
 from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair, Side
-from huse.train.compare.anchors.scaling import Scaling, unit_rows
+from huse.features.unit_rows import unit_rows
+from huse.train.compare.anchors.scaling import Scaling
 from huse.train.compare.anchors.trained import Trained
 from huse.train.data.batches import TrainingRows
 from huse.train.network.forward import Output

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from huse.train.compare.anchors.scaling import unit_rows
+from huse.features.unit_rows import unit_rows
 from huse.train.compare.anchors.trained import Trained, one_a_modality
 from huse.train.data.batches import TrainingRows
 from huse.train.network.forward import Output

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from huse.train.compare.anchors.scaling import unit_rows
+from huse.features.unit_rows import unit_rows
 from huse.train.compare.anchors.trained import Trained, one_a_modality
 from huse.train.data.batches import TrainingRows
 from huse.train.network.forward import Output

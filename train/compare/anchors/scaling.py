@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huse.features.modality import Pair, Side
-from huse.train.data.batches import Moments, TrainingRows
+from huse.train.data.batches import Moments, TrainingRows, signed_square_root
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,5 @@ class Scaling:
         """(n, Di) scaled features of n rows."""
         features = sides.of(self.modality).vectors.astype(np.float32)
         if self.modality == "image":
-            features = np.sign(features) * np.sqrt(np.abs(features))
+            features = signed_square_root(features)
         return np.asarray((features - self.moments.mean) / self.moments.deviation(), np.float32)
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows of length 1; those of zeros stay."""
-    norm = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / norm, np.float32)
