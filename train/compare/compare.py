@@ -125,8 +125,9 @@ def _measured(
     runs, figures, values = [], [], []
     for seed in range(seeds):
         runs.append(contestant.run(best, seed, test))
-        figures.append(blanked(method, _figures(runs[-1], test, ancestors)))
-        values.append(_values(runs[-1], test, ancestors))
+        found, by_query = _asked(runs[-1], test, ancestors)
+        figures.append(blanked(method, found))
+        values.append(by_query)
         bar.update()
     summary = summarize(figures)
     result = {
@@ -141,15 +142,12 @@ def _measured(
     }
 
 
-def _figures(run: Run, test: Rows, ancestors: list[list[str]] | None) -> Result:
-    rows = TrainingRows.of(test, run.classes)
-    figures = metrics_of(run.outputs, rows, test.label, run.fusion_weight)
-    return {**figures, "hierarchical": hierarchical_metrics_of(run.outputs, rows, test.label, ancestors)}
-
-
-def _values(run: Run, test: Rows, ancestors: list[list[str]] | None) -> Values:
-    rows = TrainingRows.of(test, run.classes)
-    return values_by_query(run.outputs, rows, test.label, run.fusion_weight, ancestors)
+def _asked(run: Run, test: Rows, ancestors: list[list[str]] | None) -> tuple[Result, Values]:
+    """The figures of a run on the test rows, and what each query adds to those that are resampled."""
+    asked = (run.outputs, TrainingRows.of(test, run.classes), test.label)
+    hierarchical = hierarchical_metrics_of(*asked, ancestors)
+    figures = {**metrics_of(*asked, run.fusion_weight), "hierarchical": hierarchical}
+    return figures, values_by_query(*asked, run.fusion_weight, ancestors)
 
 
 def _against(values: Mapping[str, Values]) -> Result:
