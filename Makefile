@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-min coverage mutants lint docs dist clean
+.PHONY: demo test test-min coverage mutants lint docs bench dist clean
 
 demo: .venv/ready
 	$(BIN)/huse demo
@@ -51,6 +51,15 @@ docs: .venv/docs
 
 .venv/docs: .venv/ready
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --config-settings editable_mode=strict
+	touch $@
+
+# all benchmarks, and docs/performance.md from them; BENCH=--quick for rough figures in minutes. PyTorch takes part where
+# it is installed: `.venv/bin/pip install torch` brings 5 GB of CUDA on Linux, unless it is a wheel for processors alone
+bench: .venv/bench
+	$(BIN)/python -m benchmarks.all $(BENCH)
+
+.venv/bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[bench]' --config-settings editable_mode=strict
 	touch $@
 
 # the wheel alone in a fresh environment, and every stage there; what a build before has left is not to get into it

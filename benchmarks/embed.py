@@ -128,6 +128,7 @@ def measure(rows: int, rounds: int) -> dict[str, float]:
     ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
     return {
         "rows": rows,
+        "gflop_a_row": 2e-9 * trained.network.count_params(),
         **{f"{name}_rows_per_s": rows / statistics.median(values) for name, values in seconds.items()},
         "ratio_forward": ratio,
         "ms_a_small_shard": small,
