@@ -42,11 +42,12 @@ from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
-from huse.extract.encoders.precision import AMX, cpu_flags, has_native_bfloat16
+from huse.extract.encoders.precision import has_native_bfloat16
 from huse.extract.encoders.replicas import batch_size_here
 from huse.extract.encoders.vgg16 import VGG16Encoder, load_weights
 from huse.extract.extract import extract_features
 from huse.extract.manifest.rows import read_manifest
+from huse.features.processor import AMX, cpu_flags
 
 NAIVE_BATCH = 32
 SMALL = "mobilenetv3small"

@@ -15,9 +15,10 @@ from typing import Any
 from huse.doctor.finding import Finding
 from huse.extract.encoders import image_encoder, text_encoder
 from huse.extract.encoders.convolution import winograd_is_faster
-from huse.extract.encoders.precision import AMX, arithmetic, cpu_flags, has_native_bfloat16
+from huse.extract.encoders.precision import arithmetic, has_native_bfloat16
 from huse.extract.encoders.replicas import device_names
 from huse.features.errors import EncoderError
+from huse.features.processor import AMX, cpu_flags
 from huse.train.data.memory import machine_memory
 
 PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "scikit-learn", "Pillow")

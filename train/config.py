@@ -16,6 +16,7 @@ MARGINS = ("paper", "push")
 LOGITS = ("dense", "cosine")
 OPTIMIZERS = ("adamw", "rmsprop")
 MEMORIES = ("auto", "resident", "streamed")
+PRECISIONS = ("auto", "float32", "bfloat16")
 BALANCES = ("none", "sampling", "weights")
 
 
@@ -76,6 +77,11 @@ class FitConfig:
     )
     val_fraction: float = option(0.15, "Share of training rows held out when the store has no val split.")
     refit: bool = option(True, "Train once more with the held out rows, for the epochs found best.")
+    precision: str = option(
+        "auto",
+        "Type of the towers' matrix products in training; auto is bfloat16 where that is faster.",
+        choices=PRECISIONS,
+    )
     seed: int = option(0, "Seed of weights, dropout, order and held out rows.")
     memory: str = option(
         "auto", "Features on the device, streamed from shards, or as the budget allows.", choices=MEMORIES

@@ -28,6 +28,7 @@ from huse.train.data.batches import NO_LABEL, TrainingRows
 from huse.train.data.task import FitData
 from huse.train.fit import fit_towers
 from huse.train.network.forward import Outputs, class_probabilities, features_of
+from huse.train.network.precision import resolved
 
 Features = Any
 """(image features, text features), or one array with the image features in its first `image_dim` columns."""
@@ -170,7 +171,7 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
 
     def _config(self) -> FitConfig:
         given = {name: value for name, value in vars(self).items() if name in HYPERPARAMETERS and value is not None}
-        return preset(self.preset, seed=self.random_state, **given)
+        return resolved(preset(self.preset, seed=self.random_state, **given))
 
     def _settings(self, config: FitConfig) -> str:
         if self.semantic_graph is not None:

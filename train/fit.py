@@ -27,6 +27,7 @@ from huse.train.loop.refit import refit
 from huse.train.loop.search import search_best
 from huse.train.loop.strategy import strategy
 from huse.train.loop.tensorboard import Board
+from huse.train.network.precision import resolved
 from huse.train.network.towers import build_towers
 from huse.train.objectives.registry import OBJECTIVES
 from huse.train.summary import FitSummary, Spent
@@ -85,7 +86,7 @@ def _fit(
 ) -> FitSummary:
     start = time.perf_counter()
     board = Board(tensorboard) if tensorboard else None
-    source = Store.open(store, FEATURES)
+    source, config = Store.open(store, FEATURES), resolved(config)
     task = prepare(source, config, semantic_graph)
     prepared = time.perf_counter() - start
     learned = require_encoder_state(source.path, source.info.text)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from huse.extract.encoders.convolution import winograd_is_faster
-from huse.extract.encoders.precision import NATIVE_BFLOAT16, cpu_flags, has_native_bfloat16
+from huse.extract.encoders.precision import has_native_bfloat16
+from huse.features.processor import NATIVE_BFLOAT16, cpu_flags
 
 
 @dataclass(frozen=True)

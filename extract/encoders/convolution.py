@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.encoders.precision import AMX
+from huse.features.processor import AMX
 
 if TYPE_CHECKING:
     import tensorflow as tf

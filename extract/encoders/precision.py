@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from huse.features.processor import multiplies_bfloat16
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-
-NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Flags of processors with arithmetic in bfloat16; one of them is enough."""
-
-AMX = {"amx_tile", "amx_bf16"}
-"""Flags of processors that multiply matrices of bfloat16 in hardware of their own."""
 
 
 def arithmetic(precision: str) -> str:
@@ -45,19 +40,4 @@ def has_native_bfloat16() -> bool:
     """True when matrix products in bfloat16 run in hardware on what TensorFlow would use here."""
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capabilities = [
-            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
-        ]
-        return bool(min(capabilities) >= (8, 0))  # NVIDIA Ampere and later
-    return bool(cpu_flags() & NATIVE_BFLOAT16)
-
-
-def cpu_flags() -> set[str]:
-    """What this machine's processor can do, as Linux names it; empty elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # no such file outside Linux: float32 is always right
-        return set()
-    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split(":", 1)[1].split()}
+    return multiplies_bfloat16(tf.config)

@@ -20,6 +20,7 @@ from huse.train.evaluation.measure import validation_score
 from huse.train.fit import fit_model
 from huse.train.loop.refit import LEAST_REFIT_EPOCHS
 from huse.train.loop.training import epochs_of
+from huse.train.network.precision import resolved
 
 FAST = FitConfig(dimension=16, hidden_units=32, learning_rate=0.01, epochs=12, batch_size=32, patience=0, refit=False)
 
@@ -71,7 +72,7 @@ def test_a_perfect_score_is_not_waited_on_and_the_model_is_the_same(small_store:
     "changes",
     [
         {"margin": "paper", "delta": 0.0, "blend": 0.0, "logits": "dense"},
-        {"balance": "sampling", "nested": (4, 8)},
+        {"balance": "sampling", "nested": (4, 8), "precision": "bfloat16"},
         {"balance": "weights"},
         {"beta": 0.0, "gamma": 0.0, "image_layers": 2, "input_dropout": 0.1},
         {"optimizer": "rmsprop", "refit": False, "val_fraction": 0.0},
@@ -81,7 +82,7 @@ def test_every_kind_of_configuration_trains(small_store: Store, tmp_path: Path, 
     config = replace(FAST, **changes)  # type: ignore[arg-type]
     fit_model(small_store.path, tmp_path / "m", config)
     trained = load_model(tmp_path / "m")
-    assert trained.config == config
+    assert trained.config == resolved(config)
     with (tmp_path / "m" / "history.csv").open() as file:
         losses = [float(entry["loss"]) for entry in csv.DictReader(file)]
     assert losses[-1] < losses[0]

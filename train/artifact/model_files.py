@@ -89,9 +89,8 @@ def read_config(folder: Path, check_files: bool = True) -> ModelConfig:
         fingerprint = values["fingerprint"]
         if not isinstance(fingerprint, str):
             raise TypeError("fingerprint is no string")
-        return ModelConfig(
-            FitConfig(**values["fit"]), _spec(values, "image"), _spec(values, "text"), weight, fingerprint
-        )
+        fit = FitConfig(**{"precision": "float32", **values["fit"]})  # before there was a choice it was that
+        return ModelConfig(fit, _spec(values, "image"), _spec(values, "text"), weight, fingerprint)
     except (KeyError, TypeError, ValueError, AttributeError, FitError) as error:
         raise ModelError(f"{folder}: config.json is damaged ({first_line(error)}); fit it again") from error
 

@@ -20,6 +20,7 @@ from huse.train.evaluation.measure import best_fusion_weight, metrics_of, valida
 from huse.train.fit import fit_towers
 from huse.train.loop.search import search_best
 from huse.train.network.forward import Outputs, features_of, make_forward
+from huse.train.network.precision import resolved
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Towers:
 
     def __init__(self, method: str, base: FitConfig, data: FitData) -> None:
         self.method = method
-        self.base = base
+        self.base = resolved(base)
         self.data = data
 
     def draw(self, trial: int) -> FitConfig:

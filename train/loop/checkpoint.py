@@ -27,7 +27,10 @@ SECONDS_BETWEEN = 10.0
 
 def identity(task: Task, config: FitConfig) -> str:
     """SHA-256 of everything that decides a fit: hyperparameters, rows, labels, splits and semantic graph."""
-    return hashlib.sha256((json.dumps(config.to_dict(), sort_keys=True) + task.digest).encode()).hexdigest()
+    values = config.to_dict()
+    if config.precision == "float32":
+        del values["precision"]  # as before there was a choice
+    return hashlib.sha256((json.dumps(values, sort_keys=True) + task.digest).encode()).hexdigest()
 
 
 class Checkpoint:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from huse.features.modality import Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import Moments, TrainingData
+from huse.train.network.bfloat_dense import BfloatDense
 from huse.train.network.forward import EMBEDDING, LOGITS
+from huse.train.network.precision import arithmetic
 from huse.train.objectives.registry import OBJECTIVES
 
 START_SCALE = 16.0
@@ -140,13 +142,14 @@ def _tower(
         standardize.set_weights([moments.mean.astype(np.float32), moments.deviation().astype(np.float32)])
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
+    dense = BfloatDense if arithmetic(config.precision) == "bfloat16" else keras.layers.Dense
     features = x
     for _ in range(depth):
-        x = keras.layers.Dense(config.hidden_units, activation="relu", kernel_initializer=_glorot(seeds))(x)
+        x = dense(config.hidden_units, activation="relu", kernel_initializer=_glorot(seeds))(x)
         x = keras.layers.Dropout(config.dropout, seed=next(seeds))(x)
-    x = keras.layers.Dense(config.dimension, kernel_initializer=_glorot(seeds))(x)
+    x = dense(config.dimension, kernel_initializer=_glorot(seeds))(x)
     if config.shortcut and depth:
-        linear = keras.layers.Dense(config.dimension, use_bias=False, kernel_initializer=_glorot(seeds))
+        linear = dense(config.dimension, use_bias=False, kernel_initializer=_glorot(seeds))
         x = keras.layers.Add()([x, linear(features)])
     return keras.Model(inputs, x, name=f"{name}_tower")
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from huse.extract.encoders import convolution, vgg16
 from huse.extract.encoders.arithmetic import Processor
 from huse.extract.encoders.convolution import Layer
-from huse.extract.encoders.precision import NATIVE_BFLOAT16
 from huse.extract.run_encoders import Encoders
+from huse.features.processor import NATIVE_BFLOAT16
 
 
 def plain(x: NDArray[np.float64], kernel: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -161,6 +161,7 @@ def test_models_of_version_1_load_and_are_checked(tmp_path: Path) -> None:
     assert check_model(old) == {}
     model = load_model(old)
     assert model.classes == [f"things/class {i}" for i in range(3)]
+    assert model.config.precision == "float32", "there was no other"
     assert len(model.history) >= 2
     assert 0 <= evaluate_model(old, random_store(tmp_path / "s").path)["accuracy"]["fused"] <= 1
     model.save(tmp_path / "new")
