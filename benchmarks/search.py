@@ -1,10 +1,14 @@
-"""Search beside scikit-learn: `python -m benchmarks.search [--rows 1000000] [--intrinsic 512] [--json]`.
+"""Search beside others: `python -m benchmarks.search [--rows 1000000] [--intrinsic 512] [--rounds 3] [--json]`.
 
 Random 512-d unit vectors, stored as float16, and 100 random queries: the hardest case for an index, as nothing lies
 near anything. `--intrinsic 32` puts them all into a random subspace of 32 dimensions, nearer to what towers give.
-`huse_exact` reads its shards from disk, verified, in every run; `huse_in_memory` has them in memory in float32, as
-`huse serve` does, and so has scikit-learn (`NearestNeighbors`, brute force, cosine); `_one` is a single query. HNSW is
-built once, by `--float32` also of vectors stored so; its recall is that of the true 10 nearest.
+
+Seconds for all queries together, and for a single one (`_one`), medians of interleaved rounds. `huse_exact` reads its
+shards from disk, verified, in every run; `huse_in_memory` has them in memory in float32, as `huse serve` does, and so
+have scikit-learn (`NearestNeighbors`, brute force, cosine), FAISS (`IndexFlatIP`) and usearch (`search`, exact).
+`share_of_memory` is how near one query of `huse_in_memory` comes to reading all vectors at the rate that all cores
+reach together. HNSW is built once, by `--float32` also of vectors stored so, and by usearch (float16, its defaults but
+for the candidates a query, which are as many); its recall is that of the true 10 nearest.
 """
 
 from __future__ import annotations
@@ -12,18 +16,19 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.figures import show
+from benchmarks.search_elsewhere import Search, exact_searches, memory_bytes_per_second, usearch_hnsw
 from huse.embed.search.gallery import Gallery, nearest
 from huse.embed.search.index import open_index
-from huse.embed.search.index_build import HNSW
+from huse.embed.search.index_build import HNSW, SEARCH_EFFORT
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.info import EMBEDDINGS, StoreInfo
 from huse.features.rows import Rows
@@ -71,24 +76,35 @@ def median_seconds(work: Callable[[], Any], rounds: int) -> float:
 def measure_exact(store: Store, queries: Vectors, rounds: int) -> tuple[dict[str, float], list[set[str]]]:
     """Figures of comparing with all rows, and the keys of each query's true nearest."""
     galleries = [Gallery.of(part, "text").in_float32() for part in store]
-    hits = nearest(galleries, queries, K)
-    return {
-        "huse_exact": median_seconds(lambda: nearest((Gallery.of(part, "text") for part in store), queries, K), rounds),
-        "huse_in_memory": median_seconds(lambda: nearest(galleries, queries, K), rounds),
-        "huse_in_memory_one": median_seconds(lambda: nearest(galleries, queries[:1], K), rounds),
-    }, [{hit.key for hit in found} for found in hits]
-
-
-def measure_scikit_learn(store: Store, queries: Vectors, truth: list[set[str]], rounds: int) -> dict[str, float]:
-    """The same figures of scikit-learn, and how much of the truth it finds."""
     matrix = np.concatenate([part.text.vectors for part in store]).astype(np.float32)
-    brute = NearestNeighbors(n_neighbors=K, metric="cosine", algorithm="brute").fit(matrix)
-    found = brute.kneighbors(queries, return_distance=False)
-    return {
-        "scikit_learn": median_seconds(lambda: brute.kneighbors(queries), rounds),
-        "scikit_learn_one": median_seconds(lambda: brute.kneighbors(queries[:1]), rounds),
-        "agreement_with_scikit_learn": share([{f"row-{i}" for i in row} for row in found], truth),
+    others = exact_searches(matrix, K)
+    work: dict[str, Callable[[], Any]] = {
+        "huse_exact": lambda: nearest((Gallery.of(part, "text") for part in store), queries, K),
+        "huse_in_memory": lambda: nearest(galleries, queries, K),
+        "huse_in_memory_one": lambda: nearest(galleries, queries[:1], K),
     }
+    for name, search in others.items():
+        work |= {name: partial(search, queries), f"{name}_one": partial(search, queries[:1])}
+    figures = interleaved(work, rounds)
+    truth = [{hit.key for hit in hits} for hits in nearest(galleries, queries, K)]
+    for name, search in others.items():
+        figures[f"ratio_{name}"] = figures[name] / figures["huse_in_memory"]
+        figures[f"ratio_{name}_one"] = figures[f"{name}_one"] / figures["huse_in_memory_one"]
+        figures[f"agreement_with_{name}"] = share(keys_of(search, queries), truth)
+    rate = memory_bytes_per_second(matrix)
+    figures |= {"memory_gb_s": rate / 1e9, "share_of_memory": matrix.nbytes / rate / figures["huse_in_memory_one"]}
+    return figures, truth
+
+
+def interleaved(work: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, of rounds in which each has its turn."""
+    times = [{name: median_seconds(act, 1) for name, act in work.items()} for _ in range(rounds)]
+    return {name: statistics.median(one[name] for one in times) for name in work}
+
+
+def keys_of(search: Search, queries: Vectors) -> list[set[str]]:
+    """The keys of what is found for each query."""
+    return [{f"row-{number}" for number in row} for row in search(queries).tolist()]
 
 
 def measure_hnsw(store: Store, queries: Vectors, truth: list[set[str]], rounds: int) -> dict[str, float]:
@@ -100,6 +116,17 @@ def measure_hnsw(store: Store, queries: Vectors, truth: list[set[str]], rounds: 
         "queries": median_seconds(lambda: index.faiss.search(queries, K), rounds),
         "recall_stored": index.recall,
         "recall": share([{hit.key for hit in hits} for hits in index.nearest(queries, K)], truth),
+    }
+
+
+def measure_usearch(store: Store, queries: Vectors, truth: list[set[str]], rounds: int) -> dict[str, float]:
+    """The same figures of usearch's HNSW."""
+    matrix = np.concatenate([part.text.vectors for part in store]).astype(np.float32)
+    build, search = usearch_hnsw(matrix, K, SEARCH_EFFORT)
+    return {
+        "build": build,
+        "queries": median_seconds(lambda: search(queries), rounds),
+        "recall": share(keys_of(search, queries), truth),
     }
 
 
@@ -115,12 +142,14 @@ def measure(rows: int, intrinsic: int, rounds: int, storages: tuple[str, ...]) -
     with tempfile.TemporaryDirectory() as folder:
         store = make_store(Path(folder) / "float16", rows, intrinsic)
         figures, truth = measure_exact(store, queries, rounds)
-        result |= figures | measure_scikit_learn(store, queries, truth, rounds)
+        result |= figures
         for dtype in storages:
             other = store if dtype == "float16" else make_store(Path(folder) / dtype, rows, intrinsic, dtype)
             figures = measure_hnsw(other, queries, truth, rounds)
             result |= {f"hnsw_{dtype}_{name}": value for name, value in figures.items()}
-    result["ratio_scikit_learn"] = result["scikit_learn"] / result["huse_in_memory"]
+        if storages:
+            figures = measure_usearch(store, queries, truth, rounds)
+            result |= {f"usearch_hnsw_{name}": value for name, value in figures.items()}
     for name in ("build", "queries") if len(storages) == 2 else ():
         result[f"ratio_hnsw_{name}"] = result[f"hnsw_float32_{name}"] / result[f"hnsw_float16_{name}"]
     return result
