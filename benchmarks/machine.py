@@ -25,7 +25,7 @@ import click
 import numpy as np
 
 from benchmarks.figures import show
-from huse.extract.encoders.precision import cpu_flags
+from huse.features.processor import cpu_flags
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")
 """Of processors, those on which figures depend."""
