@@ -15,7 +15,7 @@ from huse.features.store import Store
 
 HNSW, IVFPQ = "hnsw", "ivfpq"
 
-NEIGHBORS, BUILD_EFFORT, SEARCH_EFFORT = 32, 100, 256
+NEIGHBORS, BUILD_EFFORT, SEARCH_EFFORT = 32, 40, 256
 """HNSW: links a vector, and candidates looked at while building and while searching."""
 
 BYTES_A_VECTOR, PROBES = 64, 64
