@@ -230,13 +230,13 @@ def test_steps_are_counted_exactly(
     small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, batch_size: int
 ) -> None:
     made: list[keras.Optimizer] = []
+    build = keras.optimizers.Adam.build
 
-    class Recorded(keras.optimizers.AdamW):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            made.append(self)
+    def recorded(optimizer: keras.Optimizer, variables: Any) -> None:
+        made.append(optimizer)
+        build(optimizer, variables)
 
-    monkeypatch.setattr(keras.optimizers, "AdamW", Recorded)
+    monkeypatch.setattr(keras.optimizers.Adam, "build", recorded)
     config = replace(FAST, steps=steps, batch_size=batch_size, refit=True)
     fit_model(small_store.path, tmp_path / "m", config)
     search, refit = (int(optimizer.iterations) for optimizer in made)
@@ -257,7 +257,7 @@ def test_a_full_device_names_the_way_out(small_store: Store, tmp_path: Path, mon
     def full(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(keras.optimizers.AdamW, "apply_gradients", full)
+    monkeypatch.setattr(keras.optimizers.Adam, "apply_gradients", full)
     with pytest.raises(
         FitError, match=r"batch_size=512 \(--batch-size\); fit again with a smaller one, or with memory='streamed'"
     ):

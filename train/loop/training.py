@@ -16,6 +16,7 @@ from huse.features.errors import FitError
 from huse.features.modality import MODALITIES, Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, class_balance, in_batches
+from huse.train.loop.adamw import AdamW
 from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items, Pairing
@@ -206,4 +207,4 @@ def make_optimizer(config: FitConfig, total_steps: int) -> Any:
     if config.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(config.learning_rate, momentum=config.momentum)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps)
-    return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    return AdamW(schedule, config.weight_decay)
