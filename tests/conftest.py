@@ -20,12 +20,10 @@ from samples import random_store, read_csv, write_csv
 from shared import Shared, filled
 
 from huse.demo.emoji import MANIFEST, unpack_emoji
-from huse.embed.embed import embed_source
 from huse.extract.config import ExtractConfig
 from huse.extract.extract import extract_features
 from huse.features.store import Store
 from huse.train.config import FitConfig
-from huse.train.fit import fit_model
 
 settings.register_profile("huse", deadline=None)  # no test is about time
 settings.load_profile("huse")
@@ -98,6 +96,8 @@ def few_store(few_emoji: Path, shared: Shared) -> Path:
 @pytest.fixture(scope="session")
 def few_model(few_store: Path, shared: Shared) -> Path:
     """A model of the 42 emoji. Read only."""
+    from huse.train.fit import fit_model  # loads TensorFlow, which the process that only hands out tests can spare
+
     config = FitConfig(dimension=64, hidden_units=128, epochs=20, patience=0)
     return shared("few-model", lambda model: fit_model(few_store, model, config))
 
@@ -105,6 +105,8 @@ def few_model(few_store: Path, shared: Shared) -> Path:
 @pytest.fixture(scope="session")
 def few_embeddings(few_store: Path, few_model: Path, shared: Shared) -> Path:
     """The embeddings of the 42 emoji. Read only."""
+    from huse.embed.embed import embed_source
+
     return shared("few-embeddings", lambda out: embed_source(few_model, few_store, out))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from samples import random_store, write_csv
+from shared import Shared
 
 from huse.cli import main
 from huse.embed.embed import embed_source
@@ -76,11 +77,15 @@ WORDS = ExtractConfig(text_encoder="tfidf:4", class_encoder="none")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(shared: Shared) -> Path:
     """A store, a model, embeddings and the small inputs of the commands. Read only."""
-    folder = tmp_path_factory.mktemp("whole")
+    return shared("rubbish", lay_out)
+
+
+def lay_out(folder: Path) -> None:
+    config = FitConfig(dimension=4, hidden_units=4, epochs=1, refit=False)
     store = random_store(folder / "store").path
-    fit_model(store, folder / "model", FitConfig(dimension=4, hidden_units=4, epochs=1))
+    fit_model(store, folder / "model", config)
     embed_source(folder / "model", store, folder / "embeddings")
     write_csv(
         folder / "manifest.csv", [{"text": f"{word} {i}", "label": word} for i in range(4) for word in ("a1", "b2")]
@@ -91,11 +96,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "array.npy", np.eye(3, dtype=np.float32))
     (folder / "lines.txt").write_text("train\nval\ntest\n")
     extract_features(folder / "manifest.csv", folder / "words-store", WORDS)
-    fit_model(folder / "words-store", folder / "words-model", FitConfig(dimension=4, hidden_units=4, epochs=1))
+    fit_model(folder / "words-store", folder / "words-model", config)
     embed_source(folder / "words-model", folder / "words-store", folder / "words-embeddings")
     (folder / "keys.txt").write_text("a\nb\nc\n")
     (folder / "folder").mkdir()
-    return folder
 
 
 @pytest.fixture

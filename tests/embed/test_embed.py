@@ -228,7 +228,7 @@ def test_other_encoders_and_other_models_are_refused(
     other = random_store(tmp_path / "other")
     with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16:blocks .* image-test"):
         embed_source(few_model, other.path, tmp_path / "out")
-    fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1))
+    fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1, refit=False))
     with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* \(--overwrite\)"):
         embed_source(tmp_path / "m", few_store, few_embeddings)
     with pytest.raises(FingerprintError, match="another model made these embeddings"):
@@ -259,7 +259,7 @@ def test_probabilities_and_one_sided_models(few_store: Path, few_model: Path, tm
     classes = Store.open(few_store).read_classes()
     assert classes is not None
     texts.write_classes(classes)
-    fit_model(texts.path, tmp_path / "m", FitConfig(dimension=16, hidden_units=16, epochs=2))
+    fit_model(texts.path, tmp_path / "m", FitConfig(dimension=16, hidden_units=16, epochs=2, refit=False))
     model = huse.load(tmp_path / "m")
     assert model.embed_texts(["apple"]).shape == (1, 16)
     with pytest.raises(ModelError, match="no image tower"):

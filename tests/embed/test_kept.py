@@ -24,6 +24,8 @@ from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
+pytestmark = pytest.mark.xdist_group("kept")
+
 CONFIG = FitConfig(dimension=16, nested=(8,), hidden_units=8, epochs=1, patience=0, refit=False)
 
 

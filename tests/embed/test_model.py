@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from package import install
 from PIL import Image
 from samples import IMAGE_SPEC, TEXT_SPEC, random_store, without_images, write_csv
+from shared import Shared
 
 from huse.embed.embed import embed_source
 from huse.embed.model import Model
@@ -32,7 +33,7 @@ from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
 from huse.train.fit import fit_model
 
-TINY = FitConfig(dimension=4, hidden_units=8, epochs=1, patience=0)
+TINY = FitConfig(dimension=4, hidden_units=8, epochs=1, patience=0, refit=False)
 
 
 @dataclass
@@ -61,12 +62,15 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, TrainedModel]:
+def models(shared: Shared) -> tuple[TrainedModel, TrainedModel]:
     """Two models of one random store, with different weights."""
-    folder = tmp_path_factory.mktemp("tiny")
-    store = random_store(folder / "store")
-    fit_model(store.path, folder / "a", TINY)
-    fit_model(store.path, folder / "b", replace(TINY, seed=1))
+
+    def fit(folder: Path) -> None:
+        store = random_store(folder / "store")
+        fit_model(store.path, folder / "a", TINY)
+        fit_model(store.path, folder / "b", replace(TINY, seed=1))
+
+    folder = shared("tiny", fit)
     return load_model(folder / "a"), load_model(folder / "b")
 
 
@@ -339,24 +343,28 @@ def test_features_of_other_encoders_are_named_with_the_way_out(
 EMBED = """
 import sys
 from huse.embed.embed import embed_source
-print(embed_source(*sys.argv[1:4], overwrite=sys.argv[4] == "overwrite").embedded)
+model, store, out = sys.argv[1:]
+for overwrite in (False, True):
+    print(embed_source(model, store, f"{out} {overwrite}", overwrite=overwrite).embedded)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["plain", "overwrite"])
-def test_two_runs_of_one_output_end_whole(tmp_path: Path, how: str) -> None:
+def test_two_runs_of_one_output_end_whole(tmp_path: Path) -> None:
+    """Two processes that write the same embeddings at once, and then others that each makes anew."""
     store = random_store(tmp_path / "store", 300, 5)
     fit_model(store.path, tmp_path / "m", TINY)
     embed_source(tmp_path / "m", store.path, tmp_path / "alone")
-    command = [sys.executable, "-c", EMBED, tmp_path / "m", store.path, tmp_path / "out", how]
+    command = [sys.executable, "-c", EMBED, tmp_path / "m", store.path, tmp_path / "out"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     told = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], told
-    out = Store.open(tmp_path / "out")
-    assert verify_store(out) == {}
-    assert out.load().holds_the_same_as(Store.open(tmp_path / "alone").load())
-    assert sorted(int(printed) for printed, _ in told) == ([300] * 2 if how == "overwrite" else [0, 300])
+    embedded = ([int(line) for line in printed.split()] for printed, _ in told)
+    for overwrite, numbers in zip((False, True), zip(*embedded, strict=True), strict=True):
+        out = Store.open(tmp_path / f"out {overwrite}")
+        assert verify_store(out) == {}
+        assert out.load().holds_the_same_as(Store.open(tmp_path / "alone").load())
+        assert sorted(numbers) == ([300, 300] if overwrite else [0, 300])
 
 
 def test_empty_shards_and_one_row(models: tuple[TrainedModel, TrainedModel], tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from huse.train.evaluate import evaluate_model
 from huse.train.evaluation.report import DOUBTS_FILE, PAGE_FILE
 from huse.train.fit import fit_model
 
+pytestmark = pytest.mark.xdist_group("cross-validation")
+
 CONFIG = FitConfig(
     dimension=16, hidden_units=32, learning_rate=0.02, epochs=20, batch_size=64, val_fraction=0, refit=False
 )

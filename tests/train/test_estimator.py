@@ -35,6 +35,7 @@ def model() -> HUSE:
     return HUSE(**{**SMALL, "refit": True}).fit(*arrays())
 
 
+@pytest.mark.xdist_group("estimator")
 def test_fits_transforms_predicts_and_scores(model: HUSE) -> None:
     x, y = arrays()
     image, text = model.transform(x)
@@ -68,6 +69,7 @@ def test_labels_of_any_type_and_many_classes_keep_their_order() -> None:
     assert model.score(x, y) > 0.8
 
 
+@pytest.mark.xdist_group("estimator")
 def test_saves_the_model_folder(model: HUSE, tmp_path: Path) -> None:
     x, y = arrays()
     model.save(tmp_path / "m")
@@ -78,6 +80,7 @@ def test_saves_the_model_folder(model: HUSE, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.xdist_group("estimator")
 def test_bad_arrays_are_named(model: HUSE) -> None:
     x, y = arrays()
     with pytest.raises(ValueError, match="image_dim"):
@@ -96,8 +99,8 @@ def test_bad_arrays_are_named(model: HUSE) -> None:
 def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> None:
     """The classic cross-modal benchmark's shape: 2,173 training rows, 128-d images, 10-d texts, ten classes.
 
-    In less than half the training that the default patience takes, and without the held out rows, so that it asks more
-    of every epoch.
+    With smaller towers than the default ones, in less than half the training that the default patience takes, and
+    without the held out rows, so that it asks more of every epoch.
     """
     n, train = 2866, 2173
     shared, y = make_classification(
@@ -118,7 +121,8 @@ def test_small_noisy_features_made_elsewhere_beat_two_logistic_regressions() -> 
         centered = model.predict_proba(features[train:]) - model.predict_proba(features[:train]).mean(axis=0)
         posteriors.append(centered / np.linalg.norm(centered, axis=1, keepdims=True))
     baseline = cross_map(*posteriors)
-    towers = HUSE(patience=10, refit=False, random_state=1).fit((image[:train], text[:train]), y[:train])
+    small = {"dimension": 128, "hidden_units": 256, "patience": 10, "refit": False}
+    towers = HUSE(**small, random_state=1).fit((image[:train], text[:train]), y[:train])
     ours = cross_map(*towers.transform((image[train:], text[train:])))
     assert baseline > 0.15, "the task can be learned"
     assert ours >= baseline, (ours, baseline)

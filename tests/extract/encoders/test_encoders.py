@@ -38,6 +38,7 @@ def vgg16(precision: str) -> ImageEncoder:
     return image_encoder("vgg16", precision=precision)
 
 
+@pytest.mark.xdist_group("vgg16")
 def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     import keras
 
@@ -52,6 +53,7 @@ def test_vgg16_equals_kerass_own_preprocessing_and_network(emoji: Path) -> None:
     np.testing.assert_allclose(prepared[0, 0, 0], pixels[0, 0, 0, ::-1] - np.array(MEAN_BGR), rtol=1e-5)
 
 
+@pytest.mark.xdist_group("vgg16")
 @pytest.mark.parametrize("count", [6, BLOCK + 1])
 def test_precisions_agree(emoji: Path, count: int) -> None:
     pixels = images(emoji, count)
@@ -71,6 +73,7 @@ np.save(sys.argv[2], image_encoder("vgg16", precision=sys.argv[3]).encode(pixels
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("vgg16")
 def test_threads_and_libraries_change_nothing_that_counts(emoji: Path, tmp_path: Path) -> None:
     """As docs/scaling.md states: float32 to 0.0001 of the vectors' size, bfloat16 to a cosine of 0.999."""
     pixels = images(emoji, BLOCK)
@@ -95,6 +98,7 @@ def test_both_ways_agree(emoji: Path) -> None:
     assert cosines(*ways).min() > 0.999
 
 
+@pytest.mark.xdist_group("vgg16")
 def test_batch_size_and_order_change_nothing(emoji: Path) -> None:
     """Also not where Winograd's blocks begin or end."""
     pixels = images(emoji, BLOCK + 3)

@@ -210,7 +210,7 @@ def test_an_estimators_model_fits_a_store_of_the_same_arrays(tmp_path: Path) -> 
 def test_a_fit_over_a_model_that_appeared_meanwhile_is_refused(
     small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_model(small_store.path, tmp_path / "m", replace(SMALL, epochs=1))
+    fit_model(small_store.path, tmp_path / "m", replace(SMALL, epochs=1, refit=False))
     with pytest.raises(FitError, match="a model is there already"):
-        fit_model(small_store.path, tmp_path / "m", replace(SMALL, epochs=1))
+        fit_model(small_store.path, tmp_path / "m", replace(SMALL, epochs=1, refit=False))
     assert not list(tmp_path.glob(".*.lock"))

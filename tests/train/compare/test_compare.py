@@ -21,7 +21,7 @@ FAST = {"epochs": 3, "hidden_units": 16, "batch_size": 32, "learning_rate": 0.01
 
 def test_every_method_gets_its_row_in_every_table(small_store: Store, tmp_path: Path) -> None:
     methods = ("posterior", "separate", "triplet", "huse")
-    results = compare(small_store.path, tmp_path / "out", methods, seeds=2, trials=2, changes=FAST)
+    results = compare(small_store.path, tmp_path / "out", methods, seeds=1, trials=1, changes=FAST)
     assert list(results) == list(methods)
     tables = (tmp_path / "out" / "tables.md").read_text()
     for title in ("Table 1: retrieval", "Table 2: hierarchical precision", "Table 3: accuracy"):

@@ -32,7 +32,9 @@ def test_the_page_is_whole_and_escapes_names(small_store: Store, tmp_path: Path)
         rows = small_store.read(number)
         rows.label[rows.label == "things/class 0"] = "things/<b>bold</b>"
         small_store.write(number, rows)
-    fit_model(small_store.path, tmp_path / "m", FitConfig(dimension=8, hidden_units=8, epochs=2), "taxonomy")
+    fit_model(
+        small_store.path, tmp_path / "m", FitConfig(dimension=8, hidden_units=8, epochs=2, refit=False), "taxonomy"
+    )
     evaluate_model(tmp_path / "m", small_store.path, report=tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "things/&lt;b&gt;bold&lt;/b&gt;" in page
