@@ -25,10 +25,9 @@ from huse.train.network.forward import features_of, make_forward
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "no prototypes in the embedding": {"blend": 0.0},
-    "blend 0.3": {"blend": 0.3},
-    "blend 0.6": {"blend": 0.6},
-    "blend 0.7": {"blend": 0.7},
+    "no class probabilities in the embedding": {"blend": 0.0},
+    "blend 0.5": {"blend": 0.5},
+    "blend 0.9": {"blend": 0.9},
     "no contrastive loss": {"delta": 0.0},
     "contrastive temperature 0.1": {"temperature": 0.1},
     "no gap loss": {"gamma": 0.0},
@@ -38,7 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no class names as texts": {"class_names": False},
     "no square root": {"square_root": False},
     "no standardizing": {"standardize": False},
-    "dense logits": {"logits": "dense"},
+    "dense logits": {"logits": "dense", "blend": 0.0},
     "dropout 0.3, none on inputs": {"dropout": 0.3, "input_dropout": 0.0},
     "no linear shortcut": {"shortcut": False},
     "two hidden layers": {"image_layers": 2, "text_layers": 2},
@@ -68,12 +67,12 @@ def main(store: Path, seeds: int, only: tuple[str, ...], as_json: bool) -> None:
     """Prints the mean over seeds of each variant's validation figures."""
     opened, results = Store.open(store, FEATURES), {}
     if not as_json:
-        click.echo(f"{'variant':<34}" + "".join(f"{name:>9}" for name in COLUMNS))
+        click.echo(f"{'variant':<40}" + "".join(f"{name:>9}" for name in COLUMNS))
     for name in only or VARIANTS:
         mean = np.mean([measure(opened, seed, VARIANTS[name]) for seed in range(seeds)], axis=0)
         results[name] = dict(zip(COLUMNS, mean.tolist(), strict=True))
         if not as_json:
-            click.echo(f"{name:<34}" + "".join(f"{value:9.3f}" for value in mean))
+            click.echo(f"{name:<40}" + "".join(f"{value:9.3f}" for value in mean))
     if as_json:
         click.echo(json.dumps(results))
 

@@ -52,7 +52,9 @@ class FitConfig:
     logits: str = option(
         "cosine", "Dense as in eq. 6, or unit class weights with a learned temperature.", choices=LOGITS
     )
-    blend: float = option(0.5, "Share of the class prototypes in the embedding; 0 as in the paper.")
+    blend: float = option(
+        0.7, "Share of the class probabilities in the embedding, where a classifier is trained; 0 as in the paper."
+    )
     alpha: float = option(1.0, "Weight of the classification loss (eq. 8).")
     beta: float = option(1.0, "Weight of the semantic graph loss (eq. 9-11), or of a projection onto class names.")
     gamma: float = option(0.5, "Weight of the cross-modal gap loss (eq. 12).")

@@ -29,7 +29,7 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "hie": {"beta": (0.3, 1.0, 3.0)},
     "huse-p": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0)},
     "huse-paper": {"beta": (0.3, 1.0, 3.0), "gamma": (0.0, 0.5, 1.0), "zeta": (0.5, 0.7)},
-    "huse": {"blend": (0.5, 0.7, 0.85), "temperature": (0.1, 0.2, 0.3), "delta": (0.5, 1.0), "gamma": (0.0, 0.5)},
+    "huse": {"blend": (0.5, 0.7, 0.9), "temperature": (0.1, 0.2, 0.3), "delta": (0.5, 1.0), "gamma": (0.0, 0.5)},
 }
 """What a random search may change, besides learning rate and dropout."""
 

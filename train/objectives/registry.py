@@ -38,6 +38,11 @@ class Traits:
     unlabeled: bool = False
     one_space: bool = True
 
+    @property
+    def blends(self) -> bool:
+        """Whether class probabilities can be part of its embeddings: it trains a classifier, and its space is free."""
+        return self.classifier and not self.onto_class_names
+
 
 OBJECTIVES = {
     "huse": Traits("huse", unlabeled=True),

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from huse.features.modality import Pair, Side
 from huse.train.config import PRESETS, FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.network.forward import fuse, make_forward
-from huse.train.network.towers import SharedHead, build_towers
+from huse.train.network.towers import build_towers
 
 SMALL = FitConfig(dimension=8, hidden_units=16)
 IMAGE = np.random.default_rng(0).gamma(1.0, size=(20, 6))
@@ -58,7 +57,7 @@ def test_a_shortcut_adds_a_linear_map_to_the_hidden_layers() -> None:
     standardized = (rows.image.vectors - rows.image.vectors.mean(axis=0)) / rows.image.vectors.std(axis=0)
     expected = standardized @ linear.get_weights()[0] + out.get_weights()[1]
     np.testing.assert_allclose(tower(rows.image.vectors).numpy(), expected, atol=1e-5)
-    assert dense_layers(towers(rows, replace(SMALL, shortcut=False)), "image") == [16, 8]
+    assert dense_layers(towers(rows, replace(SMALL, shortcut=False, blend=0.0)), "image") == [16, 8]
 
 
 def test_outputs_are_unit_vectors_and_shared_logits() -> None:
@@ -67,28 +66,6 @@ def test_outputs_are_unit_vectors_and_shared_logits() -> None:
     for output in out.values():
         np.testing.assert_allclose(np.linalg.norm(output.embedding, axis=1), 1, atol=1e-5)
         assert output.logits.shape == (20, 3)
-
-
-@pytest.mark.parametrize("blend", [0.0, 0.4])
-@pytest.mark.parametrize("logits", ["dense", "cosine"])
-def test_head_equals_its_formula(logits: str, blend: float) -> None:
-    rng = np.random.default_rng(0)
-    head = SharedHead(3, logits, blend)
-    x = rng.normal(size=(5, 4)).astype(np.float32)
-    head(x)
-    head.set_weights([rng.normal(size=w.shape).astype(np.float32) * 0.7 for w in head.get_weights()])
-    w, b = head.get_weights()[:2]
-    embedding, z = (np.asarray(value) for value in head(x))
-    for i in range(5):
-        u = x[i] / np.linalg.norm(x[i])
-        prototypes = [row / np.linalg.norm(row) for row in w]
-        scale = np.exp(head.get_weights()[2]) if logits == "cosine" else 1.0
-        expected = np.array([scale * u @ (prototypes[k] if logits == "cosine" else w[k]) + b[k] for k in range(3)])
-        np.testing.assert_allclose(z[i], expected, rtol=1e-4, atol=1e-5)
-        p = np.exp(expected) / np.exp(expected).sum()
-        toward = sum((p[k] - 1 / 3) * (prototypes[k] - np.mean(prototypes, axis=0)) for k in range(3))
-        mixed = (1 - blend) * u + blend * toward / np.linalg.norm(toward)
-        np.testing.assert_allclose(embedding[i], mixed / np.linalg.norm(mixed), rtol=1e-3, atol=1e-5)
 
 
 def test_standardizing_makes_scale_and_offset_of_inputs_irrelevant() -> None:
