@@ -53,8 +53,12 @@ class Huse(nn.Module):
         super().__init__()
         self.config, self.bfloat16 = config, bfloat16
         self.towers = nn.ModuleList(Tower(network.get_layer(f"{m}_tower"), m == "image", config) for m in MODALITIES)
-        kernel, bias, log_scale = (torch.from_numpy(np.array(w)) for w in network.get_layer("head").get_weights())
-        self.kernel, self.bias, self.log_scale = map(nn.Parameter, (kernel, bias, log_scale))
+        head = network.get_layer("head")
+        bias, log_scale, directions = (
+            torch.from_numpy(np.array(w)) for w in (head.bias, head.log_scale, head.directions)
+        )
+        self.bias, self.log_scale = map(nn.Parameter, (bias, log_scale))
+        self.register_buffer("directions", functional.normalize(directions))
         self.register_buffer("graph", torch.from_numpy(np.array(graph, np.float32)))
 
     def forward(self, image: Tensor, text: Tensor, labels: Tensor) -> Tensor:
@@ -69,12 +73,8 @@ class Huse(nn.Module):
         return context
 
     def _head(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        unit, prototypes = functional.normalize(outputs), functional.normalize(self.kernel)
-        logits = torch.exp(self.log_scale) * unit @ prototypes.T + self.bias
-        centered = prototypes - prototypes.mean(0, keepdim=True)
-        toward = functional.normalize((torch.softmax(logits, 1) - 1 / len(prototypes)) @ centered)
-        blend = self.config.blend
-        return functional.normalize((1 - blend) * unit + blend * toward), logits
+        unit = functional.normalize(outputs)
+        return unit, torch.exp(self.log_scale) * unit @ self.directions.T + self.bias
 
     def _losses(self, e: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Eq. 5 and the contrastive loss, from one matrix of pooled similarities."""

@@ -272,7 +272,7 @@ def test_every_objective_trains_and_saves(name: str, small_store: Store, tmp_pat
     fit_model(small_store.path, tmp_path / "m", config)
     result = evaluate_model(tmp_path / "m", small_store.path)
     if OBJECTIVES[name].one_space:
-        assert result["retrieval"]["image_to_text"]["map"] > (0.3 if name in ("cme", "sdml") else 0.45)
+        assert result["retrieval"]["image_to_text"]["map"] > (0.3 if name in ("cme", "sdml") else 0.4)
     if OBJECTIVES[name].classifier:
         assert result["accuracy"]["fused"] > 0.5
 
