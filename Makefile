@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-min coverage mutants lint docs bench dist clean
+.PHONY: demo test test-min coverage mutants lint docs bench gpu dist clean
 
 demo: .venv/ready
 	$(BIN)/huse demo
@@ -60,6 +60,18 @@ bench: .venv/bench
 
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --editable '.[bench]' --config-settings editable_mode=strict
+	touch $@
+
+# on a machine with GPUs and a driver for them: the tests that need one, and stages 1, 2 and 3 there
+gpu: .venv/gpu
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks.accelerator --images 512 --repeats 8
+	$(BIN)/python -m benchmarks.extract --image-encoder vgg16:blocks --images 2000 --rounds 2
+	$(BIN)/python -m benchmarks.fit --rounds 2
+	$(BIN)/python -m benchmarks.embed --rows 100000 --rounds 2
+
+.venv/gpu: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[dev,gpu]' --config-settings editable_mode=strict
 	touch $@
 
 # the wheel alone in a fresh environment, and every stage there; what a build before has left is not to get into it

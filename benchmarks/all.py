@@ -44,8 +44,8 @@ class Benchmark:
         about: what its figures are, in a sentence or two.
         arguments: of a full run.
         quick: of a quick one.
-        limits: figures (a second) that have a limit: their name, the figure that says what one of them costs, and the
-            figure of `benchmarks.machine` that says how much of that a second there is.
+        limits: figures (a second) that have a limit: their name, what one of them costs, as a number or the name of
+            the figure that says it, and the figure of `benchmarks.machine` that says how much of that a second there is.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Benchmark:
     about: str
     arguments: str = ""
     quick: str = ""
-    limits: tuple[tuple[str, str, str], ...] = ()
+    limits: tuple[tuple[str, str | float, str], ...] = ()
 
     def command(self, quick: bool) -> list[str]:
         """What runs it."""
@@ -82,11 +82,29 @@ ALL = (
         "--images 32 --rounds 1 --no-memory",
     ),
     Benchmark(
+        "Texts",
+        "texts",
+        "Texts a second: stage 1 with `use`, its network as a SavedModel in a script, and a model in the shape of "
+        "MiniLM with random weights, by ONNX Runtime and as an encoder of huse.",
+        "",
+        "--texts 1920 --rounds 2",
+    ),
+    Benchmark(
+        "The cache",
+        "cache",
+        "Features by huse and in other formats: written, read in order, read in random batches, and what each does on a "
+        "flipped bit and on a kill in the middle of writing.",
+        "",
+        "--rows 20000 --rounds 1 --flips 10 --kills 1",
+        (("huse_write_mb_s", 0.001, "write_gb_s"), ("huse_read_mb_s", 0.002, "copy_gb_s")),
+    ),
+    Benchmark(
         "Training",
         "fit",
-        "Training steps a second of stage 2 beside the same step elsewhere.",
+        "Training steps a second of stage 2 beside Keras `Model.fit` and PyTorch, and their share of the machine's "
+        "matrix products.",
         "",
-        "--rounds 2",
+        "--rounds 2 --no-compile",
     ),
     Benchmark(
         "The model at work",
@@ -99,7 +117,8 @@ ALL = (
     Benchmark(
         "Search",
         "search",
-        "Seconds for all queries together, and of one (`_one`), over unit vectors of 512 dimensions.",
+        "Seconds for all queries together, and of one (`_one`), over unit vectors of 512 dimensions, "
+        "beside scikit-learn, FAISS and usearch.",
         "--intrinsic 32",
         "--rows 50000 --intrinsic 32 --rounds 1",
     ),

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -77,6 +79,14 @@ def ratio(found: Mapping[str, Turns], name: str, others: list[str]) -> float | N
         return None
     fastest: list[float] = [min(seconds) for seconds in zip(*there, strict=True)]
     return statistics.median(a / b for a, b in zip(fastest, found[name].seconds, strict=True))
+
+
+def least_cosine(found: Mapping[str, Turns], name: str, other: str) -> float | None:
+    """Of one's vectors to another's, row by row; None where one has none."""
+    if found[name].result is None or found[other].result is None:
+        return None
+    a, b = (np.asarray(found[each].result, np.float64) for each in (name, other))
+    return float(np.min(np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
 
 
 def _missing(contestant: Contestant) -> str:

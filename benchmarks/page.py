@@ -61,7 +61,8 @@ def _section(report: Report, machine: Mapping[str, Any]) -> str:
 def _shares(report: Report, machine: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Each figure that has a limit, and how near it comes."""
     for name, cost, limit in report["limits"]:
-        factors = report["figures"].get(name), report["figures"].get(cost), machine.get(limit)
+        figures = report["figures"]
+        factors = figures.get(name), figures.get(cost) if isinstance(cost, str) else cost, machine.get(limit)
         if all(isinstance(factor, int | float) and factor for factor in factors):
             rate, each, most = factors
             yield name, rate * each / most

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import click
 import numpy as np
 
 from benchmarks import vgg16_elsewhere as elsewhere
-from benchmarks.contest import Contestant, Turns, rates, ratio, take_turns
+from benchmarks.contest import Contestant, least_cosine, rates, ratio, take_turns
 from benchmarks.figures import show
 from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
@@ -77,12 +77,6 @@ def contestants(folder: Path, paths: list[Path]) -> dict[str, Contestant]:
     return found
 
 
-def least_cosine(found: Mapping[str, Turns], name: str) -> float:
-    """Of a contestant's vectors to huse's in float32, row by row."""
-    a, b = (np.asarray(found[each].result, np.float64) for each in (name, "huse_float32"))
-    return float(np.min(np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
-
-
 def measure(count: int, rounds: int) -> dict[str, Any]:
     """All figures."""
     with tempfile.TemporaryDirectory() as name:
@@ -90,9 +84,9 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
         paths = make_images(unpack_emoji(folder / "emoji"), folder, count)
         found = take_turns(contestants(folder, paths), rounds)
     result: dict[str, Any] = {"images": count, "rounds": rounds, "gflop_an_image": GFLOP} | rates(found, count)
-    cosines = {name: least_cosine(found, name) for name, turns in found.items() if not turns.told}
+    cosines = {name: least_cosine(found, name, "huse_float32") for name in found}
     for precision, others in OTHERS.items():
-        equal = [name for name in others if cosines.get(name, 0) >= EQUAL]
+        equal = [name for name in others if (cosines[name] or 0) >= EQUAL]
         result[f"ratio_{precision}"] = ratio(found, f"huse_{precision}", equal)
     return result | {f"cosine_{name}": value for name, value in cosines.items()}
 

@@ -54,6 +54,12 @@ def test_a_failure_stands_at_the_top_and_in_its_place() -> None:
     assert "## Texts" in text
 
 
+def test_what_a_figure_costs_may_be_a_number() -> None:
+    assert "| huse_per_s | 5 | 0.01667 |" in page(
+        run_of(REPORT | {"limits": [["huse_per_s", 1, "matmul_float32_gflops"]]})
+    )
+
+
 def test_no_limit_without_its_figure() -> None:
     assert "of the limit" not in page(run_of(REPORT | {"figures": {"huse_per_s": "failed: no memory"}}))
     assert "of the limit" not in page(run_of(REPORT) | {"machine": {}})
