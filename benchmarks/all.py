@@ -45,7 +45,7 @@ class Benchmark:
         arguments: of a full run.
         quick: of a quick one.
         limits: figures (a second) that have a limit: their name, what one of them costs, as a number or the name of
-            the figure that says it, and the figure of `benchmarks.machine` that says how much of that a second there is.
+            the figure that says it, and the figure of `benchmarks.machine` that says how much a second there is.
     """
 
     title: str
@@ -92,8 +92,8 @@ ALL = (
     Benchmark(
         "The cache",
         "cache",
-        "Features by huse and in other formats: written, read in order, read in random batches, and what each does on a "
-        "flipped bit and on a kill in the middle of writing.",
+        "Features by huse and in other formats: written, read in order, read in random batches, and what each does on "
+        "a flipped bit and on a kill in the middle of writing.",
         "",
         "--rows 20000 --rounds 1 --flips 10 --kills 1",
         (("huse_write_mb_s", 0.001, "write_gb_s"), ("huse_read_mb_s", 0.002, "copy_gb_s")),
