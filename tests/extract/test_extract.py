@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -482,11 +483,10 @@ MORTAL_RUN = """
 import os, signal, sys, time
 from dataclasses import replace
 from itertools import count
-sys.path[:0] = sys.argv[6:]
+manifest, store, part, parts, once, *paths = sys.argv[1:]
+sys.path[:0] = paths
 import test_extract
 from huse.features.files import atomic
-
-steps, last = count(1), int(sys.argv[5])
 
 def mortal(step):
     def stepping(*arguments):
@@ -503,15 +503,41 @@ class Unhurried(test_extract.ColorEncoder):
 
 pair = test_extract.Pair(Unhurried())
 pair.image.encode = mortal(pair.image.encode)
-config = replace(test_extract.CONFIG, part=(int(sys.argv[3]), int(sys.argv[4])))
-pair.extract(sys.argv[1], sys.argv[2], config)
+config = replace(test_extract.CONFIG, part=(int(part), int(parts)))
+for line in [once] if once else sys.stdin:
+    steps, last = count(1), int(line)
+    if once or not os.fork():
+        pair.extract(manifest, store, config)
+        break
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
 """
 
 
-def mortal_run(manifest: Path, store: Path, part: int = 1, parts: int = 1, last: int = 0) -> list[str]:
-    """A run that is killed at its last step, before a batch is encoded, files are synced or their folder is."""
-    arguments = [str(manifest), str(store), str(part), str(parts), str(last), str(Path(__file__).parent)]
+def mortal_run(manifest: Path, store: Path, part: int = 1, parts: int = 1, once: str = "0") -> list[str]:
+    """A run that is killed at its last step, before a batch is encoded, files are synced or their folder is; 0 is none.
+
+    Without that number it is a process that reads such numbers and does a run for each.
+    """
+    arguments = [str(manifest), str(store), str(part), str(parts), once, str(Path(__file__).parent)]
     return [sys.executable, "-c", MORTAL_RUN, *arguments, *sys.path]
+
+
+@contextmanager
+def mortal_runs(manifest: Path, store: Path) -> Iterator[Callable[[int], int]]:
+    """Does a run up to its last step and gives its exit code; each is a fork of one process, which imports once."""
+    command = mortal_run(manifest, store, once="")
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+    ) as process:
+        asked, ended = process.stdin, process.stdout
+        assert asked is not None
+        assert ended is not None
+
+        def run(last: int) -> int:
+            asked.write(f"{last}\n")
+            return int(ended.readline())
+
+        yield run
 
 
 def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> None:
@@ -519,10 +545,9 @@ def test_twenty_kills_end_in_the_same_bytes(tmp_path: Path, encoders: Pair) -> N
     path = make_manifest(tmp_path, 120)
     encoders.extract(path, tmp_path / "whole", CONFIG)
     rng = np.random.default_rng(0)
-    for last in rng.integers(1, 11, 20):
-        command = mortal_run(path, tmp_path / "s", last=int(last))
-        killed = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
-        assert killed.returncode == -signal.SIGKILL
+    with mortal_runs(path, tmp_path / "s") as run:
+        for last in rng.integers(1, 11, 20):
+            assert run(last) == -signal.SIGKILL
     assert 0 < len(list((tmp_path / "s").glob("shard-*.h5"))) < 30
     encoders.extract(path, tmp_path / "s", CONFIG)
     assert shard_bytes(tmp_path / "s") == shard_bytes(tmp_path / "whole")
@@ -537,13 +562,13 @@ def test_no_kill_lets_a_changed_image_be_taken_for_the_old_one(tmp_path: Path, e
     long_ago = time.time_ns() - 10**13
     for i in range(40):
         os.utime(tmp_path / f"{i}.png", ns=(long_ago, long_ago))
-    for _ in range(16):
-        for i, gray in zip(rng.integers(0, 40, 3), rng.integers(0, 250, 3), strict=True):
-            changes += 1
-            Image.new("RGB", (9, 7), (gray, gray, 100)).save(tmp_path / f"{i}.png")
-            os.utime(tmp_path / f"{i}.png", ns=(long_ago + changes, long_ago + changes))
-        command = mortal_run(path, tmp_path / "s", last=int(rng.integers(1, 30)))
-        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
+    with mortal_runs(path, tmp_path / "s") as run:
+        for _ in range(16):
+            for i, gray in zip(rng.integers(0, 40, 3), rng.integers(0, 250, 3), strict=True):
+                changes += 1
+                Image.new("RGB", (9, 7), (gray, gray, 100)).save(tmp_path / f"{i}.png")
+                os.utime(tmp_path / f"{i}.png", ns=(long_ago + changes, long_ago + changes))
+            assert run(rng.integers(1, 30)) in (0, -signal.SIGKILL)
     encoders.extract(path, tmp_path / "s", CONFIG)
     encoders.extract(path, tmp_path / "whole", CONFIG)
     assert vectors(tmp_path / "s") == vectors(tmp_path / "whole")
