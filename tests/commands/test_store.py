@@ -56,10 +56,9 @@ def test_what_could_not_be_read_this_time_is_no_damage(tmp_path: Path, monkeypat
     assert (list(found["problems"]), sorted(found["unread"])) == (["shard-00002.h5"], ["classes.h5", "shard-00001.h5"])
     assert (found["shards"], found["parts"]) == (3, [3])
 
-    def shut(*_: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(companions, "read_plan", shut)  # then nobody knows which shards are missing
+    plan = store.path / companions.PLAN_FILE
+    plan.unlink()
+    plan.mkdir()  # cannot be read either, and then nobody knows which shards are missing
     result = invoke("store", "verify", store.path, "--parts", 3, "--json")
     assert (result.exit_code, json.loads(result.stdout)["parts"]) == (1, [])
 
