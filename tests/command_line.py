@@ -38,17 +38,6 @@ def ok_json(*arguments: object) -> dict[str, Any]:
     return _parsed(ok(*arguments, "--json"))
 
 
-def process_ok(*arguments: object) -> str:
-    """As `ok`, in a process: what native code prints counts too."""
-    result = huse(*arguments)
-    assert result.returncode == 0, result.stderr
-    return _of_quiet(result)
-
-
-def process_ok_json(*arguments: object) -> dict[str, Any]:
-    return _parsed(process_ok(*arguments, "--json"))
-
-
 IN_TURN = """
 import json, sys
 from huse.cli import main
@@ -59,7 +48,7 @@ for words in json.loads(sys.argv[1]):
 
 
 def process_ok_in_turn(*commands: Sequence[object]) -> list[str]:
-    """As `process_ok`, for several commands in one process, which loads TensorFlow once; what each has printed."""
+    """As `ok`, for several commands in a process of their own: what native code prints counts too; what each prints."""
     words = json.dumps([[str(word) for word in command] for command in commands])
     result = subprocess.run([sys.executable, "-c", IN_TURN, words], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
