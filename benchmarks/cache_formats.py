@@ -174,13 +174,18 @@ class Parquet:
     """One Parquet file of fixed-size lists, a row group a part."""
 
     def write(self, folder: Path, parts: Iterable[Part], plan: Plan) -> None:  # noqa: ARG002
-        """A row group a part."""
+        """A row group a part, without what costs and says nothing of vectors."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         folder.mkdir()
         schema = pa.schema([(m, pa.list_(pa.float16(), width)) for m, width in WIDTHS.items()])
-        with pq.ParquetWriter(folder / "features.parquet", schema, compression="none", use_dictionary=False) as writer:
+        plain = {
+            "compression": "none",
+            "use_dictionary": False,
+            "write_statistics": False,
+        }
+        with pq.ParquetWriter(folder / "features.parquet", schema, **plain) as writer:
             for vectors in parts:
                 columns = [
                     pa.FixedSizeListArray.from_arrays(pa.array(own.reshape(-1)), own.shape[1]) for own in vectors

@@ -162,16 +162,26 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def contestants(contest: Contest, types: list[str], torch: bool, compiled: bool) -> dict[str, Callable[[], None]]:
-    """Those who train, by name, each warmed up."""
+    """Those who train, by name, each once on its way."""
     found = {f"huse_{dtype}": contest.by_huse(dtype) for dtype in types}
     found["keras_float32"] = contest.by_keras()
     for dtype in types if torch and find_spec("torch") else ():
         found[f"torch_{dtype}"] = contest.by_torch(dtype == "bfloat16", False)
         if compiled:
             found[f"torch_compiled_{dtype}"] = contest.by_torch(dtype == "bfloat16", True)
-    for steps in found.values():
-        steps()  # compiles
-    return found
+    return {name: steps for name, steps in found.items() if runs(name, steps)}
+
+
+def runs(name: str, steps: Callable[[], None]) -> bool:
+    """Takes the first steps, which compile; whether they can be, as torch.compile wants a compiler of C++."""
+    try:
+        steps()
+    except Exception as error:
+        if "compiled" not in name:
+            raise
+        click.echo(f"{name} is left out: {(str(error).splitlines() or [type(error).__name__])[0]}", err=True)
+        return False
+    return True
 
 
 def measure(rows: int, batch: int, rounds: int, torch: bool, compiled: bool) -> dict[str, Any]:
