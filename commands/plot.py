@@ -16,6 +16,9 @@ from huse.features.rows import SPLITS
 @click.argument("source", type=ModelPlace())
 @click.argument("out", type=Place(dir_okay=False))
 @click.option("--graph", is_flag=True, help="SOURCE is a model: its semantic graph against its class distances.")
+@click.option(
+    "--embeddings", "embeddings", type=Place(), help="With --graph: what the model made of rows that have labels."
+)
 @click.option("--history", is_flag=True, help="SOURCE is a model: its losses and validation score by epoch.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only rows of this split.  [default: all]")
 @click.option(
@@ -33,6 +36,7 @@ def command(
     source: Path,
     out: Path,
     graph: bool,
+    embeddings: Path | None,
     history: bool,
     split: str | None,
     projection: str,
@@ -46,13 +50,15 @@ def command(
     """
     if graph and history:
         raise click.UsageError("give --graph or --history")
+    if embeddings and not graph:
+        tell_unused("no semantic graph is drawn", "embeddings")
     if graph or history:
         tell_unused("no map is drawn", "split", "projection", "thumbnails", "seed", "images_folder")
     from huse.embed.draw.model_plots import plot_graph, plot_history
     from huse.embed.draw.plot import plot_map
 
     if graph:
-        correlation = plot_graph(source, out)
+        correlation = plot_graph(source, out, embeddings)
         show(f"rank correlation of semantic and learned distances: {correlation:.3f}")
     elif history:
         plot_history(source, out)

@@ -35,7 +35,7 @@ COMMANDS = {
     "embed-fuse": "embed {model} {store} {absent.npy} --fuse",
     "search": "search {words-model} {words-embeddings} --text a1",
     "plot": "plot {embeddings} {absent.png} --projection pca --points --images {folder}",
-    "plot-graph": "plot {model} {absent.png} --graph",
+    "plot-graph": "plot {model} {absent.png} --graph --embeddings {embeddings}",
     "plot-history": "plot {model} {absent.png} --history",
     "export-savedmodel": "export savedmodel {model} {absent}",
     "export-projector": "export projector {embeddings} {absent} --images {folder}",

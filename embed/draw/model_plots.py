@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_distances
 
+from huse.embed.search.search import require_model
 from huse.features.companions import class_name
-from huse.features.errors import ModelError, QueryError
+from huse.features.errors import ModelError, QueryError, StoreError
 from huse.features.files.atomic import replacing
 from huse.features.files.outputs import MARK, require_output
 from huse.features.files.place import place
+from huse.features.info import EMBEDDINGS
+from huse.features.modality import MODALITIES
+from huse.features.store import Store
 from huse.train.artifact.hub import model_folder
 from huse.train.artifact.model_folder import TrainedModel, load_model
 
@@ -25,37 +29,75 @@ MOST_NAMED = 60
 """Classes up to which the matrices carry names."""
 
 
-def class_distances(trained: TrainedModel) -> NDArray[np.float64]:
-    """(K, K) cosine distances of the learned class weights, which the embeddings are drawn to."""
-    kernel = next(np.asarray(w) for w in trained.network.weights if w.path.endswith("head/kernel"))
+def class_distances(trained: TrainedModel, embeddings: Store | None = None) -> NDArray[np.float64]:
+    """(K, K) cosine distances of the classes as they were learned.
+
+    They are those of the mean embeddings of a class's rows, images and texts together, and NaN of a class without rows;
+    or, without embeddings, those of the class weights, where these were trained.
+
+    Raises:
+        ModelError: the class weights are fixed, and no embeddings are given.
+        StoreError: fewer than two classes have rows.
+    """
+    if embeddings is not None:
+        means = _class_means(embeddings, trained.classes)
+        known = means.any(axis=1)
+        if known.sum() < 2:
+            raise StoreError(
+                f"{embeddings.path}: has rows of fewer than two of the model's classes; embed labeled rows"
+            )
+        distances = np.full((len(means), len(means)), np.nan)
+        distances[np.ix_(known, known)] = cosine_distances(means[known])
+        return distances
+    kernel = next((np.asarray(w) for w in trained.network.weights if w.path.endswith("head/kernel")), None)
+    if kernel is None:
+        raise ModelError(
+            f"{trained.folder or 'the model'}: its class directions are fixed, distances are learned by the items "
+            "alone; give the embeddings of rows with labels as embeddings (--embeddings)"
+        )
     return np.asarray(cosine_distances(kernel), np.float64)
 
 
-def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
+def _class_means(embeddings: Store, classes: list[str]) -> NDArray[np.float64]:
+    number = {label: i for i, label in enumerate(classes)}
+    sums = np.zeros((len(classes), max(side.dimension for _, side in next(iter(embeddings)).modalities.items())))
+    for rows in embeddings:
+        labels = np.array([number.get(label, -1) for label in rows.label])
+        for _, its in rows.decoded().modalities.items():
+            there = its.present & (labels >= 0)
+            np.add.at(sums, labels[there], its.vectors[there])
+    return sums
+
+
+def plot_graph(model: str | Path | TrainedModel, out: str | Path, embeddings: str | Path | None = None) -> float:
     """Draws the semantic graph beside the learned class distances, and one against the other: `huse plot --graph`.
 
     Args:
         model: a model folder, or the model.
         out: the image.
+        embeddings: of rows with labels, made by the model; models whose class weights were trained need none.
 
     Raises:
         QueryError: `out` is of another format than `FORMATS`.
-        ModelError: the model has no classes.
+        ModelError: the model has no classes, or fixed class directions and no embeddings are given.
+        FingerprintError: the embeddings are another model's.
+        StoreError: they have rows of fewer than two of its classes.
 
     Returns:
         Their rank correlation (Spearman) over pairs of classes; NaN where all pairs of either are equal.
     """
     from scipy.stats import spearmanr
 
-    _require_format(place(out), *([] if isinstance(model, TrainedModel) else [model]))
+    read = [source for source in (model, embeddings) if source is not None and not isinstance(source, TrainedModel)]
+    _require_format(place(out), *read)
     trained = model if isinstance(model, TrainedModel) else load_model(model)
     if not trained.classes:
         raise ModelError(
             f"{trained.folder or 'the model'}: was trained on pairs without labels; it has no graph to draw"
         )
-    learned, given = class_distances(trained), np.asarray(trained.graph, np.float64)
-    pairs = np.triu_indices(len(given), 1)
-    comparable = len(given) > 2 and np.ptp(given[pairs]) > 0 and np.ptp(learned[pairs]) > 0
+    learned, given = class_distances(trained, _embedded(trained, embeddings)), np.asarray(trained.graph, np.float64)
+    pairs = np.nonzero(np.triu(np.isfinite(learned), 1))
+    comparable = len(pairs[0]) > 1 and np.ptp(given[pairs]) > 0 and np.ptp(learned[pairs]) > 0
     correlation = float(spearmanr(given[pairs], learned[pairs]).statistic) if comparable else float("nan")
     figure = _figure(16, 5.4)
     axes = figure.subplots(1, 3)
@@ -71,6 +113,16 @@ def plot_graph(model: str | Path | TrainedModel, out: str | Path) -> float:
     axes[2].set(xlabel="semantic distance A", ylabel="learned distance", title=f"rank correlation {correlation:.2f}")
     _save(figure, place(out))
     return correlation
+
+
+def _embedded(trained: TrainedModel, embeddings: str | Path | None) -> Store | None:
+    """The embeddings, which must be the model's."""
+    if embeddings is None:
+        return None
+    store = Store.open(embeddings, EMBEDDINGS)
+    for modality in MODALITIES:
+        require_model(trained, store, modality)
+    return store
 
 
 def plot_history(model: str | Path, out: str | Path) -> None:

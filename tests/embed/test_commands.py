@@ -74,7 +74,11 @@ def test_plots(few_emoji: Path, few_model: Path, few_embeddings: Path, tmp_path:
         printed = run("plot", few_embeddings, out, *options)
         assert printed == f"wrote {out}\n"
         assert out.stat().st_size > 10_000
-    assert "rank correlation" in run("plot", few_model, tmp_path / "graph.png", "--graph")
+    assert "rank correlation" in run(
+        "plot", few_model, tmp_path / "graph.png", "--graph", "--embeddings", few_embeddings
+    )
+    code, message = refused("plot", few_model, tmp_path / "none.png", "--graph")
+    assert (code, "embeddings (--embeddings)" in message) == (1, True)
     run("plot", few_model, tmp_path / "new folder" / "history.svg", "--history")
     assert (tmp_path / "new folder" / "history.svg").read_text(encoding="utf-8").startswith("<?xml")
     code, message = refused("plot", few_model, tmp_path / "history.xyz", "--history")

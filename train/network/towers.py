@@ -85,10 +85,7 @@ def _heads(classes: int, config: FitConfig, seeds: Iterator[int]) -> Pair[Shared
     """
     certain = bool(classes and config.blend and OBJECTIVES[config.objective].blends)
     if certain and config.logits == "dense":
-        raise FitError(
-            f"blend is {config.blend} (--blend), which takes cosine logits; "
-            "set blend to 0 where logits is 'dense' (--logits)"
-        )
+        raise FitError(f"blend is {config.blend} (--blend), which takes cosine logits; set it to 0 beside dense logits")
 
     def head(name: str) -> SharedHead | CertaintyHead:
         if certain:

@@ -86,12 +86,21 @@ def test_the_page_is_whole_in_itself(few_emoji: Path, few_embeddings: Path, tmp_
     assert all(row["thumb"].startswith("data:image/jpeg") for row in data["rows"])
 
 
-def test_the_graph_is_set_against_what_was_learned(few_model: Path, tmp_path: Path) -> None:
-    trained = load_model(few_model)
-    learned = class_distances(trained)
-    assert learned.shape == (3, 3)
-    np.testing.assert_allclose(learned.diagonal(), 0, atol=1e-6)
-    assert -1 <= plot_graph(trained, tmp_path / "graph.png") <= 1
+def test_class_distances_are_those_of_mean_embeddings(few_model: Path, few_embeddings: Path) -> None:
+    trained, rows = load_model(few_model), Store.open(few_embeddings).load()
+    means = []
+    for label in trained.classes:
+        its = np.array([found == label for found in rows.label])
+        vectors = [side.vectors[its & side.present].astype(float) for _, side in rows.modalities.items()]
+        means.append(np.concatenate(vectors).mean(axis=0))
+    expected = [[1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a in means] for b in means]
+    np.testing.assert_allclose(class_distances(trained, Store.open(few_embeddings)), expected, atol=1e-5)
+
+
+def test_the_graph_is_set_against_what_was_learned(few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
+    assert -1 <= plot_graph(load_model(few_model), tmp_path / "graph.png", few_embeddings) <= 1
+    with pytest.raises(ModelError, match=r"embeddings \(--embeddings\)"):
+        plot_graph(few_model, tmp_path / "none.png")
     plot_history(few_model, tmp_path / "history.png")
     for name in ("graph.png", "history.png"):
         with Image.open(tmp_path / name) as image:
