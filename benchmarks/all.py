@@ -69,7 +69,7 @@ ALL = (
         "VGG16 from JPEGs to vectors, images a second, each contestant in a process of its own; `ratio` is the rate of "
         "huse over that of the fastest other at equal precision. Multiplications are counted as the layers are "
         "written; Winograd's algorithm takes fewer, so its share may pass 1.",
-        "--images 160 --rounds 3",
+        "--images 128 --rounds 3",
         "--images 32 --rounds 1",
         tuple((f"huse_{p}_per_s", "gflop_an_image", f"matmul_{p}_gflops") for p in ("float32", "bfloat16")),
     ),
@@ -78,7 +78,7 @@ ALL = (
         "extract",
         "Stage 1 from files to store over its own encoder on pixels in memory, and over each of its two ways of "
         "convolution (`ratio_fastest`).",
-        "--images 160 --rounds 3 --no-memory",
+        "--images 96 --rounds 3 --no-memory",
         "--images 32 --rounds 1 --no-memory",
     ),
     Benchmark(
