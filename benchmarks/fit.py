@@ -35,7 +35,7 @@ from huse.features.processor import multiplies_bfloat16
 from huse.train.classes.semantic_graph import graph_from_vectors
 from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows, in_batches
-from huse.train.loop.training import Training, make_optimizer
+from huse.train.loop.training import Training
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.network.towers import build_towers
 from huse.train.objectives.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
@@ -99,9 +99,10 @@ class Contest:
         return steps
 
     def by_keras(self) -> Callable[[], None]:
-        """Keras `Model.fit`."""
+        """Keras `Model.fit`, by Keras's own AdamW."""
+        schedule = keras.optimizers.schedules.CosineDecay(self.config.learning_rate, 10_000)
         model = KerasHuse(self.network(self.config), self.graph, self.config)
-        model.compile(optimizer=make_optimizer(self.config, 10_000))
+        model.compile(optimizer=keras.optimizers.AdamW(schedule, weight_decay=self.config.weight_decay))
         some = np.concatenate(self.batches)
         x, y = {m: side.vectors[some] for m, side in self.data.modalities.items()}, self.data.labels[some]
         return lambda: model.fit(x, y, batch_size=self.config.batch_size, epochs=1, verbose=0) and None
