@@ -73,7 +73,7 @@ def main() -> None:
     """Reads the arguments, builds the page, and serves it if told."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", nargs="?", type=Path, help="your table; a small catalog is drawn without one")
-    parser.add_argument("--out", type=Path, default=Path("catalogue"), help="folder for all that is made")
+    parser.add_argument("--out", type=Path, default=Path("catalog"), help="folder for all that is made")
     parser.add_argument("--serve", action="store_true", help="serve the page until Ctrl-C")
     options = parser.parse_args()
     page = build(options.manifest or draw_catalog(options.out), options.out, huse.FitConfig())

@@ -151,7 +151,7 @@ def test_without_labels_it_only_transforms() -> None:
     one[3] = "a"
     with pytest.warns(UserWarning, match="y has one class"):
         assert len(HUSE(**SMALL).fit(x, one).classes_) == 0
-    with pytest.raises(FitError, match="1 classes; 2 are needed"):
+    with pytest.raises(FitError, match="1 class; 2 classes are needed"):
         HUSE(**SMALL).fit(x, np.full(90, "a"))
 
 

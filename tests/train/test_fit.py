@@ -173,7 +173,7 @@ def test_stores_without_classes_or_rows_are_refused(tmp_path: Path, small_store:
         small_store.shard_path(index).unlink()
     small_store.write_plan(1)
     small_store.write(0, rows)
-    with pytest.raises(FitError, match="of 1 classes; 2 are needed"):
+    with pytest.raises(FitError, match="of 1 class; 2 classes are needed"):
         fit_model(small_store.path, tmp_path / "m", FAST)
     small_store.shard_path(0).unlink()
     with pytest.raises(StoreError, match="shards are missing"):

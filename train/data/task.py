@@ -231,8 +231,8 @@ def _require_classes(labels: Numbers, where: str, config: FitConfig) -> None:
         way = ", which objective='huse' (--objective) takes with pair_weight=0.3 (--pair-weight)"
         hint = "" if config.on_pairs else way
         raise FitError(
-            f"{where}: {len(labeled)} labeled training rows of {classes} classes; 2 are needed, or image-text pairs "
-            f"without a label, of split train or none{hint}"
+            f"{where}: {counted(len(labeled), 'labeled training row')} of {counted(classes, 'class', 'classes')}; "
+            f"2 classes are needed, or image-text pairs without a label, of split train or none{hint}"
         )
 
 

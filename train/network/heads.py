@@ -73,14 +73,15 @@ class SharedHead(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="huse")
 class CertaintyHead(keras.layers.Layer):
-    """Embeddings whose cosine across the modalities follows the probability that both items are of one class.
+    """Embeddings whose direction says what an item is, and their length in shared dimensions how sure that is.
 
-    With u the unit tower output (S dimensions), w_k fixed orthogonal class directions, s a learned scale and p the
-    softmax of the logits s u w^T + b:
+    With u the unit tower output (S dimensions), w_k fixed orthogonal class directions, s a learned scale, p the softmax
+    of the logits s u w^T + b, and m the unit vector along (1 - blend) u + blend sum_k p_k w_k:
 
-    - the shared part of an embedding is h = (1 - blend) u + blend sum_k p_k w_k, the longer the surer the class is;
-    - the length it lacks, sqrt(1 - |h|^2), is put into dimensions that only items of the same modality have, along a
-      fixed projection of u. So the vector has length 1, and the cosine of an image and a text is h h'.
+    - the shared part of an embedding is m times sqrt(|p|): of length 1 where one class is sure, shorter where several
+      are possible;
+    - the length it lacks, sqrt(1 - |p|), is put into dimensions that only items of the same modality have, along a
+      fixed projection of u. So the vector has length 1, and the cosine of an image and a text is sqrt(|p| |p'|) m m'.
 
     In training the shared part is u alone, as in the paper: `blend` is what the embedding is made with afterwards.
 
@@ -118,11 +119,13 @@ class CertaintyHead(keras.layers.Layer):
         logits = ops.exp(self.log_scale) * ops.matmul(unit, ops.transpose(directions)) + self.bias
         if training:
             return ops.pad(unit, [[0, 0], [0, 2 * self.own]]), logits
-        shared = (1.0 - self.blend) * unit + self.blend * ops.matmul(ops.softmax(logits), directions)
+        probabilities = ops.softmax(logits)
+        meaning = unit_vectors((1.0 - self.blend) * unit + self.blend * ops.matmul(probabilities, directions))
         if not self.own:
-            return unit_vectors(shared), logits
-        lacking = ops.sqrt(ops.maximum(1.0 - ops.sum(ops.square(shared), axis=-1, keepdims=True), 0.0))
-        own = lacking * unit_vectors(ops.matmul(unit, self.projection))
+            return meaning, logits
+        sure = ops.minimum(ops.sqrt(ops.sum(ops.square(probabilities), axis=-1, keepdims=True)), 1.0)
+        shared = ops.sqrt(sure) * meaning
+        own = ops.sqrt(1.0 - sure) * unit_vectors(ops.matmul(unit, self.projection))
         others = ops.zeros_like(own)
         return ops.concatenate([shared, *((own, others) if modality == "image" else (others, own))], axis=-1), logits
 

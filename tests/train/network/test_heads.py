@@ -53,8 +53,9 @@ def test_certainty_equals_its_formula(modality: str) -> None:
         z = np.array([scale * u @ w[k] + b[k] for k in range(3)])
         np.testing.assert_allclose(logits[i], z, rtol=1e-4, atol=1e-5)
         p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
-        shared = 0.4 * u + 0.6 * sum(p[k] * w[k] for k in range(3))
-        own = u @ g / np.linalg.norm(u @ g) * np.sqrt(1 - shared @ shared)
+        meaning, sure = 0.4 * u + 0.6 * sum(p[k] * w[k] for k in range(3)), np.sqrt(sum(p * p))
+        shared = meaning / np.linalg.norm(meaning) * np.sqrt(sure)
+        own = u @ g / np.linalg.norm(u @ g) * np.sqrt(1 - sure)
         expected = [*shared, *own, 0, 0] if modality == "image" else [*shared, 0, 0, *own]
         np.testing.assert_allclose(embedding[i], expected, atol=1e-5)
 
