@@ -18,10 +18,12 @@ import pytest
 from command_line import ok
 from samples import random_store
 
+from huse.features.companions import ClassVectors
 from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 from huse.train.objectives.registry import OBJECTIVES
 from huse.train.summary import FitSummary
@@ -81,11 +83,19 @@ def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, stop: int) -
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_every_objective_repeats_itself_and_resumes(small_store: Store, tmp_path: Path, objective: str) -> None:
-    config = replace(FAST, objective=objective, dimension=4, epochs=3, refit=False)
+def test_every_objective_learns_repeats_itself_and_resumes(small_store: Store, tmp_path: Path, objective: str) -> None:
+    labels = sorted(set(small_store.load().label))
+    vectors = np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32)
+    small_store.write_classes(ClassVectors(labels, labels, vectors, "another encoder"))
+    config = FitConfig(objective=objective, dimension=16, hidden_units=32, learning_rate=0.01, epochs=16, refit=False)
     with states() as kept:
         fit_model(small_store.path, tmp_path / "whole", config, checkpoint_every=0)
-    (tmp_path / "m.checkpoint.npz").write_bytes(kept[1])
+    result = evaluate_model(tmp_path / "whole", small_store.path)
+    if OBJECTIVES[objective].one_space:
+        assert result["retrieval"]["image_to_text"]["map"] > (0.3 if objective in ("cme", "sdml") else 0.4)
+    if OBJECTIVES[objective].classifier:
+        assert result["accuracy"]["fused"] > 0.5
+    (tmp_path / "m.checkpoint.npz").write_bytes(kept[len(kept) // 2])
     fit_model(small_store.path, tmp_path / "m", config, resume=True)
     assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
 
@@ -93,6 +103,7 @@ def test_every_objective_repeats_itself_and_resumes(small_store: Store, tmp_path
 KILLED = """
 import sys
 from huse.train.config import FitConfig
+from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 config = FitConfig(hidden_units=64, dimension=16, epochs=150, patience=0, refit=False)
 fit_model(*sys.argv[1:], config, checkpoint_every=0.2)

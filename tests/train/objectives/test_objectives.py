@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from huse.features.companions import ClassVectors
 from huse.features.errors import FitError
 from huse.features.modality import Pair
 from huse.features.store import Store
 from huse.train.config import FitConfig
-from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
 from huse.train.objectives.baselines.positives import has_any, random_positive
 from huse.train.objectives.baselines.sdml import class_directions
@@ -261,20 +259,6 @@ def test_weights_scale_their_parts(batch: Batch) -> None:
     many = objective_of("huse")(batch, replace(CONFIG, alpha=2.0, beta=3.0, gamma=5.0, delta=7.0))
     for part, factor in (("class", 2), ("graph", 3), ("gap", 5), ("contrastive", 7)):
         assert float(many[part]) == pytest.approx(factor * float(one[part]), rel=1e-5)
-
-
-@pytest.mark.parametrize("name", sorted(OBJECTIVES))
-def test_every_objective_trains_and_saves(name: str, small_store: Store, tmp_path: Path) -> None:
-    labels = sorted(set(small_store.load().label))
-    vectors = np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32)
-    small_store.write_classes(ClassVectors(labels, labels, vectors, "another encoder"))
-    config = FitConfig(objective=name, dimension=16, hidden_units=32, learning_rate=0.01, epochs=16, refit=False)
-    fit_model(small_store.path, tmp_path / "m", config)
-    result = evaluate_model(tmp_path / "m", small_store.path)
-    if OBJECTIVES[name].one_space:
-        assert result["retrieval"]["image_to_text"]["map"] > (0.3 if name in ("cme", "sdml") else 0.4)
-    if OBJECTIVES[name].classifier:
-        assert result["accuracy"]["fused"] > 0.5
 
 
 def test_objectives_that_can_not_be_trained_say_why(small_store: Store, tmp_path: Path) -> None:
