@@ -123,8 +123,10 @@ class Contest:
     def _loss(self, network: keras.Model) -> float:
         batch = self.batches[0]
         x = {m: tf.constant(side.vectors[batch]) for m, side in self.data.modalities.items()}
-        model = KerasHuse(network, self.graph, self.config)
-        return float(model.compute_loss(None, tf.constant(self.data.labels[batch]), network(x, training=False)))
+        quiet = self.network(replace(self.config, dropout=0.0, input_dropout=0.0))
+        quiet.set_weights(network.get_weights())
+        model = KerasHuse(quiet, self.graph, self.config)
+        return float(model.compute_loss(None, tf.constant(self.data.labels[batch]), quiet(x, training=True)))
 
 
 def make_data(rows: int) -> tuple[TrainingRows, Any]:
