@@ -123,9 +123,9 @@ class CertaintyHead(keras.layers.Layer):
         meaning = unit_vectors((1.0 - self.blend) * unit + self.blend * ops.matmul(probabilities, directions))
         if not self.own:
             return meaning, logits
-        sure = ops.minimum(ops.sqrt(ops.sum(ops.square(probabilities), axis=-1, keepdims=True)), 1.0)
+        sure, lacking = _certainty(probabilities)
         shared = ops.sqrt(sure) * meaning
-        own = ops.sqrt(1.0 - sure) * unit_vectors(ops.matmul(unit, self.projection))
+        own = ops.sqrt(lacking) * unit_vectors(ops.matmul(unit, self.projection))
         others = ops.zeros_like(own)
         return ops.concatenate([shared, *((own, others) if modality == "image" else (others, own))], axis=-1), logits
 
@@ -137,6 +137,20 @@ class CertaintyHead(keras.layers.Layer):
         """Constructor arguments, for saving."""
         own = {"classes": self.classes, "own": self.own, "blend": self.blend, "seed": self.seed}
         return {**super().get_config(), **own}
+
+
+def _certainty(probabilities: Any) -> tuple[Any, Any]:
+    """|p| and 1 - |p| of (n, K) probabilities, each (n, 1).
+
+    With r what is left to the classes but the most probable, 1 - |p|^2 is 2r - r^2 - the squares of what is left, so
+    that nothing is a difference of nearly equal numbers. Of equally probable ones each counts in part.
+    """
+    likeliest = ops.cast(probabilities >= ops.max(probabilities, axis=-1, keepdims=True), probabilities.dtype)
+    others = 1.0 - likeliest / ops.sum(likeliest, axis=-1, keepdims=True)
+    squares = ops.square(probabilities)
+    rest, left = (ops.sum(each * others, axis=-1, keepdims=True) for each in (probabilities, squares))
+    sure = ops.sqrt(ops.sum(squares, axis=-1, keepdims=True))
+    return sure, (rest * (2.0 - rest) - left) / (1.0 + sure)
 
 
 def unit_vectors(vectors: Any) -> Any:

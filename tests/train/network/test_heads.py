@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from huse.train.network.heads import CertaintyHead, SharedHead
+from huse.train.network.heads import CertaintyHead, SharedHead, _certainty
 
 
 @pytest.mark.parametrize("blend", [0.0, 0.4])
@@ -75,6 +75,14 @@ def test_one_class_for_sure_is_nearer_than_many_perhaps() -> None:
     image, text = (np.asarray(head(x, modality=m)[0]) for m in ("image", "text"))
     assert text[0] @ image[0] > 0.95 > text[1] @ image[1]
     assert text[0] @ image[0] > text[0] @ image[1]
+
+
+def test_what_a_sure_class_leaves_is_told_to_the_last_digits() -> None:
+    for p in ([1 - 3e-9, 2e-9, 1e-9], [0.5, 0.5, 0.0], [1 / 3] * 3, [1.0, 0.0, 0.0], [0.2, 0.5, 0.3]):
+        sure, lacking = (float(np.asarray(v)[0, 0]) for v in _certainty(keras.ops.convert_to_tensor([p], "float32")))
+        exact = 1 - float(np.sqrt(sum(np.longdouble(x) ** 2 for x in p[1:]) + np.longdouble(p[0]) ** 2))
+        np.testing.assert_allclose(lacking, exact, rtol=1e-4, atol=1e-12)
+        np.testing.assert_allclose(sure, 1 - exact, rtol=1e-5)
 
 
 def test_training_sees_the_unit_tower_output() -> None:
