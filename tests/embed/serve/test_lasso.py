@@ -45,10 +45,11 @@ def draw(browser: Any, corners: list[tuple[float, float]], kind: str = "mouse") 
 
 
 def left_half(browser: Any, kind: str = "mouse") -> tuple[list[str], int]:
-    """Draws around the left half of the map; the keys of rows with a point in there, in order, and how many rows."""
+    """Draws around about the left half of the map; the keys of rows with a point in there, in order, and how many rows."""
     places = browser.execute_script(POINTS)
     xs, ys = sorted(p["x"] for p in places), [p["y"] for p in places]
-    i = next(i for i in range(len(xs) // 2, len(xs)) if xs[i] - xs[i - 1] > 3)
+    i = max(range(len(xs) // 4, 3 * len(xs) // 4), key=lambda i: xs[i] - xs[i - 1])
+    assert xs[i] - xs[i - 1] > 1, "a line of whole pixels has room"
     middle, low, high = (xs[i] + xs[i - 1]) / 2, min(ys) - 5, max(ys) + 5
     draw(browser, [(xs[0] - 5, low), (middle, low), (middle, high), (xs[0] - 5, high)], kind)
     within = {p["key"] for p in places if p["x"] < middle}
