@@ -45,7 +45,7 @@ def draw(browser: Any, corners: list[tuple[float, float]], kind: str = "mouse") 
 
 
 def left_half(browser: Any, kind: str = "mouse") -> tuple[list[str], int]:
-    """Draws around about the left half of the map; the keys of rows with a point in there, in order, and how many rows."""
+    """Draws around some left part of the map; the keys of rows with a point in there, in order, and how many rows."""
     places = browser.execute_script(POINTS)
     xs, ys = sorted(p["x"] for p in places), [p["y"] for p in places]
     i = max(range(len(xs) // 4, 3 * len(xs) // 4), key=lambda i: xs[i] - xs[i - 1])
