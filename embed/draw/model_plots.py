@@ -60,7 +60,8 @@ def class_distances(trained: TrainedModel, embeddings: Store | None = None) -> N
 
 def _class_means(embeddings: Store, classes: list[str]) -> NDArray[np.float64]:
     number = {label: i for i, label in enumerate(classes)}
-    sums = np.zeros((len(classes), max(side.dimension for _, side in next(iter(embeddings)).modalities.items())))
+    dimension = max(spec.dimension for spec in embeddings.info.specs.given().values())
+    sums = np.zeros((len(classes), dimension))
     for rows in embeddings:
         labels = np.array([number.get(label, -1) for label in rows.label])
         for _, its in rows.decoded().modalities.items():

@@ -15,7 +15,7 @@ from huse.embed.draw import projection
 from huse.embed.draw.map_page import write_map_page
 from huse.embed.draw.model_plots import class_distances, plot_graph, plot_history
 from huse.embed.draw.projection import PROJECTIONS, lay_out, project
-from huse.features.errors import ModelError, QueryError
+from huse.features.errors import ModelError, QueryError, StoreError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 
@@ -95,6 +95,12 @@ def test_class_distances_are_those_of_mean_embeddings(few_model: Path, few_embed
         means.append(np.concatenate(vectors).mean(axis=0))
     expected = [[1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a in means] for b in means]
     np.testing.assert_allclose(class_distances(trained, Store.open(few_embeddings)), expected, atol=1e-5)
+
+
+def test_embeddings_without_rows_tell_no_distances(few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
+    empty = Store.create(tmp_path / "empty", Store.open(few_embeddings).info)
+    with pytest.raises(StoreError, match="fewer than two"):
+        class_distances(load_model(few_model), empty)
 
 
 def test_the_graph_is_set_against_what_was_learned(few_model: Path, few_embeddings: Path, tmp_path: Path) -> None:
