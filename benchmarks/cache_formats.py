@@ -6,7 +6,7 @@ compression, of which none has any: dense vectors do not become smaller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,15 @@ class H5py:
         return batch
 
 
+def _fill(arrays: Sequence[Any], parts: Iterable[Part]) -> None:
+    """Copies parts one after the other into arrays of the final size."""
+    done = 0
+    for vectors in parts:
+        for to, own in zip(arrays, vectors, strict=True):
+            to[done : done + len(own)] = own
+        done += len(vectors[0])
+
+
 class Npy:
     """Two .npy files, mapped into memory."""
 
@@ -146,11 +155,7 @@ class Npy:
             np.lib.format.open_memmap(folder / f"{m}.npy", "w+", DTYPE, (plan.rows, width))
             for m, width in WIDTHS.items()
         ]
-        done = 0
-        for vectors in parts:
-            for to, own in zip(maps, vectors, strict=True):
-                to[done : done + len(own)] = own
-            done += len(vectors[0])
+        _fill(maps, parts)
         for to in maps:
             to.flush()
         sync_tree(folder)
@@ -238,11 +243,7 @@ class Zarr:
             group.create_array(m, shape=(plan.rows, width), chunks=(1000, width), dtype=DTYPE, compressors=None)
             for m, width in WIDTHS.items()
         ]
-        done = 0
-        for vectors in parts:
-            for to, own in zip(arrays, vectors, strict=True):
-                to[done : done + len(own)] = own
-            done += len(vectors[0])
+        _fill(arrays, parts)
         sync_tree(folder)
 
     def read(self, folder: Path) -> Iterator[Part]:
