@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from huse.train.loop.checkpoint import Arrays, Checkpoint
+from huse.train.loop.checkpoint import Arrays, Checkpoint, in_order, numbered
 from huse.train.loop.training import Training
 from huse.train.summary import Spent
 
@@ -40,12 +40,12 @@ def keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Traini
         "history": best.history,
         "score": best.score,
     }
-    weights = {f"best/{i}": w for i, w in enumerate(best.weights)}
-    checkpoint.save({**training.state(), **weights}, {"phase": phase, "done": epoch, "best": values})
+    arrays = {**training.state(), **numbered("best", best.weights)}
+    checkpoint.save(arrays, {"phase": phase, "done": epoch, "best": values})
 
 
 def best_of(saved: Saved, network: keras.Model, spent: Spent) -> Best:
     """The best epoch that a checkpoint has kept."""
     arrays, values = saved
-    weights = [arrays[f"best/{i}"] for i in range(len(network.get_weights()))]
+    weights = in_order(arrays, "best", [weight.shape for weight in network.get_weights()])
     return Best(network, weights=weights, spent=spent, **values["best"])

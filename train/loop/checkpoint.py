@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,26 @@ Arrays = dict[str, NDArray[Any]]
 
 SECONDS_BETWEEN = 10.0
 """A checkpoint is written at the end of an epoch, but by default not more often than this."""
+
+
+def numbered(prefix: str, values: Iterable[Any]) -> Arrays:
+    """Arrays as a checkpoint holds them: prefix/0, prefix/1 and so on."""
+    return {f"{prefix}/{i}": np.asarray(value) for i, value in enumerate(values)}
+
+
+def in_order(arrays: Mapping[str, NDArray[Any]], prefix: str, shapes: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+    """What `numbered` put into a checkpoint, for variables of these shapes.
+
+    Raises:
+        FitError: the shapes are others, so the towers were those of another version.
+    """
+    found = [arrays[f"{prefix}/{i}"] for i in range(sum(name.startswith(f"{prefix}/") for name in arrays))]
+    if [array.shape for array in found] != shapes:
+        raise FitError(
+            "the checkpoint of this fit holds weights of other shapes, as another version of huse makes them; "
+            "fit again without resume (--resume)"
+        )
+    return found
 
 
 def identity(task: Task, config: FitConfig) -> str:

@@ -17,6 +17,7 @@ from huse.features.modality import MODALITIES, Pair
 from huse.train.config import FitConfig
 from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, class_balance, in_batches
 from huse.train.loop.adamw import AdamW
+from huse.train.loop.checkpoint import in_order, numbered
 from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items, Pairing
@@ -191,12 +192,18 @@ class Training:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the next epoch depends on: weights, dropout seeds and optimizer."""
-        return {f"state/{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+        return numbered("state", self._variables())
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Takes up what `state` gave."""
-        for i, variable in enumerate(self._variables()):
-            variable.assign(state[f"state/{i}"])
+        """Takes up what `state` gave, found among other arrays too.
+
+        Raises:
+            FitError: it was the state of towers of other shapes.
+        """
+        variables = self._variables()
+        shapes = [tuple(variable.shape) for variable in variables]
+        for variable, value in zip(variables, in_order(state, "state", shapes), strict=True):
+            variable.assign(value)
 
     def _variables(self) -> list[Any]:
         return [*self.network.variables, *self._optimizer.variables]

@@ -142,3 +142,14 @@ def test_an_interrupted_fit_leaves_its_last_state_and_that_of_another_is_refused
     with pytest.raises(FitError, match="damaged checkpoint"):
         fit_model(small_store.path, tmp_path / "m", FAST, resume=True)
     fit_model(small_store.path, tmp_path / "m", replace(FAST, epochs=1, refit=False))  # without --resume: anew
+
+
+@pytest.mark.xdist_group("checkpoint")
+@pytest.mark.parametrize("array", ["best/0", "state/0"])
+@pytest.mark.parametrize("epoch", [3, 11], ids=["search", "refit"])
+def test_a_state_of_towers_of_other_shapes_is_refused(whole: Whole, tmp_path: Path, epoch: int, array: str) -> None:
+    with np.load(io.BytesIO(whole.states[epoch])) as state:
+        arrays = dict(state)
+    np.savez(tmp_path / "m.checkpoint.npz", **{**arrays, array: arrays[array][..., :-1]})  # type: ignore[arg-type]
+    with pytest.raises(FitError, match=r"weights of other shapes.*without resume \(--resume\)"):
+        fit_model(whole.store, tmp_path / "m", FAST, resume=True)
