@@ -22,6 +22,9 @@ GALLERIES = (*MODALITIES, "fused")
 BLOCK = 1 << 16
 """Vectors compared at a time."""
 
+PART = 64
+"""Scores of which the highest stands for all, when those that cannot be among the best are put aside."""
+
 Vectors = NDArray[np.floating]
 
 
@@ -188,9 +191,19 @@ def _top(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """For each query the positions of its at most k highest scores above its floor, highest first, and these scores."""
     for row, floor in zip(scores, floors, strict=True):
-        above = np.flatnonzero(row > floor)
+        bound = _reached(row, k)
+        above = np.flatnonzero(row >= bound if bound > floor else row > floor)
         if len(above) > k:
             cut = np.partition(row[above], -k)[-k]
             above = above[row[above] >= cut]
         order = above[np.argsort(-row[above], kind="stable")][:k]
         yield order, row[order]
+
+
+def _reached(row: NDArray[np.float32], k: int) -> float:
+    """What at least k scores of a row are known to reach, or -inf: the k-th highest of the maxima of its parts."""
+    parts = len(row) // PART
+    if parts < k:
+        return -np.inf
+    maxima = row[: parts * PART].reshape(PART, parts).max(axis=0)
+    return float(np.partition(maxima, -k)[-k])

@@ -17,7 +17,7 @@ Saved = tuple[Arrays, dict[str, Any]]
 
 @dataclass
 class Best:
-    """The best epoch of a search, the metrics and weights it had, and what time the fit has spent."""
+    """The best epoch of a search, the metrics and weights it had, what time the fit has spent, and the training."""
 
     network: keras.Model
     epoch: int
@@ -27,6 +27,7 @@ class Best:
     score: float = -1.0
     weights: list[Any] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
+    training: Training | None = None
 
 
 def keep(checkpoint: Checkpoint | None, phase: str, epoch: int, training: Training, best: Best) -> None:

@@ -39,7 +39,11 @@ def refit(
     config = replace(config, epochs=min(LEAST_REFIT_EPOCHS, config.epochs)) if calm else config
     with best.spent.on("prepare"):
         network = build_towers(task.data, rows, len(task.classes), config)
-        training = Training(network, task.data, rows, task.graph, task.class_vectors, config, best.spent)
+        training = best.training
+        if training is None:  # the search was over when the fit was interrupted
+            training = Training(network, task.data, rows, task.graph, task.class_vectors, config, best.spent)
+        else:
+            training.start_over(network, rows, config)
     start, epochs = 1, training.epochs if calm else min(best.epoch, training.epochs)
     if saved:
         training.restore(saved[0])
@@ -52,4 +56,4 @@ def refit(
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}")
             keep(checkpoint, "refit", epoch, training, best)
-    return network
+    return training.network

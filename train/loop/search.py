@@ -47,6 +47,7 @@ def search_best(
     if saved:
         best, start = best_of(saved, network, spent), saved[1]["done"] + 1
         training.restore(saved[0])
+    best.training = training
     every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
     with tqdm(total=training.epochs, initial=start - 1, desc="fit", unit="epoch", disable=None) as bar:
         for epoch in range(start, training.epochs + 1):

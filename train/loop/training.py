@@ -74,26 +74,40 @@ class Training:
         self.network = network
         self.spent = spent or Spent()
         self.data = data
+        self._objective = objective_of(config.objective)
+        self._strategy = tf.distribute.get_strategy()
+        self._classes = {"graph": tf.constant(graph), "class_vectors": tf.constant(class_vectors)}
+        self._class_weights = tf.Variable(np.ones(len(graph), np.float32), trainable=False)
+        self._decay_steps = tf.Variable(1.0, trainable=False)
+        self._optimizer = make_optimizer(config, self._decay_steps)
+        self._optimizer.build(network.trainable_variables)
+        self._aim_at(rows, config)
+
+    def _aim_at(self, rows: NDArray[np.integer], config: FitConfig) -> None:
+        """Sets all that depends on the rows and on how long they are trained on."""
         self.rows = rows
         self.config = config
         self.epochs = epochs_of(config, len(rows))
-        self._objective = objective_of(config.objective)
-        self._strategy = tf.distribute.get_strategy()
         self.batch_size = global_batch(config, len(rows))
-        self._optimizer = make_optimizer(config, config.steps or self.epochs * steps_per_epoch(config, len(rows)))
-        self._optimizer.build(network.trainable_variables)
-        labels = data.labels[rows]
+        labels = self.data.labels[rows]
         self._partly = bool((labels == NO_LABEL).any())
-        importance = np.ones(len(graph), np.float32)
-        if config.balance == "weights" and len(graph):
-            labeled = labels[labels != NO_LABEL]
-            np.put(importance, labeled, class_balance(labeled) * len(labeled))
-        self._classes = {
-            "graph": tf.constant(graph),
-            "class_vectors": tf.constant(class_vectors),
-            "class_weights": tf.constant(importance),
-        }
         self._placed: tuple[TrainingRows, Tensors] | None = None
+        self._decay_steps.assign(config.steps or self.epochs * steps_per_epoch(config, len(rows)))
+        self._class_weights.assign(_class_weights(labels, self._class_weights.shape[0], config))
+
+    def start_over(self, network: keras.Model, rows: NDArray[np.integer], config: FitConfig) -> None:
+        """Begins as a new training of these would, with the step that is compiled already.
+
+        Args:
+            network: fresh towers, which lend their weights: `self.network` is trained again.
+            rows: numbers of the rows to train on.
+            config: the same but for the number of epochs.
+        """
+        self._aim_at(rows, config)
+        for variable, fresh in zip(self.network.variables, network.variables, strict=True):
+            variable.assign(fresh)
+        for variable in self._optimizer.variables:
+            variable.assign(np.zeros(variable.shape))
 
     def epoch(self, number: int) -> dict[str, float]:
         """Runs epoch `number`, from 1 on; returns its mean ``loss`` and the mean of each weighted part.
@@ -181,7 +195,8 @@ class Training:
             if self._partly:
                 content = Pair.by_name(lambda m: tf.gather(window["content"][m], rows))
                 pairing = Pairing(tf.cast(labels != NO_LABEL, tf.float32), content)
-            batch = Batch(Pair.by_name(items.get), tf.maximum(labels, 0), **self._classes, seed=seed, pairing=pairing)
+            classes = {**self._classes, "class_weights": tf.convert_to_tensor(self._class_weights)}
+            batch = Batch(Pair.by_name(items.get), tf.maximum(labels, 0), **classes, seed=seed, pairing=pairing)
             losses = nested_losses(self._objective, batch, self.config, self.config.nested)
             loss = tf.add_n(list(losses.values()))
         variables = self.network.trainable_variables
@@ -209,9 +224,18 @@ class Training:
         return [*self.network.variables, *self._optimizer.variables]
 
 
-def make_optimizer(config: FitConfig, total_steps: int) -> Any:
-    """The optimizer of a configuration, its decay spread over all steps."""
+def _class_weights(labels: NDArray[np.integer], classes: int, config: FitConfig) -> NDArray[np.float32]:
+    """(K,) factor of each class in the classification loss, 1 on average over the labeled rows."""
+    weights = np.ones(classes, np.float32)
+    if config.balance == "weights" and classes:
+        labeled = labels[labels != NO_LABEL]
+        np.put(weights, labeled, class_balance(labeled) * len(labeled))
+    return weights
+
+
+def make_optimizer(config: FitConfig, decay_steps: Any) -> Any:
+    """The optimizer of a configuration, whose variables all start from 0; its rate decays over a number of steps."""
     if config.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(config.learning_rate, momentum=config.momentum)
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, total_steps)
+        return keras.optimizers.RMSprop(lambda: config.learning_rate, momentum=config.momentum)
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, decay_steps)
     return AdamW(schedule, config.weight_decay)

@@ -18,7 +18,7 @@ import huse
 from huse.embed.draw.hits_page import write_hits_page
 from huse.embed.embed import embed_source
 from huse.embed.files import fused_vectors
-from huse.embed.search.gallery import BLOCK, Gallery, Hit, in_classes, nearest
+from huse.embed.search.gallery import BLOCK, PART, Gallery, Hit, in_classes, nearest
 from huse.embed.search.index import choose_kind, open_index
 from huse.embed.search.search import search_embeddings
 from huse.features.errors import QueryError
@@ -56,9 +56,9 @@ def test_search_equals_sorting_everything(few_model: Path, few_embeddings: Path)
 
 
 @given(
-    sizes=st.lists(st.integers(0, 9), max_size=5),
+    sizes=st.lists(st.integers(0, 9), max_size=5) | st.lists(st.integers(PART, 4 * PART), min_size=1, max_size=3),
     k=st.integers(1, 12),
-    block=st.integers(1, 6),
+    block=st.integers(1, 6) | st.integers(PART, 4 * PART),
     values=st.integers(0, 2**32 - 1),
 )
 def test_blocks_and_ties_lose_nothing(sizes: list[int], k: int, block: int, values: int) -> None:
