@@ -32,7 +32,8 @@ import click
 import numpy as np
 
 from benchmarks.cache_faults import flip_bits, kill_writer
-from benchmarks.cache_formats import FORMATS, IMAGE, PART, TEXT, Format, Plan, make_parts, size_on_disk
+from benchmarks.cache_formats import FORMATS, Format
+from benchmarks.cache_parts import IMAGE, PART, TEXT, Plan, make_parts, size_on_disk
 from benchmarks.figures import show
 
 BATCH, BATCHES = 512, 20

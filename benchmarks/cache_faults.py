@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cache_formats import FORMATS, Part, Plan, make_part
+from benchmarks.cache_formats import FORMATS
+from benchmarks.cache_parts import Part, Plan, make_part
 
 FAULTS = Plan(rows=2000, part=200)
 """A store small enough to be read once a bit."""

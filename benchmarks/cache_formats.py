@@ -7,7 +7,7 @@ compression, of which none has any: dense vectors do not become smaller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cache_parts import DTYPE, PART, WIDTHS, Part, Plan
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.files.sync import sync_tree
 from huse.features.info import FEATURES, StoreInfo
@@ -24,22 +25,8 @@ from huse.features.rows import Rows
 from huse.features.shards.version_2 import ShardColumns
 from huse.features.store import Store
 
-IMAGE, TEXT, PART, DTYPE = 1024, 512, 10_000, "float16"
-WIDTHS = dict(zip(MODALITIES, (IMAGE, TEXT), strict=True))
-
-Part = tuple[NDArray[Any], NDArray[Any]]
-"""Images (n, 1024) and texts (n, 512) of the same rows."""
-
 Batch = Callable[[NDArray[np.intp]], Part]
 """From row numbers to their vectors."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many rows there are to be, and how many a part has."""
-
-    rows: int
-    part: int = PART
 
 
 class Format(Protocol):
@@ -309,23 +296,3 @@ FORMATS: dict[str, Format] = {
     "zarr": Zarr(),
     "tfrecord": TFRecord(),
 }
-
-
-def make_part(start: int, n: int) -> Part:
-    """Rows `start` to `start + n`, the same in every process, none of them zero."""
-    rng = np.random.default_rng(start)
-    image, text = (
-        np.maximum(np.abs(rng.standard_normal((n, w), np.float32)), 1e-3).astype(DTYPE) for w in WIDTHS.values()
-    )
-    return image, text
-
-
-def make_parts(plan: Plan) -> Iterator[Part]:
-    """All rows of a plan."""
-    for start in range(0, plan.rows, plan.part):
-        yield make_part(start, min(plan.part, plan.rows - start))
-
-
-def size_on_disk(folder: Path) -> int:
-    """Bytes of all files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
