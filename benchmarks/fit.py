@@ -37,6 +37,7 @@ from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows, in_batches
 from huse.train.loop.training import Training
 from huse.train.network.forward import EMBEDDING, LOGITS
+from huse.train.network.heads import OWN_SHARE
 from huse.train.network.towers import build_towers
 from huse.train.objectives.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
 
@@ -141,12 +142,13 @@ def make_data(rows: int) -> tuple[TrainingRows, Any]:
 
 def flops_a_step(config: FitConfig) -> tuple[float, float]:
     """Multiplications and additions that a step can not do without: those of the towers, and the others."""
-    h, d, b = config.hidden_units, config.dimension, config.batch_size
+    h, b = config.hidden_units, config.batch_size
+    d = config.dimension - 2 * (config.dimension // OWN_SHARE)  # of the towers, and so of what the losses compare
     towers = 0.0
     for _, features in DIMENSIONS.items():
         by_features = features * (h + (d if config.shortcut else 0))  # whose gradient by the features is not needed
         towers += b * 2 * (2 * by_features + 3 * h * d)
-    head = 2 * b * 3 * 2 * (d * CLASSES) * 2  # logits, and prototypes by posterior
+    head = 2 * b * 2 * 2 * d * CLASSES  # logits, and their gradient by the features; class directions are not trained
     pairwise = (3 + 4) * 2 * b * b * d  # three blocks forward, four products backward
     return towers, float(head + pairwise)
 

@@ -83,7 +83,7 @@ class CertaintyHead(keras.layers.Layer):
     - the length it lacks, sqrt(1 - |p|), is put into dimensions that only items of the same modality have, along a
       fixed projection of u. So the vector has length 1, and the cosine of an image and a text is sqrt(|p| |p'|) m m'.
 
-    In training the shared part is u alone, as in the paper: `blend` is what the embedding is made with afterwards.
+    In training an embedding is u alone, as in the paper: `blend` is what it is made with afterwards.
 
     Args:
         classes: K, above 0.
@@ -113,12 +113,12 @@ class CertaintyHead(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
 
     def call(self, inputs: Any, modality: str, training: bool | None = None) -> tuple[Any, Any]:
-        """(n, S) tower outputs of a modality to ((n, S + 2 own) unit embeddings, (n, K) logits)."""
+        """(n, S) tower outputs of a modality to ((n, S + 2 own) unit embeddings, in training (n, S), (n, K) logits)."""
         unit = unit_vectors(inputs)
         directions = unit_vectors(self.directions)
         logits = ops.exp(self.log_scale) * ops.matmul(unit, ops.transpose(directions)) + self.bias
         if training:
-            return ops.pad(unit, [[0, 0], [0, 2 * self.own]]), logits
+            return unit, logits
         probabilities = ops.softmax(logits)
         meaning = unit_vectors((1.0 - self.blend) * unit + self.blend * ops.matmul(probabilities, directions))
         if not self.own:
