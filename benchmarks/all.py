@@ -1,4 +1,4 @@
-"""What one machine measures in an hour, and docs/performance.md from it: `python -m benchmarks.all [--quick] [--only NAME]`.
+"""What one machine measures in an hour, and docs/performance.md: `python -m benchmarks.all [--quick] [--only NAME]`.
 
 Each runs as a process of its own, one after the other. What they measured is kept in build/bench/results.json, or
 quick.json; by `--only` some run again and the others' figures stay. `--page-only` makes the page of what is there.
@@ -101,8 +101,8 @@ ALL = (
     Benchmark(
         "Training",
         "fit",
-        "Training steps a second of stage 2 beside Keras `Model.fit` and PyTorch (eager, and compiled where the run has it), "
-        "and their share of the machine's matrix products.",
+        "Training steps a second of stage 2 beside Keras `Model.fit` and PyTorch (eager, and compiled where a run has "
+        "it), and their share of the machine's matrix products.",
         "",
         "--rounds 2 --no-compile",
     ),

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from huse.features.errors import ExtraError, HuseError, PlaceError
 from huse.features.files.folders import require_apart, require_place
 from huse.features.files.place import is_remote, is_url, local, place, real_path
-from huse.features.files.remote import Remote
 
 
 @pytest.mark.parametrize(
@@ -70,11 +72,17 @@ def test_what_would_be_taken_for_a_folder_of_its_name_is_refused(given: str | Pa
         require_place(given, HuseError)
 
 
-def test_credentials_that_are_asked_for_at_once_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bare(_: Remote) -> None:
+class Locked(MemoryFileSystem):
+    """A store that wants credentials before anything else."""
+
+    protocol = "az"
+
+    def __init__(self, **options: Any) -> None:
         raise ValueError("Must provide an account_name with credentials!!")
 
-    monkeypatch.setattr(Remote, "fs", property(bare))
+
+def test_credentials_that_are_asked_for_at_once_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(import_module("fsspec.registry")._registry, "az", Locked)
     with pytest.raises(PlaceError, match=r"^az://c/x: cannot be reached \(Must .*\); give credentials in the"):
         place("az://c/x")
 
