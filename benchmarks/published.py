@@ -31,7 +31,7 @@ WAYS = ("image_to_text", "text_to_image")
 
 PAGE = """# Published features
 
-Made by `python -m benchmarks.published FOLDER --out docs/published.md`; {seeds} seeds, the first configuration of
+Made by `python -m benchmarks.published FOLDER --out docs/published.md --seeds {seeds}`: the first configuration of
 each method, the spread over seeds behind ±.
 
 ## Wikipedia, SIFT and LDA

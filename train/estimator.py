@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
 
 from huse.features.encoder_spec import EncoderSpec, imported_spec
+from huse.features.errors import FitError
 from huse.features.files.place import place
 from huse.features.labels import clean_label
 from huse.features.modality import Modality, Pair
@@ -109,13 +110,18 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             graph = graph_from_taxonomy(_names(self.classes_))
         else:
             graph = require_distances(np.asarray(self.semantic_graph), len(names), "semantic_graph")
+        pairs = image.shape[1] and text.shape[1]
+        if not pairs and not names:
+            raise FitError("y: labels of fewer than two classes, and X has one modality: nothing to learn from")
+        if not pairs and (numbers == NO_LABEL).any():
+            warnings.warn("X has one modality: rows without a label are no pairs, and left out", stacklevel=2)
         task = FitData(
             where="y",
             classes=names,
             graph=graph,
             class_vectors=np.zeros((len(names), 0), np.float32),
             data=TrainingRows.of(rows, names),
-            given=np.arange(len(rows)),
+            given=np.arange(len(rows)) if pairs else np.flatnonzero(numbers != NO_LABEL),
             given_val=np.arange(0),
             names=np.arange(0),
         ).split(config)
@@ -206,10 +212,12 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
 
 def _classes_of(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The sorted classes of n labels, and each row's number among them; none when these are too few to tell apart."""
-    labels = np.full(n, None) if y is None else np.asarray(y, object)
+    labels = np.full(n, None) if y is None else column_or_1d(np.asarray(y, object), warn=True)
     known = np.array([clean_value(label) != "" for label in labels], bool)
     numbers = np.full(n, NO_LABEL)
-    classes, numbers[known] = np.unique(np.asarray(y if known.all() else labels[known].tolist()), return_inverse=True)
+    classes, numbers[known] = np.unique(
+        np.asarray(y).ravel() if known.all() else labels[known].tolist(), return_inverse=True
+    )
     if len(classes) >= 2 or known.all():
         return classes, numbers
     if known.any():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import tensorflow as tf
-
 from huse.features.companions import require_encoder_state
 from huse.features.errors import FitError
 from huse.features.files.folders import require_apart
@@ -25,7 +23,7 @@ from huse.train.loop.best import Best, best_of
 from huse.train.loop.checkpoint import SECONDS_BETWEEN, Checkpoint, identity
 from huse.train.loop.refit import refit
 from huse.train.loop.search import search_best
-from huse.train.loop.strategy import strategy
+from huse.train.loop.strategy import training_scope
 from huse.train.loop.tensorboard import Board
 from huse.train.network.precision import resolved
 from huse.train.network.towers import build_towers
@@ -93,7 +91,7 @@ def _fit(
     checkpoint = Checkpoint(checkpoint_path(folder), identity(task, config), checkpoint_every)
     if not resume:
         checkpoint.remove()
-    best = _fitted(store, task, config, checkpoint, board)
+    best = fit_towers(task, config, checkpoint, board)
     specs = source.info.specs
     trained = TrainedModel(
         best.network,
@@ -116,16 +114,6 @@ def _fit(
 def _settings(config: FitConfig, semantic_graph: str) -> str:
     graph = whole_place(semantic_graph) if semantic_graph.endswith(".npy") else semantic_graph
     return settings_text("fit", {**kept_values(config), "semantic_graph": graph})
-
-
-def _fitted(store: Path, task: Task, config: FitConfig, checkpoint: Checkpoint, board: Board | None) -> Best:
-    try:
-        return fit_towers(task, config, checkpoint, board)
-    except tf.errors.ResourceExhaustedError as error:
-        raise FitError(
-            f"{store}: the device ran out of memory with batch_size={config.batch_size} (--batch-size); "
-            "fit again with a smaller one, or with memory='streamed' (--memory)"
-        ) from error
 
 
 def _summary(task: Task, best: Best, prepared: float, seconds: float) -> FitSummary:
@@ -156,9 +144,12 @@ def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = No
         config: hyperparameters.
         checkpoint: where the state is kept, and taken up from if it is there.
         board: shows every epoch, and the space of the validation rows.
+
+    Raises:
+        FitError: the loss is no finite number, or a device runs out of memory.
     """
     saved = checkpoint.load() if checkpoint else None
-    with strategy().scope():
+    with training_scope(config):
         if saved and saved[1]["phase"] == "refit":
             best = best_of(saved, build_towers(task.data, task.train, len(task.classes), config), Spent())
         else:
@@ -166,6 +157,7 @@ def fit_towers(task: Task, config: FitConfig, checkpoint: Checkpoint | None = No
             saved = None
         if config.refit and task.everything is not None:
             best.network = refit(task, task.everything, config, best, checkpoint, board, saved)
+    best.training = None  # frees the rows on the device
     if not OBJECTIVES[config.objective].classifier:
         best.metrics = without_accuracies(best.metrics)
     return best

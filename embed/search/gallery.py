@@ -122,7 +122,7 @@ def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
     """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
     if not classes:
         return np.ones(len(rows), bool)
-    wanted = {_typed(name.rstrip("/")) for name in classes}
+    wanted = {_typed(name) for name in classes}
     labels = shown_labels(rows)
     chosen = {label: not wanted.isdisjoint(map(_typed, _paths_to(label))) for label in set(labels)}
     return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
@@ -135,8 +135,8 @@ def _paths_to(label: str) -> Iterator[str]:
 
 
 def _typed(label: str) -> str:
-    """A label path as it is typed, where a ``/`` within a name is one like any other."""
-    return label.replace(SLASH_IN_NAME, "/")
+    """A label path as it is typed, where a ``/`` within a name is one like any other, and one at the end is none."""
+    return label.replace(SLASH_IN_NAME, "/").rstrip("/")
 
 
 def hit_of(rows: Rows, i: int, score: float) -> Hit:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from samples import random_rows
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -161,3 +162,21 @@ def test_every_hyperparameter_is_a_parameter() -> None:
     assert clone(model).set_params(margin="paper").get_params() == {**model.get_params(), "margin": "paper"}
     with pytest.raises(TypeError, match="no parameter epoch; it has objective"):
         HUSE(epoch=3)
+
+
+def test_rows_without_a_label_are_left_out_where_there_are_no_pairs() -> None:
+    (image, _), y = arrays()
+    some = np.array(y, object)
+    some[::3] = None
+    with pytest.warns(UserWarning, match="one modality"):
+        model = HUSE(image_dim=6, **SMALL).fit(image, some)
+    assert (model.predict(image) == y).mean() > 0.5
+    with pytest.raises(FitError, match="nothing to learn from"):
+        HUSE(image_dim=6, **SMALL).fit(image)
+
+
+def test_a_column_of_labels_is_taken_with_a_warning() -> None:
+    x, y = arrays()
+    with pytest.warns(DataConversionWarning):
+        model = HUSE(**SMALL).fit(x, np.array(y)[:, None])
+    assert model.classes_.tolist() == sorted(set(y))

@@ -135,6 +135,33 @@ def test_a_store_of_texts_alone_trains(tmp_path: Path, small_store: Store) -> No
     assert result["accuracy"]["text"] == result["accuracy"]["fused"] > 0.5
 
 
+def test_one_modality_is_shown_on_tensorboard(tmp_path: Path, small_store: Store) -> None:
+    store = Store.create(tmp_path / "t", replace(small_store.info, image=None))
+    store.write(0, without_images(random_rows(60)))
+    fit_model(
+        store.path, tmp_path / "m", replace(FAST, epochs=4), semantic_graph="taxonomy", tensorboard=tmp_path / "l"
+    )
+    assert (tmp_path / "l" / "search").is_dir()
+
+
+def test_validation_rows_of_one_class_are_judged_by_their_classes(tmp_path: Path, small_store: Store) -> None:
+    """What is nearest to them could not be wrong, and a perfect figure of it would end the fit."""
+    rows = random_rows(60)
+    rows.split[:] = np.where((rows.label == rows.label[0]) & (rows.split == "test"), "val", "train")
+    store = Store.create(tmp_path / "s", replace(small_store.info, shard_size=60))
+    store.write(0, rows)
+    fit_model(store.path, tmp_path / "m", replace(FAST, patience=100))
+    trained = load_model(tmp_path / "m")
+    assert trained.metrics["retrieval"]["image_to_text"]["map"] is None
+    assert trained.metrics["accuracy"]["fused"] is not None
+
+
+def test_a_short_patience_waits_for_another_look(tmp_path: Path, small_store: Store) -> None:
+    """Small epochs are validated every fourth, which no patience may end before."""
+    summary = fit_model(small_store.path, tmp_path / "m", replace(FAST, learning_rate=1e-3, patience=1, batch_size=512))
+    assert summary.epochs >= 8
+
+
 def test_semantic_graphs(tmp_path: Path, small_store: Store) -> None:
     fast = replace(FAST, epochs=1)
     fit_model(small_store.path, tmp_path / "t", fast, semantic_graph="taxonomy")
@@ -219,6 +246,13 @@ def test_prefixes_ascend_and_are_shorter_than_the_whole() -> None:
             FitConfig(nested=wrong)  # type: ignore[arg-type]
 
 
+def test_prefixes_are_of_what_images_and_texts_share(small_store: Store, tmp_path: Path) -> None:
+    config = replace(FAST, nested=(14,))
+    with pytest.raises(FitError, match=r"nested has 14 \(--nested\): 12 of 16 dimensions are shared .* at most 12"):
+        fit_model(small_store.path, tmp_path / "m", config)
+    fit_model(small_store.path, tmp_path / "m", replace(config, blend=0.0, epochs=1))
+
+
 def test_the_paper_counts_in_steps() -> None:
     assert epochs_of(preset("paper"), 68_000) == -(-250_000 // 67)
     assert validation_score({"retrieval": {d: {"map": None} for d in ("image_to_text", "text_to_image")},
@@ -237,11 +271,12 @@ def test_steps_are_counted_exactly(
         build(optimizer, variables)
 
     monkeypatch.setattr(keras.optimizers.Adam, "build", recorded)
-    config = replace(FAST, steps=steps, batch_size=batch_size, refit=True)
-    fit_model(small_store.path, tmp_path / "m", config)
-    search, refit = (int(optimizer.iterations) for optimizer in made)
+    config = replace(FAST, steps=steps, batch_size=batch_size)
+    for refit in (False, True):
+        fit_model(small_store.path, tmp_path / f"m{refit}", replace(config, refit=refit))
+    search, again = (int(optimizer.iterations) for optimizer in made)
     assert search == steps
-    assert 0 < refit <= steps
+    assert 0 < again <= steps
 
 
 def test_modalities_that_nothing_ties_are_judged_by_their_classes() -> None:

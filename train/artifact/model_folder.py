@@ -41,6 +41,7 @@ from huse.train.artifact.model_files import (
 )
 from huse.train.config import FitConfig
 from huse.train.network.forward import LOGITS, Forward, make_forward
+from huse.train.network.heads import CertaintyHead
 from huse.train.objectives.registry import OBJECTIVES
 
 ITS_OWN = "huse embed MODEL MANIFEST OUT makes OUT/features by the model's own"
@@ -109,8 +110,13 @@ class TrainedModel:
         source = self.specs.of(modality)
         if source is None:
             return None
-        made_of = f"towers over {source.name} {source.fingerprint}"
+        made_of = f"towers over {source.name} {source.fingerprint}{self._beside_weights()}"
         return EncoderSpec("huse", modality, dimension or self.config.dimension, made_of, self.fingerprint)
+
+    def _beside_weights(self) -> str:
+        """What decides about embeddings and their predictions and is no weight; nothing in models of earlier heads."""
+        heads = [layer for layer in self.network.layers if isinstance(layer, CertaintyHead)]
+        return f", blend {heads[0].blend:g}, image weight {self.fusion_weight:g}" if heads else ""
 
     def require_features(self, info: StoreInfo, where: str) -> None:
         """Refuses vectors of other encoders than the model was trained on.

@@ -76,7 +76,8 @@ def _csv_parents(content: str) -> dict[str, str]:
     reader = csv.DictReader(content.splitlines())
     if not {"child", "parent"} <= set(reader.fieldnames or ()):
         raise ValueError("no columns child and parent")
-    return {row["child"].strip(): (row["parent"] or ROOT).strip() for row in reader}
+    named = ((row["child"] or "", row["parent"] or ROOT) for row in reader)
+    return {child.strip(): parent.strip() for child, parent in named if child.strip()}
 
 
 def _json_parents(tree: Any, parent: str = ROOT) -> dict[str, str]:

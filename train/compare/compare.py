@@ -71,7 +71,7 @@ def compare(
     require_tables(folder, source.path)
     if taxonomy:  # a file that cannot be used is told now, not after the tuning
         read_taxonomy(taxonomy, [])
-    data, test = _rows(source, semantic_graph)
+    data, test = _rows(source, semantic_graph, changes or {})
     ancestors = read_taxonomy(taxonomy, sorted(set(test.label))) if taxonomy else None  # lacks are told now too
     results: Result = {}
     values: dict[str, Values] = {}
@@ -85,9 +85,10 @@ def compare(
     return results
 
 
-def _rows(source: Store, semantic_graph: str) -> tuple[FitData, Rows]:
+def _rows(source: Store, semantic_graph: str, changes: Mapping[str, Any]) -> tuple[FitData, Rows]:
     """What all are trained and tuned on, and the labeled test rows."""
-    config = preset("default", memory="resident", pair_weight=0.0)  # most learn from labels alone
+    share = {name: changes[name] for name in ("val_fraction",) if name in changes}
+    config = preset("default", memory="resident", pair_weight=0.0, **share)  # most learn from labels alone
     data = read_fit_data(source, config, semantic_graph)
     if not len(data.split(config).val):
         raise FitError(

@@ -19,6 +19,7 @@ from huse.train.data.task import FitData, Task
 from huse.train.evaluation.measure import best_fusion_weight, metrics_of, validation_score
 from huse.train.fit import fit_towers
 from huse.train.loop.search import search_best
+from huse.train.loop.strategy import training_scope
 from huse.train.network.forward import Outputs, features_of, make_forward
 from huse.train.network.precision import resolved
 
@@ -77,7 +78,9 @@ class Towers:
 
     def validate(self, config: FitConfig) -> float:
         """The validation score of the best epoch."""
-        return validation_score(search_best(self.data.split(config), config).metrics, config.objective)
+        task = self.data.split(config)
+        with training_scope(config):
+            return validation_score(search_best(task, config).metrics, config.objective)
 
     def run(self, config: FitConfig, seed: int, test: Rows) -> Run:
         """As `huse fit` trains, refit included."""

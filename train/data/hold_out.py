@@ -18,8 +18,8 @@ def held_out(
 ) -> tuple[Mask, Mask]:
     """Which rows validate, and which are not trained on meanwhile, as they share content with those; two masks (n,).
 
-    Rows with a label validate, since what counts is what is found by class; but where some rows have none, and fewer
-    than `LEAST_LABELED` of the others can be held out, rows without a label do.
+    Rows with a label validate, since what counts is what is found by class; but where fewer than `LEAST_LABELED` of
+    them can be held out, rows without a label do if as many of those can.
 
     Args:
         labels: (n,) class of each row; `NO_LABEL` for none.
@@ -31,11 +31,16 @@ def held_out(
     labeled = labels != NO_LABEL
     validates = np.zeros(len(labels), bool)
     validates[labeled] = hold_out(labels[labeled], fraction, seed, most, groups[labeled])
-    apart = ~np.isin(groups, groups[labeled])
-    if apart.any() and validates.sum() < LEAST_LABELED:
-        validates[labeled] = False
-        validates[apart] = hold_out(labels[apart], fraction, seed, most, groups[apart])
+    others, apart = np.zeros(len(labels), bool), ~np.isin(groups, groups[labeled])
+    others[apart] = hold_out(labels[apart], fraction, seed, most, groups[apart])
+    validates = best_known(validates, others)
     return validates, np.isin(groups, groups[validates])
+
+
+def best_known(labeled: Mask, others: Mask) -> Mask:
+    """Of rows with a label and rows without one, two masks (n,), those that tell epochs apart."""
+    few = labeled.sum() < LEAST_LABELED and labeled.sum() <= others.sum()
+    return others if few else labeled
 
 
 def hold_out(

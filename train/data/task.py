@@ -20,7 +20,7 @@ from huse.train.classes.semantic_graph import load_graph
 from huse.train.config import FitConfig
 from huse.train.data.batches import NO_LABEL, TrainingData, TrainingRows, with_texts
 from huse.train.data.catalog import Catalog
-from huse.train.data.hold_out import held_out
+from huse.train.data.hold_out import best_known, held_out
 from huse.train.data.memory import streaming_window
 from huse.train.data.pairs import require_pairs
 from huse.train.data.stream import StreamedRows
@@ -154,9 +154,9 @@ class FitData:
         return rows if config.on_pairs else rows[self.data.labels[rows] != NO_LABEL]
 
     def _best_known(self, rows: Numbers) -> Numbers:
-        """Those of some rows that have a label; all when none has."""
-        labeled = rows[self.data.labels[rows] != NO_LABEL]
-        return labeled if len(labeled) else rows
+        """Those of some rows that tell epochs apart, all of them with a label or all without."""
+        labeled = self.data.labels[rows] != NO_LABEL
+        return rows[best_known(labeled, ~labeled)]
 
 
 def prepare(store: Store, config: FitConfig, semantic_graph: str = "auto") -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -138,18 +138,23 @@ def validation_score(metrics: dict[str, Any], objective: str = "huse") -> float:
 
     Mean cross-modal mAP; or the mean reciprocal rank of the rows' own other halves, when none has a label; or mean
     accuracy, when a modality is missing or the objective does not tie them; or mean mAP within the modalities, when the
-    objective trains no classifier either.
+    objective trains no classifier either; nan where nothing tells.
     """
     cross = [metrics["retrieval"][way]["map"] for way in ("image_to_text", "text_to_image")]
     if None not in cross and OBJECTIVES[objective].one_space:
         return float(np.mean(cross))
     if all(value is None for value in metrics["accuracy"].values()) and metrics["instances"]:
-        return float(np.mean([values["mrr"] for values in metrics["instances"].values()]))
+        return _mean_of_known(values["mrr"] for values in metrics["instances"].values())
     if not OBJECTIVES[objective].classifier:
-        within = [metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text")]
-        if any(value is not None for value in within):
-            return float(np.mean([value for value in within if value is not None]))
-    return float(np.mean([value for value in metrics["accuracy"].values() if value is not None]))
+        within = _mean_of_known(metrics["retrieval"][way]["map"] for way in ("image_to_image", "text_to_text"))
+        if not math.isnan(within):
+            return within
+    return _mean_of_known(metrics["accuracy"].values())
+
+
+def _mean_of_known(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _labeled(
@@ -184,18 +189,20 @@ def _not_finite(outputs: Outputs) -> list[str]:
 
 
 def _retrieval(outputs: Outputs, data: TrainingRows, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
-    classes = np.unique(labels.astype(str), return_inverse=True)[1]
-    return {
+    """Figures by class in four directions; nan where all rows are of one class, so that nothing could be wrong."""
+    names, classes = np.unique(labels.astype(str), return_inverse=True)
+    found = {
         way: retrieval_metrics(a, b, classes[q], classes[g], *own)
         for way, a, b, q, g, own in _directions(outputs, data)
     }
+    return found if len(names) > 1 else {way: dict.fromkeys(values, math.nan) for way, values in found.items()}
 
 
 def _instances(outputs: Outputs, data: TrainingRows) -> dict[str, dict[str, float]]:
     """R@K and mean reciprocal rank of the other halves of rows, across the modalities.
 
     Images and texts that several rows share stand once in a gallery, and are asked for once: all that the rows have
-    beside them belongs to them.
+    beside them belongs to them. In a gallery of one nothing could be wrong: nan.
     """
     found = Pair.by_name(lambda m: _different(outputs.of(m), data.present.of(m), data.content.of(m)))
     both = np.flatnonzero((found.image[1] >= 0) & (found.text[1] >= 0))
@@ -203,7 +210,8 @@ def _instances(outputs: Outputs, data: TrainingRows) -> dict[str, dict[str, floa
     for query, gallery in ACROSS:
         (vectors, own), (others, their) = found.of(query), found.of(gallery)
         pairs = np.unique(np.stack([own[both], their[both]], axis=1), axis=0)
-        result[f"{query}_to_{gallery}"] = instance_metrics(vectors, others, pairs)
+        values = instance_metrics(vectors, others, pairs)
+        result[f"{query}_to_{gallery}"] = values if len(others) > 1 else dict.fromkeys(values, math.nan)
     return result
 
 

@@ -18,6 +18,7 @@ from huse.features.errors import FitError
 from huse.features.files.atomic import replacing
 from huse.features.files.cache import local_copy
 from huse.train.config import FitConfig
+from huse.train.data.stream import StreamedRows
 from huse.train.data.task import Task
 
 Arrays = dict[str, NDArray[Any]]
@@ -47,11 +48,13 @@ def in_order(arrays: Mapping[str, NDArray[Any]], prefix: str, shapes: list[tuple
 
 
 def identity(task: Task, config: FitConfig) -> str:
-    """SHA-256 of everything that decides a fit: hyperparameters, rows, labels, splits and semantic graph."""
+    """SHA-256 of everything that decides a fit: hyperparameters, rows, labels, splits, semantic graph, and windows."""
     values = config.to_dict()
     if config.precision == "float32":
         del values["precision"]  # as before there was a choice
-    return hashlib.sha256((json.dumps(values, sort_keys=True) + task.digest).encode()).hexdigest()
+    # what memory there is decides whether rows are streamed, and in which windows, and so their order
+    window = str(task.data.window) if isinstance(task.data, StreamedRows) else ""
+    return hashlib.sha256((json.dumps(values, sort_keys=True) + task.digest + window).encode()).hexdigest()
 
 
 class Checkpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -49,6 +51,7 @@ def search_best(
         training.restore(saved[0])
     best.training = training
     every = max(1, STEPS_BETWEEN_VALIDATIONS // steps_per_epoch(config, len(task.train)))
+    patience = max(config.patience, every)  # one more look at least
     with tqdm(total=training.epochs, initial=start - 1, desc="fit", unit="epoch", disable=None) as bar:
         for epoch in range(start, training.epochs + 1):
             best.history.append({"phase": "search", **training.epoch(epoch)})
@@ -58,7 +61,7 @@ def search_best(
                 board.epoch(best.history[-1])
             bar.update()
             bar.set_postfix(loss=f"{best.history[-1]['loss']:.3f}", val=f"{best.score:.3f}" if best.epoch else "-")
-            if config.patience and best.epoch and (epoch - best.epoch >= config.patience or best.score >= PERFECT):
+            if config.patience and best.epoch and (epoch - best.epoch >= patience or best.score >= PERFECT):
                 break
             keep(checkpoint, "search", epoch, training, best)
     if best.epoch:
@@ -92,7 +95,8 @@ def _validate(
     with best.spent.on("validate"):
         outputs, by_instance = forward(features_of(rows, best.network)), not (labels != "").any()
         metrics = metrics_of(outputs, rows, labels, 0.5, by_instance)  # no score of labeled rows needs instances
-    best.history[-1]["val_score"] = score = validation_score(metrics, objective)
+    score = validation_score(metrics, objective)
+    best.history[-1]["val_score"] = None if math.isnan(score) else score
     best.history[-1] |= {f"val_{way}_r_at_1": values["r_at_1"] for way, values in metrics["retrieval"].items()}
     if score > best.score:
         best.score, best.weights, best.epoch = score, best.network.get_weights(), epoch

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import tensorflow as tf
+
+from huse.features.errors import FitError
+from huse.train.config import FitConfig
 
 
 def strategy() -> tf.distribute.Strategy:
     """Mirrors the towers over all GPUs when there are several; otherwise TensorFlow's own choice of one device."""
     gpus = tf.config.list_logical_devices("GPU")
     return mirrored(tuple(gpu.name for gpu in gpus)) if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+@contextmanager
+def training_scope(config: FitConfig) -> Iterator[None]:
+    """Where towers are built and trained: on all GPUs.
+
+    Raises:
+        FitError: a device runs out of memory.
+    """
+    try:
+        with strategy().scope():
+            yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise FitError(
+            f"the device ran out of memory with batch_size={config.batch_size} (--batch-size); "
+            "fit again with a smaller one, or with memory='streamed' (--memory)"
+        ) from error
 
 
 @cache

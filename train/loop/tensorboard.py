@@ -47,7 +47,7 @@ class Board:
             self._writers[phase] = tf.summary.create_file_writer(str(self.folder / phase))
         with self._writers[phase].as_default(step=entry["epoch"]):
             for name, value in entry.items():
-                if name not in ("phase", "epoch"):
+                if name not in ("phase", "epoch") and value is not None:
                     tf.summary.scalar(name, value)
         self._writers[phase].flush()
 

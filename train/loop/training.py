@@ -171,7 +171,13 @@ class Training:
         return self._placed[1]
 
     def _copied(self, values: NDArray[Any]) -> tf.Tensor:
-        return self._strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
+        def copy(context: tf.distribute.ValueContext) -> tf.Tensor:
+            with tf.device(devices[context.replica_id_in_sync_group]):
+                return tf.constant(values)
+
+        several = self._strategy.num_replicas_in_sync > 1
+        devices = self._strategy.extended.worker_devices if several else [None]
+        return self._strategy.experimental_distribute_values_from_function(copy)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
@@ -181,6 +187,7 @@ class Training:
 
     def _replica_step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
         names = [m for m in MODALITIES if m in window]
+        rows = tf.ensure_shape(rows, [self.batch_size])  # a second trace, for other batches, would take any
         own = own_share(rows)
         with tf.GradientTape() as tape:
             inputs = {m: tf.cast(tf.gather(window[m]["vectors"], own), tf.float32) for m in names}

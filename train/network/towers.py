@@ -81,11 +81,18 @@ def _heads(classes: int, config: FitConfig, seeds: Iterator[int]) -> Pair[Shared
     """What makes embeddings and logits of the output of each tower: one head for both, or one a modality.
 
     Raises:
-        FitError: class probabilities in the embedding are asked for beside dense logits.
+        FitError: class probabilities in the embedding are asked for beside dense logits, or prefixes longer than what
+            images and texts share.
     """
     certain = bool(classes and config.blend and OBJECTIVES[config.objective].blends)
     if certain and config.logits == "dense":
         raise FitError(f"blend is {config.blend} (--blend), which takes cosine logits; set it to 0 beside dense logits")
+    shared = config.dimension - 2 * (config.dimension // OWN_SHARE)
+    if certain and any(n > shared for n in config.nested):
+        raise FitError(
+            f"nested has {max(config.nested)} (--nested): {shared} of {config.dimension} dimensions are shared by "
+            f"images and texts; train prefixes of at most {shared}"
+        )
 
     def head(name: str) -> SharedHead | CertaintyHead:
         if certain:

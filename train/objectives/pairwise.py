@@ -3,6 +3,8 @@
 The pooled batch is B images and B texts of the same instances, so its 2B x 2B similarities are four B x B blocks, of
 which one is another's transpose, and all of them share one B x B matrix of class distances. Both losses are symmetric
 functions of the similarities, so one symmetric gradient per block serves both sides of the product.
+
+Below a temperature of about 0.01 the exponentials of far pairs are 0 in float32, and so is what they would push.
 """
 
 from __future__ import annotations

@@ -99,10 +99,12 @@ def test_a_filter_leaves_its_classes_and_those_below(few_model: Path, few_embedd
         ("Home", {"Home/TV", "Home/TV/Plasma", "Home/TV\u2215Video", "Home/TV\u2215Video/Discs"}),
         ("Hom", set()),
         ("Video", set()),
+        ("Men > w/", {"Men > w\u2215", "Men > w\u2215/Shirts"}),
     ],
 )
 def test_a_slash_within_a_name_leads_to_no_class_above(wanted: str, expected: set[str]) -> None:
     labels = ["Home/TV", "Home/TV/Plasma", "Home/TV\u2215Video", "Home/TV\u2215Video/Discs", "", "Garden/TV"]
+    labels += ["Men > w\u2215", "Men > w\u2215/Shirts"]
     rows = Rows.empty(len(labels), 1, 1)
     rows.label[:] = labels
     assert set(rows.label[in_classes(rows, [wanted])]) == expected

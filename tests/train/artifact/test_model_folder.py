@@ -26,18 +26,18 @@ from huse.train.network.towers import build_towers
 SMALL = FitConfig(epochs=2, dimension=4, hidden_units=4, batch_size=32)
 
 
-def trained(seed: int = 0) -> TrainedModel:
+def trained(seed: int = 0, config: FitConfig = SMALL) -> TrainedModel:
     """Towers as they are before training, with all that a model has."""
     keras.utils.set_random_seed(seed)
     store_rows = random_rows(30)
     classes = sorted(set(store_rows.label))
     data = TrainingRows.of(store_rows, classes)
-    network = build_towers(data, np.arange(30), len(classes), SMALL)
+    network = build_towers(data, np.arange(30), len(classes), config)
     from samples import IMAGE_SPEC, TEXT_SPEC
 
     return TrainedModel(
         network,
-        SMALL,
+        config,
         IMAGE_SPEC,
         TEXT_SPEC,
         classes,
@@ -214,3 +214,11 @@ def test_a_fit_over_a_model_that_appeared_meanwhile_is_refused(
     with pytest.raises(FitError, match="a model is there already"):
         fit_model(small_store.path, tmp_path / "m", replace(SMALL, epochs=1, refit=False))
     assert not list(tmp_path.glob(".*.lock"))
+
+
+def test_embeddings_tell_apart_what_the_same_weights_make_by_another_blend() -> None:
+    """Training does not see the blend, so the weights may be the same."""
+    usual, other = (trained(config=replace(SMALL, blend=blend)) for blend in (0.7, 0.2))
+    assert usual.fingerprint == other.fingerprint
+    assert usual.embedding_spec("image") != other.embedding_spec("image")
+    assert usual.embedding_spec("image") != replace(usual, fusion_weight=0.9).embedding_spec("image")

@@ -63,7 +63,12 @@ def test_a_taxonomy_is_read_before_model_and_store(small_store: Store, tmp_path:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("t.csv", "child,parent\napple\n"), ("t.csv", "child,parent\n,\napple,\n"), ("t.JSON", '["apple"]')],
+    [
+        ("t.csv", "child,parent\napple\n"),
+        ("t.csv", "child,parent\n,\napple,\n"),
+        ("t.csv", "parent,child\nfruit\n,apple\n"),
+        ("t.JSON", '["apple"]'),
+    ],
 )
 def test_a_child_without_a_parent_hangs_at_the_root(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)

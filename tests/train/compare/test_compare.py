@@ -119,6 +119,8 @@ def test_stores_with_nothing_to_tune_or_measure_on_are_refused(small_store: Stor
     few.write_all([rows.take(np.array([0, 1, 2, 4]))])
     with pytest.raises(FitError, match="no rows to tune on"):
         compare(few.path, tmp_path / "out", ("huse",))
+    with pytest.raises(FitError, match="no rows to tune on"):
+        compare(small_store.path, tmp_path / "out", ("huse",), changes={"val_fraction": 0.0})
     untested = Store.create(tmp_path / "untested", small_store.info)
     untested.write_all([rows.take(rows.split != "test")])
     with pytest.raises(StoreError, match="no row of split test"):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huse.train.data.hold_out import held_out, hold_out
+from huse.train.data.hold_out import best_known, held_out, hold_out
 
 
 @given(labels=st.lists(st.integers(0, 5), min_size=1, max_size=80), fraction=st.floats(0, 0.9))
@@ -72,3 +72,14 @@ def test_rows_with_a_label_validate_where_they_are_enough() -> None:
     assert none.tolist() == []
     all_labeled, _ = held_out(labels[:40], 0.1, 0, 5000, group[:40])
     assert all_labeled.sum() == 4, "where all have a label, few do too"
+
+
+def test_a_few_rows_without_a_label_take_no_validation_from_those_with_one() -> None:
+    for unlabeled in (1, 3, 10):
+        labels = np.append(np.arange(300) % 3, np.full(unlabeled, -1))
+        validates, _ = held_out(labels, 0.15, 0, 5000, np.arange(len(labels)))
+        assert np.bincount(labels[validates]).tolist() == [15, 15, 15]
+    labeled = np.arange(30) < 2
+    assert best_known(labeled, ~labeled).sum() == 28
+    assert best_known(~labeled, labeled).sum() == 28
+    assert best_known(labeled, np.zeros(30, bool)).sum() == 2

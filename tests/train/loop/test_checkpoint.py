@@ -23,8 +23,11 @@ from huse.features.errors import FitError
 from huse.features.store import Store
 from huse.train.artifact.model_folder import load_model
 from huse.train.config import FitConfig
+from huse.train.data.stream import StreamedRows
+from huse.train.data.task import prepare
 from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
+from huse.train.loop.checkpoint import identity
 from huse.train.objectives.registry import OBJECTIVES
 from huse.train.summary import FitSummary
 
@@ -82,6 +85,17 @@ def test_resumed_equals_uninterrupted(whole: Whole, tmp_path: Path, stop: int) -
     assert not list(tmp_path.glob("*.checkpoint.npz"))
 
 
+def test_a_refit_of_larger_batches_resumes(tmp_path: Path) -> None:
+    """From 256 rows a batch on losses are compiled: in a step that the search has made, too."""
+    config = replace(FAST, epochs=4, batch_size=512)
+    store = random_store(tmp_path / "store", n=380, shard_size=380).path
+    with states() as kept:
+        fit_model(store, tmp_path / "whole", config, checkpoint_every=0)
+    (tmp_path / "m.checkpoint.npz").write_bytes(kept[-2])
+    fit_model(store, tmp_path / "m", config, resume=True)
+    assert load_model(tmp_path / "m").fingerprint == load_model(tmp_path / "whole").fingerprint
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_learns_repeats_itself_and_resumes(small_store: Store, tmp_path: Path, objective: str) -> None:
     labels = sorted(set(small_store.load().label))
@@ -103,8 +117,11 @@ def test_every_objective_learns_repeats_itself_and_resumes(small_store: Store, t
 KILLED = """
 import sys
 from huse.train.config import FitConfig
+from huse.train.data.stream import StreamedRows
+from huse.train.data.task import prepare
 from huse.train.evaluate import evaluate_model
 from huse.train.fit import fit_model
+from huse.train.loop.checkpoint import identity
 config = FitConfig(hidden_units=64, dimension=16, epochs=150, patience=0, refit=False)
 fit_model(*sys.argv[1:], config, checkpoint_every=0.2)
 """
@@ -153,3 +170,11 @@ def test_a_state_of_towers_of_other_shapes_is_refused(whole: Whole, tmp_path: Pa
     np.savez(tmp_path / "m.checkpoint.npz", **{**arrays, array: arrays[array][..., :-1]})  # type: ignore[arg-type]
     with pytest.raises(FitError, match=r"weights of other shapes.*without resume \(--resume\)"):
         fit_model(whole.store, tmp_path / "m", FAST, resume=True)
+
+
+def test_windows_of_another_memory_are_another_fit(small_store: Store) -> None:
+    config = replace(FAST, memory="streamed", memory_budget=0.01)
+    task = prepare(small_store, config)
+    assert isinstance(task.data, StreamedRows)
+    other = replace(task, data=replace(task.data, window=task.data.window + 1))
+    assert len({identity(each, config) for each in (task, other)}) == 2

@@ -39,10 +39,16 @@ def trained(strategy, config):
         losses = [training.epoch(number)["loss"] for number in range(1, 5)]
         again = Training(network, task.data, task.train, task.graph, task.class_vectors, config)
         again.restore(training.state())
-        weights = network.get_weights()
-        training.start_over(build_towers(task.data, task.train, len(task.classes), config), task.train, config)
-        np.testing.assert_allclose(training.epoch(1)["loss"], losses[0], rtol=1e-4)
-        return training.batch_size, losses, weights
+        size, weights = training.batch_size, network.get_weights()
+        placed = training.on_device(task.data)["labels"]
+        if strategy.num_replicas_in_sync > 1:
+            assert [copy.device[-5:] for copy in strategy.experimental_local_results(placed)] == ["CPU:0", "CPU:1"]
+        fewer = task.train[:202]  # in batches of another size
+        fresh = build_towers(task.data, fewer, len(task.classes), config)
+        expected = Training(fresh, task.data, fewer, task.graph, task.class_vectors, config).epoch(1)["loss"]
+        training.start_over(build_towers(task.data, fewer, len(task.classes), config), fewer, config)
+        np.testing.assert_allclose(training.epoch(1)["loss"], expected, rtol=1e-4)
+        return size, losses, weights
 
 
 for batch, dropout in ((256, 0.0), (257, 0.5)):  # from 256 on the pairwise losses are compiled
