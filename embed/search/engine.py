@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from huse.embed.prefix import unit_prefix
 from huse.embed.search.gallery import GALLERIES, Gallery, Hit, nearest, require_count, require_gallery
-from huse.embed.search.index import AUTO, EXACT, Index, choose_kind, open_index
+from huse.embed.search.index import AUTO, EXACT, Index, NoVectorsError, choose_kind, open_index
 from huse.embed.search.rescore import CANDIDATES, Rescorer
 from huse.features.errors import QueryError
 from huse.features.rows import Rows
@@ -52,6 +52,7 @@ class Engine:
 
         Raises:
             ExtraError: FAISS is not installed.
+            QueryError: an index cannot be written.
         """
         if self.kind != EXACT:
             for gallery in GALLERIES:
@@ -63,7 +64,8 @@ class Engine:
         """For each of (q, D) unit vectors at most k rows, nearest first; of embeddings of fewer dimensions, by so many.
 
         Raises:
-            QueryError: no such gallery, k below 1, or a vector is not finite; what is rescored by lacks a row.
+            QueryError: no such gallery, k below 1, or a vector is not finite; what is rescored by lacks a row; an index
+                cannot be written.
             ExtraError: an index is needed, and FAISS is not installed.
         """
         require_gallery(gallery)
@@ -106,6 +108,6 @@ class Engine:
                 if gallery not in self._indices:
                     try:
                         self._indices[gallery] = open_index(self.store, gallery, self.kind, shards=self.shards)
-                    except QueryError:  # no row has such a vector
+                    except NoVectorsError:
                         self._indices[gallery] = None
         return self._indices[gallery]

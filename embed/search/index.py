@@ -78,6 +78,10 @@ class Description:
     file: str
 
 
+class NoVectorsError(QueryError):
+    """No row has a vector of a gallery."""
+
+
 class _DamageError(Exception):
     """An index or its description is not what was written."""
 
@@ -114,13 +118,14 @@ def open_index(
 
     Raises:
         ExtraError: FAISS is not installed.
-        QueryError: no row has such a vector.
+        NoVectorsError: no row has such a vector.
+        QueryError: the index cannot be written.
     """
     faiss = require("faiss", "search", f"an index of kind {kind}")
     digest = store.content_digest()
     positions = positions_on_disk(store, gallery) if shards is None else positions_in_memory(shards, gallery)
     if not len(positions):
-        raise QueryError(f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)")
+        raise NoVectorsError(f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)")
     path = store.path / FOLDER / f"{gallery}-{kind}.faiss"
     try:
         kept = _read(faiss, path, digest, positions)

@@ -224,3 +224,5 @@ def test_where_no_index_can_be_written_there_is_another_way(tmp_path: Path, monk
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(QueryError, match=r"text-hnsw\.faiss: .* .*, or use index='exact' \(--index\)$"):
         open_index(store, "text", "hnsw", lambda _: None)
+    with pytest.raises(QueryError, match=r"or use index='exact' \(--index\)$"):
+        Engine(store, "hnsw").prepare()
