@@ -65,12 +65,14 @@ IMAGE_HEADERS = {"Cache-Control": "private, max-age=60"}
 
 SEARCH_REFUSALS = refusals(
     s400="The query cannot be used.",
+    s403="A page of another site sent it.",
     s404="There is no such row.",
     s411="The length of the body was not announced.",
     s413="The body or the image is too large.",
     s422="The query is not of the described form.",
 )
 ROWS_REFUSALS = refusals(
+    s403="A page of another site sent it.",
     s411="The length of the body was not announced.",
     s413="The body is too large.",
     s422="The keys are not of the described form.",

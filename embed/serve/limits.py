@@ -28,7 +28,7 @@ HEADERS = {
 
 
 def add_limits(app: FastAPI, most_upload: int) -> None:
-    """Refuses bodies by their announced length, and makes every refusal JSON with one `detail`.
+    """Refuses what pages of other sites send, bodies by their announced length, and makes every refusal JSON with one `detail`.
 
     Args:
         app: the application.
@@ -54,10 +54,23 @@ def add_limits(app: FastAPI, most_upload: int) -> None:
 
 
 def _refusal(request: Request, most_upload: int) -> JSONResponse | None:
+    if not _is_of_this_site(request):
+        detail = "sent by a page of another site; a server before this one has to pass on the host that it is called by"
+        return JSONResponse({"detail": detail}, 403)
+    return _length_refusal(request, most_upload)
+
+
+def _is_of_this_site(request: Request) -> bool:
+    """Whether a page of this server sent it, or no page at all: browsers tell the origin of all that pages post."""
+    origin = request.headers.get("origin")
+    return origin is None or origin.lower().partition("://")[2] == request.headers.get("host", "").lower()
+
+
+def _length_refusal(request: Request, most_upload: int) -> JSONResponse | None:
     sends_image = request.url.path == "/api/search/image"
     most = most_upload + FORM_BYTES if sends_image else QUERY_BYTES
     length = request.headers.get("content-length", "")
-    if not (length.isascii() and length.isdecimal()):
+    if "transfer-encoding" in request.headers or not (length.isascii() and length.isdecimal()):
         return JSONResponse({"detail": "send the content-length of the body"}, 411)
     if len(length.lstrip("0")) > len(str(most)) or int(length) > most:
         what = "image" if sends_image else "query"

@@ -124,11 +124,11 @@ def test_bad_requests_are_told_why(client: TestClient) -> None:
 
 def test_every_refusal_is_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths["/api/rows"]["post"]["responses"]) == {"200", "411", "413", "422"}
+    assert set(paths["/api/rows"]["post"]["responses"]) == {"200", "403", "411", "413", "422"}
     for path in ("/api/search", "/api/search/image"):
         described = paths[path]["post"]["responses"]
-        assert set(described) == {"200", "400", "404", "411", "413", "422"}
-        for status in ("400", "404", "411", "413"):
+        assert set(described) == {"200", "400", "403", "404", "411", "413", "422"}
+        for status in ("400", "403", "404", "411", "413"):
             schema = described[status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/Refusal"}
     assert set(paths["/images/{key}"]["get"]["responses"]) == {"200", "404", "422"}

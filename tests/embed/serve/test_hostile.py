@@ -66,6 +66,27 @@ def png(size: tuple[int, int], mode: str = "1") -> bytes:
     return buffer.getvalue()
 
 
+def test_pages_of_other_sites_cannot_post(client: TestClient) -> None:
+    for origin, status in (
+        ("http://localhost", 200),
+        ("https://LOCALHOST", 200),
+        ("http://localhost:99", 403),
+        ("https://evil.example", 403),
+        ("http://evil.example/localhost", 403),
+        ("null", 403),
+        ("", 403),
+    ):
+        reply = client.post("/api/search", json={"text": "a"}, headers={"Origin": origin})
+        assert reply.status_code == status, origin
+    assert "a page of another site" in reply.json()["detail"]
+
+
+def test_a_length_beside_chunks_is_not_believed(client: TestClient) -> None:
+    headers = {"Content-Length": "10", "Transfer-Encoding": "chunked"}
+    reply = client.post("/api/search", content=b'{"text": "' + b"a" * 2**21 + b'"}', headers=headers)
+    assert (reply.status_code, reply.json()) == (411, {"detail": "send the content-length of the body"})
+
+
 def test_only_images_of_rows_with_an_image_are_sent(tmp_path: Path) -> None:
     names = [
         "a.png",
