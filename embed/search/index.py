@@ -125,7 +125,9 @@ def open_index(
     digest = store.content_digest()
     positions = positions_on_disk(store, gallery) if shards is None else positions_in_memory(shards, gallery)
     if not len(positions):
-        raise NoVectorsError(f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)")
+        raise NoVectorsError(
+            f"{store.path}: no row has a vector of modality {gallery}; try another gallery (--gallery)"
+        )
     path = store.path / FOLDER / f"{gallery}-{kind}.faiss"
     try:
         kept = _read(faiss, path, digest, positions)

@@ -28,7 +28,7 @@ HEADERS = {
 
 
 def add_limits(app: FastAPI, most_upload: int) -> None:
-    """Refuses what pages of other sites send, bodies by their announced length, and makes every refusal JSON with one `detail`.
+    """Refuses posts of other sites' pages, and bodies by their announced length; makes refusals JSON of one `detail`.
 
     Args:
         app: the application.
