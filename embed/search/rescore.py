@@ -25,8 +25,14 @@ CANDIDATES = 10
 """Rows that the first pass is to find for each that is asked for."""
 
 
+class _MovedError(QueryError):
+    """Rows are no longer where their keys were."""
+
+
 class Rescorer:
     """Ranks hits anew by the vectors of their rows in another store, of which these rows alone are read.
+
+    The store may be refreshed meanwhile: keys are read with the vectors, and looked up again where they have moved.
 
     Args:
         store: see `open_whole`.
@@ -47,15 +53,23 @@ class Rescorer:
             QueryError: there is no such row, or it has no such vector.
             ShardError: a shard is damaged.
         """
-        lost = next((key for key in keys if key not in self._positions), None)
+        try:
+            return self._vectors(keys, gallery)
+        except _MovedError:
+            self.__dict__.pop("_positions", None)
+            return self._vectors(keys, gallery)
+
+    def _vectors(self, keys: Sequence[str], gallery: str) -> NDArray[np.float32]:
+        positions = self._positions
+        lost = next((key for key in keys if key not in positions), None)
         if lost is not None:
             raise QueryError(f"{self.store.path}: has no row {lost!r} to rescore by; embed the same rows into it")
         by_shard = defaultdict[int, list[int]](list)
         for n, key in enumerate(keys):
-            by_shard[self._positions[key][0]].append(n)
+            by_shard[positions[key][0]].append(n)
         found = np.zeros((len(keys), self.store.info.dimension), np.float32)
         for shard, numbers in by_shard.items():
-            rows = self._rows(shard, [self._positions[keys[n]][1] for n in numbers])
+            rows = self._rows(shard, [(keys[n], positions[keys[n]][1]) for n in numbers])
             own = Gallery.of(rows, gallery)
             if not own.there.all():
                 key = keys[numbers[int(np.argmin(own.there))]]
@@ -85,12 +99,19 @@ class Rescorer:
             ranked.append([replace(hits[i], score=float(own[i])) for i in best])
         return ranked
 
-    def _rows(self, shard: int, positions: list[int]) -> Rows:
-        """Some rows of a shard, of which the vectors alone are known."""
-        names = (*VECTORS, *(PRESENT.of(modality) for modality in MODALITIES))
-        parts = self.store.read_from(shard, lambda opened: [opened.slice(names, i, i + 1) for i in positions])
+    def _rows(self, shard: int, places: Sequence[tuple[str, int]]) -> Rows:
+        """Rows of a shard at the places of some keys, of which the keys and vectors alone are known."""
+        names = ("key", *VECTORS, *(PRESENT.of(modality) for modality in MODALITIES))
+        if shard not in self.store.shard_numbers():
+            raise self._moved()
+        parts = self.store.read_from(shard, lambda opened: [opened.slice(names, i, i + 1) for _, i in places])
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        return Rows.of_columns({**Rows.empty(len(positions), 0, 0).columns(), **columns}, [])
+        if list(columns["key"]) != [key for key, _ in places]:
+            raise self._moved()
+        return Rows.of_columns({**Rows.empty(len(places), 0, 0).columns(), **columns}, [])
+
+    def _moved(self) -> _MovedError:
+        return _MovedError(f"{self.store.path}: its rows move while they are read; ask again when they are embedded")
 
 
 def open_whole(path: str | Path | Store, like: Store) -> Store:
@@ -102,7 +123,7 @@ def open_whole(path: str | Path | Store, like: Store) -> Store:
 
     Raises:
         StoreError: no such store, or shards are missing.
-        QueryError: it keeps codes itself.
+        QueryError: it keeps codes itself, or has fewer dimensions.
         FingerprintError: another model made it.
     """
     store = path if isinstance(path, Store) else Store.open(path, EMBEDDINGS)
@@ -110,6 +131,11 @@ def open_whole(path: str | Path | Store, like: Store) -> Store:
     if store.info.dtype in CODES:
         raise QueryError(
             f"{store.path}: keeps its vectors as {store.info.dtype}; rescore by embeddings of {' or '.join(FLOATS)}"
+        )
+    if store.info.dimension < like.info.dimension:
+        raise QueryError(
+            f"{store.path}: has {store.info.dimension} dimensions, {like.path} {like.info.dimension}; rescore by whole "
+            "vectors"
         )
     for modality, searched in like.info.specs.items():
         if not of_one_model(searched, store.info.specs.of(modality)):

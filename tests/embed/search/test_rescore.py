@@ -14,7 +14,7 @@ from huse.embed.files import fused_vectors
 from huse.embed.prefix import unit_prefix
 from huse.embed.search.engine import Engine
 from huse.embed.search.gallery import GALLERIES, Gallery, Hit
-from huse.embed.search.rescore import CANDIDATES, open_whole
+from huse.embed.search.rescore import CANDIDATES, Rescorer, open_whole
 from huse.features.codes import CODES
 from huse.features.errors import FingerprintError, QueryError
 from huse.features.rows import Rows
@@ -99,6 +99,8 @@ def test_what_cannot_be_rescored_by_says_why(stores: dict[str, Store], tmp_path:
     small, query = stores["binary"], np.ones((1, EMBEDDING_DIMENSION), np.float32)
     with pytest.raises(QueryError, match="keeps its vectors as int8; rescore by embeddings of float16 or float32"):
         open_whole(stores["int8"].path, small)
+    with pytest.raises(QueryError, match=r"prefix: has 8 dimensions, .*binary 16; rescore by whole vectors"):
+        open_whole(stores["prefix"], small)
     one = Store.create(tmp_path / "one", replace(small.info, dtype="float32", image=None))
     one.write_all([replace(rows, image=Rows.empty(len(rows), 0, 0).image) for rows in stores["float32"]])
     with pytest.raises(FingerprintError, match="another model made these image embeddings"):
@@ -113,6 +115,28 @@ def test_what_cannot_be_rescored_by_says_why(stores: dict[str, Store], tmp_path:
     few.write(2, stores["float32"].read(2))
     with pytest.raises(QueryError, match=r"row 'row \d+' has no text vector to rescore by; embed it anew"):
         Engine(small, rescore=Store.open(few.path)).nearest(query, "text", 6)
+
+
+def test_rows_that_move_while_it_is_used_keep_their_vectors(tmp_path: Path) -> None:
+    store = random_embeddings(tmp_path / "e")
+    rows, rescorer = store.load(), Rescorer(store)
+    keys = [str(key) for key in rows.key]
+
+    def found() -> NDArray[np.float32]:
+        return rescorer.vectors(keys[3:], "text")
+
+    np.testing.assert_array_equal(found(), rows.text.vectors[3:])
+    for kept in (np.arange(60)[::-1], np.arange(3, 60), np.roll(np.arange(60), 7)):
+        for number, start in enumerate(range(0, 75, 25)):
+            store.write(number, rows.take(kept[start : start + 25]))
+        np.testing.assert_array_equal(found(), rows.text.vectors[3:])
+    store.write(0, rows)
+    for number in (1, 2):
+        store.shard_path(number).unlink()
+    np.testing.assert_array_equal(found(), rows.text.vectors[3:])
+    store.write(0, rows.take(np.arange(30)))
+    with pytest.raises(QueryError, match="has no row 'row 30' to rescore by"):
+        found()
 
 
 @pytest.mark.parametrize("kind", [*CODES, "prefix"])
