@@ -13,7 +13,7 @@ from huse.extract.manifest.spool import ManifestRow
 from huse.extract.reuse import Fate, Stored, decide, digest_of, look_alike
 from huse.features.columns import STRINGS
 from huse.features.failure import Failure
-from huse.features.looks import Looks, Values, no_looks
+from huse.features.looks import UNKNOWN, Looks, Values, no_looks
 from huse.features.rows import Rows
 from huse.features.summary import MOST_FAILURES, ExtractSummary
 
@@ -126,6 +126,7 @@ class Filling:
         if image.failure is None:
             if image.digest == NOTHING:
                 self._trusted += 1
+                self.looks[i] = UNKNOWN  # whatever is there now was not seen
             else:
                 self.looks[i] = self._now[i]
             return

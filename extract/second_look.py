@@ -121,6 +121,8 @@ def _labels_of(shard: ShardColumns, then: Values, folder: Path, lookers: Readers
 def _look_alike(columns: Arrays, then: Values, folder: Path, lookers: Readers) -> bool:
     held = (then == HELD).all(axis=1)  # is as the manifest is
     to_look = columns[PRESENT.image] & ~held
+    if (then[to_look] == UNKNOWN).all(axis=1).any():
+        return False
     files = image_locations(columns["uri"][to_look].tolist(), folder)
     return bool(look_alike(then[to_look], look_at_all(files, lookers)).all())
 

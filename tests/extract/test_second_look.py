@@ -276,6 +276,20 @@ def test_what_retrying_leaves_unread_is_not_taken_for_seen(catalog: Catalog) -> 
     assert catalog.grays()["3.bmp"] == 99
 
 
+def test_what_retrying_leaves_unread_in_the_table_is_not_taken_for_seen(tmp_path: Path, catalog: Catalog) -> None:
+    def extract(grays: Sequence[int], retry: bool = False) -> ExtractSummary:
+        images = [catalog.paint(99, gray).read_bytes() for gray in grays]
+        pyarrow.parquet.write_table(pyarrow.table({"key": ["a", "b"], "image": images}), tmp_path / "m.parquet")
+        config = replace(CONFIG, retry_failed=retry)
+        return extract_features(tmp_path / "m.parquet", tmp_path / "held", config, image_encoder=Mean())
+
+    extract([1, 2])
+    assert extract([1, 3], retry=True).encoded == 0
+    assert extract([1, 3]).encoded == 1
+    assert Store.open(tmp_path / "held").load().image.vectors[:, 0].tolist() == [1, 3]
+    assert extract([1, 3]).trusted == 2
+
+
 @pytest.mark.parametrize("damage", [b"", b"rubbish", None])
 def test_lost_and_damaged_looks_cost_reading_only(catalog: Catalog, damage: bytes | None) -> None:
     file = looks_path(Store.open(catalog.store).shard_path(1))
