@@ -67,7 +67,7 @@ def extract_features(
         overwrite: remove a store that is there, and begin anew; not for one part of several. It goes when all that can
             be refused has been checked, and the encoders work.
         image_encoder: a name or an encoder, in place of the one that `config` names; see docs/encoders.md.
-        text_encoder: likewise; one that learns and has not yet does so from the texts that are not test rows.
+        text_encoder: likewise; one that learns and has not yet does so from the texts of split train or none.
         class_encoder: likewise, of the class names.
 
     Returns:
@@ -106,6 +106,8 @@ def _unchanged(
 ) -> ExtractSummary | None:
     """What a run does where all is as the last one left it, done without parsing the manifest; else None."""
     if isinstance(manifest, Frame) or overwrite or config.content or not (place(store) / STORE_FILE).exists():
+        return None
+    if isinstance(choice.text, FittedEncoder) and choice.text.state() is None:  # it has to learn from the rows
         return None
     with locked(store, _part(config)):
         seen = if_unchanged(place(manifest), place(store), columns, config)

@@ -110,7 +110,7 @@ def choose_encoders(
 ) -> Encoders:
     """The encoders that a manifest's columns and labels need.
 
-    One that learns and has not yet does so from the texts that are not test rows.
+    One that learns and has not yet does so from the texts of split train or none.
 
     Args:
         manifest: the rows.

@@ -111,6 +111,13 @@ def test_an_encoder_that_learns_does_so_once(tmp_path: Path) -> None:
         extract_features(path, tmp_path / "t", CONFIG, image_encoder=Shade(), class_encoder=TfidfEncoder("9"))
 
 
+def test_a_new_encoder_learns_again_from_a_manifest_that_stays(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "m.csv", [{"text": "red fox", "split": "train"}, {"text": "gray fox", "split": ""}])
+    for reused in (0, 2):
+        summary = extract_features(rows, tmp_path / "s", CONFIG, text_encoder=TfidfEncoder("9"))
+        assert summary.reused == reused
+
+
 def test_a_name_may_be_given_in_place_of_the_configs(tmp_path: Path) -> None:
     rows = read_manifest(write_csv(tmp_path / "m.csv", [{"text": "red fox", "label": "fox"}]))
     encoders = choose_encoders(rows, ExtractConfig(text_encoder="none such"), Choice(text="tfidf:3", classes="tfidf:3"))
