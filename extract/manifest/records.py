@@ -79,7 +79,7 @@ def _open_file(path: Path, inside: str, names: Mapping[str, str]) -> Iterator[Ta
 
 
 def _joined(files: Sequence[Path], folder: Path, names: Mapping[str, str]) -> Table:
-    """Several files as one table, in which those of a split have it where no column says it."""
+    """Several files as one table, in which those of a split have it in the rows of which no column says it."""
     inside = [name_in(file, folder) for file in files]
     with _open_file(files[0], inside[0], names) as first:
         columns = dict(first.columns)
@@ -97,7 +97,7 @@ def _joined(files: Sequence[Path], folder: Path, names: Mapping[str, str]) -> Ta
                 _require_content(file, table, names)
                 for line, values in table.records:
                     last = starts[-1] + line
-                    told = not split or names["split"] in table.columns
+                    told = not split or values.get(names["split"])
                     yield last, values if told else {**values, names["split"]: split}
                 columns.update(table.columns)
                 columns.update({names["split"]: None} if split else {})

@@ -156,7 +156,15 @@ def test_several_files_are_one_table_whose_names_say_the_split(
 def test_a_column_says_the_split_before_a_name_does(dataset: Path) -> None:
     table = shard(10).append_column("split", pyarrow.array(["val", None]))
     written(dataset / "data" / "train-00002.parquet", table)
-    assert keys(read_manifest(dataset))[-2:] == [("k10", "val"), ("k11", "")]
+    assert keys(read_manifest(dataset))[-2:] == [("k10", "val"), ("k11", "train")]
+
+
+def test_a_name_says_the_split_of_the_rows_without_one_whatever_their_order(tmp_path: Path) -> None:
+    lines = ['{"text": "a"}', '{"text": "b", "split": "test"}', '{"text": "c"}']
+    for name, its in (("train-0", lines), ("train-1", lines[::-1])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(its))
+    rows = read_manifest(tmp_path / "train-*.jsonl").rows()
+    assert [row.split for row in rows] == ["train", "test", "train"] * 2
 
 
 @pytest.mark.parametrize(
