@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ END_OF_TAR = re.compile(r"\.tar(?=/)", re.IGNORECASE)
 ABOVE = re.compile(r"(?:\.?/)+")
 """What names of members may begin with, and is no part of them."""
 
-BLOCK = 512
+CHUNK = 1 << 20
+"""Bytes that are read at a time to see that nothing follows the end of a tar."""
 
 INDICES = 32
 """Tars whose members are known at a time, 32 bytes a member."""
@@ -60,21 +61,21 @@ def members(file: IO[bytes], stream: bool = False) -> Iterator[Member]:
         stream: whether it can be read in order only.
 
     Raises:
-        TarError: while reading: it is no tar, or was cut off.
+        TarError: while reading: it is no tar, was cut off, is damaged, or more follows its end.
     """
-    with tarfile.open(fileobj=file, mode="r|" if stream else "r:") as tar:
+    with tarfile.open(fileobj=file, mode="r|" if stream else "r:", tarinfo=_Header) as tar:
         while (found := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # where tarfile keeps all that it has seen
             if found.isreg() and not found.issparse():
                 yield Member(_shown(found.name), found.offset_data, found.size, partial(_read, tar, found))
-        if not stream:  # a compressed file tells itself that it was cut off
-            _require_end(file, tar.offset)
+        _require_nothing_more(cast(IO[bytes], tar.fileobj))
 
 
 def tar_of(location: str) -> str | None:
     """The tar that the location of an image leads into, if it does: a file of this machine, or what a URL says."""
     ends = (location[: found.end()] for found in END_OF_TAR.finditer(location))
-    return next((tar for tar in ends if SCHEME.match(tar) or (not is_url(tar) and Path(tar).is_file())), None)
+    is_file = os.path.isfile  # that of Path raises where it may not look, or a name is too long
+    return next((tar for tar in ends if SCHEME.match(tar) or (not is_url(tar) and is_file(tar))), None)
 
 
 def read_member(location: str) -> bytes | None:
@@ -125,7 +126,7 @@ def _index(tar: str, _size: int, _changed: int) -> _Index:
     """The members of a tar, asked for again when it has changed.
 
     Raises:
-        ImageError: it is none, or was cut off.
+        ImageError: it is none, or damaged.
     """
     names, places = bytearray(), array("q")
     try:
@@ -134,7 +135,7 @@ def _index(tar: str, _size: int, _changed: int) -> _Index:
                 names += _digest(member.name)
                 places.extend((member.offset, member.size))
     except tarfile.TarError as error:
-        raise ImageError(f"the tar is cut off, or none ({error})") from error
+        raise ImageError(f"the tar is damaged, or none ({error})") from error
     digests = np.frombuffer(bytes(names), "S16")
     order = np.argsort(digests, kind="stable")
     return _Index(digests[order], np.frombuffer(places, np.int64).reshape(-1, 2)[order])
@@ -144,11 +145,32 @@ def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return cast(IO[bytes], tar.extractfile(member)).read()
 
 
-def _require_end(file: IO[bytes], offset: int) -> None:
-    """Refuses a tar without the empty block that ends it, where a damaged header would count as the end."""
-    file.seek(offset)
-    if file.read(BLOCK) != bytes(BLOCK):
-        raise tarfile.ReadError("its end is missing")
+class _Header(tarfile.TarInfo):
+    """What a tar has before each member, or the empty block that ends it, which tarfile takes anything else for too."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        """The next header.
+
+        Raises:
+            HeaderError: there is none; `TarFile.next` tells that of the first, and that the empty block is the end.
+            ReadError: there is none after the first, nor the empty block.
+        """
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            if tar.offset == 0:
+                raise
+            raise tarfile.ReadError(f"neither a file nor its end follows: {error}") from error
+
+
+def _require_nothing_more(file: IO[bytes]) -> None:
+    """Refuses other bytes than zeros behind the end of a tar, where it would lose the members of a second one."""
+    while chunk := file.read(CHUNK):
+        if chunk.count(0) < len(chunk):
+            raise tarfile.ReadError("more follows its end, as of tars that were joined")
 
 
 def _digest(name: str) -> bytes:

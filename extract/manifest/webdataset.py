@@ -61,7 +61,7 @@ def read_webdataset(path: Path, inside: str, names: Mapping[str, str]) -> Table:
         names: the column of each of image, text, label, split and key: a kind of file, or a field of the .json.
 
     Raises:
-        ManifestError: while reading: it is no tar or was cut off, or a .json is none.
+        ManifestError: while reading: it is no tar or a damaged one, or a .json is none.
     """
     columns: dict[str, None] = {}
     return Table(columns, _records(_Reader(path, inside, names, columns)), unique=UNIQUE)
@@ -76,8 +76,8 @@ def _records(reader: _Reader) -> Iterator[Record]:
                 number += 1
                 yield number, record
     except TarError as error:
-        what = f"cut off after row {number}" if number else "not a tar file, or cut off"
-        raise ManifestError(f"{reader.path}: {what} ({error}); copy it again, or leave it out") from error
+        what = f"damaged after row {number}" if number else "not a tar file, or damaged"
+        raise ManifestError(f"{reader.path}: {what} ({error}); copy or pack it again, or leave it out") from error
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_a_tar_that_is_cut_off_takes_nothing_from_the_store(packed: Path) -> Non
     before, tar = grays(packed), packed / "a set" / "shard-00001.tar"
     whole = tar.read_bytes()
     tar.write_bytes(whole[:2500])
-    with pytest.raises(ManifestError, match=r"^.*shard-00001\.tar: cut off after row 1 \(.*leave it out$"):
+    with pytest.raises(ManifestError, match=r"^.*shard-00001\.tar: damaged after row 1 \(.*leave it out$"):
         run(packed)
     assert grays(packed) == before
     tar.write_bytes(whole)

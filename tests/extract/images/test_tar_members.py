@@ -57,13 +57,17 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="No such file or directory"):
         read_image(f"{tmp_path}/absent.tar/c.jpg")
     (tmp_path / "y.tar").write_bytes(tar.read_bytes()[:900])
-    with pytest.raises(ImageError, match=r"^the tar is cut off, or none \(.*y\.tar/a\.jpg$"):
+    with pytest.raises(ImageError, match=r"^the tar is damaged, or none \(.*y\.tar/a\.jpg$"):
         read_image(f"{tmp_path}/y.tar/a.jpg")
     (tmp_path / "z.txt").write_bytes(b"")
     with pytest.raises(ImageError, match="Not a directory"):
         read_image(f"{tmp_path}/z.txt/a.jpg")
     with pytest.raises(ImageError, match=r"no such object: memory://none/x\.tar/a\.jpg"):
         read_image("memory://none/x.tar/a.jpg")
+
+
+def test_names_that_no_file_can_have_lead_into_no_tar() -> None:
+    assert tar_members.tar_of(f"/{300 * 'x'}.tar/a.jpg") is None
 
 
 def test_folders_that_are_called_like_tars(tmp_path: Path) -> None:

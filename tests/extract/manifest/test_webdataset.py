@@ -7,6 +7,7 @@ import json
 import os
 import random
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_empty_tars(tmp_path: Path) -> None:
     write_tar(tmp_path / "b.tar", {"x.txt": b"a"})
     assert len(read_manifest(tmp_path)) == 1
     (tmp_path / "c.tar").write_bytes(b"")
-    with pytest.raises(ManifestError, match=r"c\.tar: not a tar file, or cut off \(empty file\)"):
+    with pytest.raises(ManifestError, match=r"c\.tar: not a tar file, or damaged \(empty file\)"):
         read_manifest(tmp_path / "c.tar")
     with pytest.raises(ManifestError, match=r"c\.tar: not a tar file"):
         read_manifest(tmp_path)
@@ -142,7 +143,12 @@ def test_wherever_a_tar_is_cut_off_that_is_told(tmp_path: Path) -> None:
         end = tar.offset
     for length in [*range(0, end, 256), end, end + 100, end + 511]:
         (tmp_path / "y.tar").write_bytes(whole[:length])
-        with pytest.raises(ManifestError, match=r"y\.tar: (not a tar file, or )?cut off.*copy it again, or leave"):
+        (tmp_path / "y.tgz").write_bytes(gzip.compress(whole[:length], 1))
+        with pytest.raises(ManifestError, match=r"y\.tgz: (not a tar file, or )?damaged"):
+            read_manifest(tmp_path / "y.tgz")
+        with pytest.raises(
+            ManifestError, match=r"y\.tar: (not a tar file, or )?damaged.*copy or pack it again, or leave"
+        ):
             read_manifest(tmp_path / "y.tar")
     for length in (end + 512, len(whole)):
         (tmp_path / "y.tar").write_bytes(whole[:length])
@@ -150,6 +156,21 @@ def test_wherever_a_tar_is_cut_off_that_is_told(tmp_path: Path) -> None:
     (tmp_path / "z.tar.gz").write_bytes(gzip.compress(whole)[:-20])
     with pytest.raises(ManifestError, match=r"z\.tar\.gz: the gzip file is cut off or damaged"):
         read_manifest(tmp_path / "z.tar.gz")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("damage", ["header", "joined"])
+def test_rows_are_not_lost_behind_what_looks_like_the_end(
+    pack: Callable[[bytes], bytes], damage: str, tmp_path: Path
+) -> None:
+    whole = bytearray(write_tar(tmp_path / "x.tar", {"a.txt": b"1", "b.txt": b"2"}).read_bytes())
+    if damage == "header":
+        whole[1024 + 5] ^= 1  # the second one
+    path = tmp_path / ("y.tar" if pack is bytes else "y.tgz")
+    path.write_bytes(pack(bytes(whole if damage == "header" else 2 * whole)))
+    message = {"header": "damaged .*bad checksum", "joined": "damaged after row 1 .*tars that were joined"}[damage]
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(path)
 
 
 @pytest.mark.parametrize(
