@@ -27,6 +27,7 @@ class Engine:
             search.
         rescore: embeddings by whose vectors the rows found are ranked, see `open_whole`; then ten times as many are
             looked for in `store`.
+        digest: of the store when `shards` were read, see `open_index`.
 
     Raises:
         QueryError: no such index.
@@ -38,11 +39,13 @@ class Engine:
         index: str = AUTO,
         shards: Sequence[Rows] | None = None,
         rescore: Store | None = None,
+        digest: str = "",
     ) -> None:
         self.store = store
         self._rescorer = None if rescore is None else Rescorer(rescore)
         self.kind = choose_kind(store, index)
         self.shards = shards
+        self._digest = digest
         self._once = Lock()
         self._galleries: dict[str, list[Gallery]] = {}
         self._indices: dict[str, Index | None] = {}
@@ -106,8 +109,11 @@ class Engine:
         if gallery not in self._indices:
             with self._once:
                 if gallery not in self._indices:
-                    try:
-                        self._indices[gallery] = open_index(self.store, gallery, self.kind, shards=self.shards)
-                    except NoVectorsError:
-                        self._indices[gallery] = None
+                    self._indices[gallery] = self._opened(gallery)
         return self._indices[gallery]
+
+    def _opened(self, gallery: str) -> Index | None:
+        try:
+            return open_index(self.store, gallery, self.kind, shards=self.shards, digest=self._digest)
+        except NoVectorsError:
+            return None

@@ -105,9 +105,14 @@ def _tell(line: str) -> None:
 
 
 def open_index(
-    store: Store, gallery: str, kind: str, say: Callable[[str], None] = _tell, shards: Sequence[Rows] | None = None
+    store: Store,
+    gallery: str,
+    kind: str,
+    say: Callable[[str], None] = _tell,
+    shards: Sequence[Rows] | None = None,
+    digest: str = "",
 ) -> Index:
-    """The index of a store as it is now; made, and its recall told, when there is none or a damaged one.
+    """The index of a store as it is now, or of its rows in memory; made, and its recall told, unless one is there.
 
     Args:
         store: embeddings.
@@ -115,6 +120,7 @@ def open_index(
         kind: ``hnsw`` or ``ivfpq``.
         say: receives a line when an index was made, and one when one was damaged.
         shards: the rows of all shards, when they are in memory.
+        digest: `Store.content_digest` when they were read, as the store may have been refreshed; else of now.
 
     Raises:
         ExtraError: FAISS is not installed.
@@ -122,7 +128,7 @@ def open_index(
         QueryError: the index cannot be written.
     """
     faiss = require("faiss", "search", f"an index of kind {kind}")
-    digest = store.content_digest()
+    digest = digest or store.content_digest()
     positions = positions_on_disk(store, gallery) if shards is None else positions_in_memory(shards, gallery)
     if not len(positions):
         raise NoVectorsError(

@@ -26,7 +26,7 @@ from huse.embed.search.search import OTHER, default_gallery, require_model
 from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
 from huse.extract.manifest.locations import image_location
-from huse.features.errors import QueryError
+from huse.features.errors import QueryError, StoreError
 from huse.features.files.place import is_url
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
@@ -78,7 +78,7 @@ class Searcher:
 
     Raises:
         FingerprintError: the embeddings are another model's.
-        StoreError: no such store, an empty one, or shards are missing.
+        StoreError: no such store, an empty one, shards are missing, or they are written meanwhile.
         ShardError: a shard is damaged.
         QueryError: no such index.
         ExtraError: an index is needed, and FAISS is not installed.
@@ -99,14 +99,14 @@ class Searcher:
         store.require_whole()
         self.model = model
         self.folder = folder or store.path.parent
-        self.shards = [store.read_stored(number) for number in store.ahead()]
+        digest, self.shards = _loaded(store)
         self.map = SpaceMap(self.shards, draw)
         self.problems: list[str] = []
         self._positions = {
             str(key): (shard, i) for shard, rows in enumerate(self.shards) for i, key in enumerate(rows.key)
         }
         whole = None if rescore is None else open_whole(rescore, store)
-        self._engine = Engine(store, index, self.shards, whole)
+        self._engine = Engine(store, index, self.shards, whole, digest)
         self._engine.prepare()
         self._once = Lock()
         self._preparing: Thread | None = None
@@ -232,3 +232,12 @@ class Searcher:
 
     def _nearest(self, vector: NDArray[np.floating], gallery: str, k: int, classes: list[str]) -> list[Hit]:
         return self._engine.nearest(vector, gallery, k, classes)[0]
+
+
+def _loaded(store: Store) -> tuple[str, list[Rows]]:
+    """All rows, as they are stored, and the digest of the store that they are of."""
+    digest = store.content_digest()
+    shards = [store.read_stored(number) for number in store.ahead()]
+    if store.content_digest() != digest:
+        raise StoreError(f"{store.path}: was written while it was read; start again when that is done")
+    return digest, shards

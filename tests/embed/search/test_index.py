@@ -200,6 +200,18 @@ def test_the_engine_in_memory_finds_what_it_finds_on_disk(tmp_path: Path) -> Non
             ]
 
 
+def test_an_index_of_rows_in_memory_is_not_taken_for_one_of_what_is_on_disk_since(tmp_path: Path) -> None:
+    store = embeddings(tmp_path / "e")
+    digest, shards = store.content_digest(), list(store)
+    rows = store.load()
+    for number, start in enumerate((0, 25, 50)):
+        store.write(number, rows.take(np.arange(60)[::-1][start : start + 25]))
+    engine = Engine(store, "hnsw", shards, digest=digest)
+    query = rows.text.vectors[:1]
+    for asked in (engine, Engine(store, "hnsw")):
+        assert asked.nearest(query, "text", 1)[0][0].key == "row 0"
+
+
 def test_a_full_disk_is_one_line_and_leaves_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import faiss
 

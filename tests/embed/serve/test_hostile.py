@@ -23,7 +23,7 @@ from stub_model import StubModel
 from huse.embed.draw.projection import Points, lay_out
 from huse.embed.serve.app import make_app
 from huse.embed.serve.searcher import Searcher
-from huse.features.errors import EncoderError
+from huse.features.errors import EncoderError, StoreError
 from huse.features.rows import Rows
 from huse.features.store import Store
 
@@ -85,6 +85,20 @@ def test_a_length_beside_chunks_is_not_believed(client: TestClient) -> None:
     headers = {"Content-Length": "10", "Transfer-Encoding": "chunked"}
     reply = client.post("/api/search", content=b'{"text": "' + b"a" * 2**21 + b'"}', headers=headers)
     assert (reply.status_code, reply.json()) == (411, {"detail": "send the content-length of the body"})
+
+
+def test_what_is_refreshed_while_it_is_loaded_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(tmp_path)
+    read = Store.read_stored
+
+    def refreshed(self: Store, number: int) -> Rows:
+        rows = read(self, number)
+        store.write(number, rows.take(range(len(rows))[::-1]))
+        return rows
+
+    monkeypatch.setattr(Store, "read_stored", refreshed)
+    with pytest.raises(StoreError, match="was written while it was read; start again"):
+        Searcher(StubModel(), store.path)  # type: ignore[arg-type]
 
 
 def test_only_images_of_rows_with_an_image_are_sent(tmp_path: Path) -> None:
