@@ -95,8 +95,14 @@ def _read_hdf5(path: Path, inside: str) -> NDArray[Any]:
     """A dataset at the top of a file; links into other files are not followed."""
     with h5py.File(local_copy(path), "r") as file:
         own = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
-        found = file[_only([name for name in own if isinstance(file[name], h5py.Dataset)], inside, path)]
-        return np.asarray(found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found)
+        name = _only([name for name in own if isinstance(file[name], h5py.Dataset)], inside, path)
+        found = file[name]
+        if h5py.check_string_dtype(found.dtype):
+            return np.asarray(found.asstr()[()])
+        if found.dtype.kind == "O":
+            way_out = "save numbers or strings, MATLAB's cells with -v7 and not -v7.3"
+            raise StoreError(f"{path}: {clean_text(name)[:LONGEST_NAME]} holds references or lists; {way_out}")
+        return np.asarray(found)
 
 
 def _read_parquet(path: Path, inside: str) -> NDArray[Any]:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from huse.features.codes import stored_type, stored_width
+from huse.features.codes import CODES, stored_type, stored_width
 from huse.features.columns import PRESENT, STRINGS, VECTORS
 from huse.features.companions import ClassVectors
 from huse.features.encoder_spec import IMPORTED, EncoderSpec, imported_spec
 from huse.features.errors import StoreError
+from huse.features.exchange import mat
 from huse.features.exchange.arrays import ARRAY_SUFFIXES, file_of, read_array
 from huse.features.exchange.npy import writing_rows
 from huse.features.exchange.vector_lists import vector_lists, vector_type
@@ -36,8 +37,8 @@ from huse.features.rows import SPLITS, Rows
 from huse.features.store import Store
 from huse.features.strings import clean_text, clean_value
 
-ROWS_A_GROUP, MAT_HEADER = 10_000, 116
-"""Rows written at a time to Parquet, and bytes of free text at the start of a .mat file."""
+ROWS_A_GROUP = 10_000
+"""Rows written at a time to Parquet."""
 MOST_STRING_BYTES = 1 << 30
 """Memory that a column of strings may take as an array."""
 Vectors = NDArray[Any]
@@ -185,32 +186,28 @@ def _rows(
 
 
 def _shard(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], chosen: slice, dtype: np.dtype[Any]) -> Rows:
-    """Some rows; a vector of zeros is missing, and one that is not finite as stored is a failure too."""
+    """Some rows; a vector of zeros is missing, and one that is none or not finite as it is stored is a failure too."""
     n = chosen.stop - chosen.start
     here = vectors.map(lambda array: np.zeros((n, 0)) if array is None else np.asarray(array[chosen]))
-    finite = here.map(lambda array: _finite(array, dtype))
-    both = Pair.by_name(lambda modality: _modality(here.of(modality), finite.of(modality)))
+    stored = here.map(lambda array: _cast(array, dtype))
+    finite = stored.map(lambda array: np.isfinite(array).all(axis=1))
+    there = stored.map(lambda array: array.any(axis=1))
+    both = Pair.by_name(lambda m: Modality.of_vectors(here.of(m), np.asarray(finite.of(m) & there.of(m))))
     rows = replace(Rows.empty(n, 0, 0), image=both.image, text=both.text)
     columns = rows.columns()
     for name, values in strings.items():
         columns[name][:] = values[chosen]
-    rows.failures += [
-        Failure(str(rows.key[i]), "import", f"{modality} vector is not finite as {dtype}")
-        for modality, good in finite.items()
-        for i in np.flatnonzero(~good)
-    ]
+    for modality, given in here.items():
+        vanished = given.any(axis=1) & ~there.of(modality)
+        for wrong, what in ((~finite.of(modality), "is not finite"), (vanished, "vanishes")):
+            failed = rows.key[wrong]
+            rows.failures += [Failure(str(key), "import", f"{modality} vector {what} as {dtype}") for key in failed]
     return rows
 
 
-def _finite(vectors: Vectors, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
-    """(n,) which vectors are finite as they are stored."""
-    with np.errstate(over="ignore"):
-        return np.asarray(np.isfinite(vectors.astype(dtype)).all(axis=1))
-
-
-def _modality(vectors: Vectors, finite: NDArray[np.bool_]) -> Modality:
-    """Vectors with their digests; those that are of zeros or not finite are missing."""
-    return Modality.of_vectors(vectors, finite & vectors.any(axis=1))
+def _cast(vectors: Vectors, dtype: np.dtype[Any]) -> Vectors:
+    with np.errstate(over="ignore", under="ignore"):
+        return vectors.astype(dtype)
 
 
 def _origin(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: int) -> str:
@@ -226,6 +223,8 @@ def _origin(vectors: Pair[Vectors | None], strings: Mapping[str, Strings], n: in
 
 
 def _export_arrays(store: Store, target: Path) -> None:
+    if target.suffix == ".mat":
+        _require_mat(store, target)
     rows = store.load()
     columns = {name: _plain(name, values, rows) for name, values in rows.encoded(store.info.dtype).columns().items()}
     with replacing(target) as temporary, temporary.open("w+b") as file:
@@ -234,12 +233,15 @@ def _export_arrays(store: Store, target: Path) -> None:
             with zipfile.ZipFile(file, "a") as archive:
                 archive.comment = MARK.encode()
         else:
-            from scipy.io import savemat
+            mat.write_mat(file, columns, MARK)
 
-            wide = {name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in columns.items()}
-            savemat(file, {name: v.astype(object) if v.dtype.kind == "U" else v for name, v in wide.items()})
-            file.seek(0)
-            file.write(f"MATLAB 5.0 MAT-file, {MARK}".encode().ljust(MAT_HEADER))  # in place of platform and date
+
+def _require_mat(store: Store, target: Path) -> None:
+    """Refuses vectors that are too many for a .mat file, before any is read."""
+    rows, dtype = len(store), store.info.dtype
+    for modality, width in store.info.widths.items():
+        if rows * stored_width(width, dtype) * (1 if dtype in CODES else 4) > mat.MOST_BYTES:
+            raise StoreError(f"{target}: the {modality} vectors are too large for .mat; export to .npz or .parquet")
 
 
 def _plain(name: str, values: NDArray[Any], rows: Rows) -> NDArray[Any]:

@@ -7,13 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 READ, NAMES, DAMAGED = 0, 3, 4
 """What the process found: the array, other names, or nothing that can be read."""
+
+HEADER = 116
+"""Bytes of free text at the start of a file."""
+
+MOST_BYTES = (1 << 32) - 1
+"""Of an array in a file."""
 
 
 def read_mat(path: Path, inside: str) -> NDArray[Any] | list[str]:
@@ -42,6 +48,22 @@ def read_mat(path: Path, inside: str) -> NDArray[Any] | list[str]:
     raise ValueError(done.stderr if done.returncode == DAMAGED else "damaged: SciPy's reader crashed")
 
 
+def write_mat(file: BinaryIO, columns: dict[str, NDArray[Any]], text: str) -> None:
+    """Writes arrays, float16 as float32, and strings as cells.
+
+    Args:
+        file: an open, empty one.
+        columns: by name, none of more than `MOST_BYTES`.
+        text: what the file says of itself, in place of platform and date.
+    """
+    from scipy.io import savemat
+
+    wide = {name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in columns.items()}
+    savemat(file, {name: v.astype(object) if v.dtype.kind == "U" else v for name, v in wide.items()})
+    file.seek(0)
+    file.write(f"MATLAB 5.0 MAT-file, {text}".encode().ljust(HEADER))
+
+
 def _read_here(path: str, inside: str, out: str) -> int:
     from scipy.io import loadmat, whosmat
     from scipy.sparse import issparse
@@ -55,7 +77,7 @@ def _read_here(path: str, inside: str, out: str) -> int:
         found = loadmat(path, variable_names=[name])[name]
         array = found.toarray() if issparse(found) else found
         if array.dtype == object:
-            array = np.array([str(np.squeeze(cell)) for cell in array.ravel()])
+            array = np.array(["" if np.size(cell) == 0 else str(np.squeeze(cell)) for cell in array.ravel()])
         np.save(out, array, allow_pickle=False)
     except Exception as error:  # noqa: BLE001 - damaged files make SciPy raise anything
         sys.stderr.write((str(error).splitlines() or [type(error).__name__])[0])

@@ -19,6 +19,7 @@ import scipy.sparse
 from samples import random_store
 
 from huse.features.errors import StoreError
+from huse.features.exchange import mat
 from huse.features.exchange.arrays import read_array
 from huse.features.exchange.interchange import export_store, import_store
 from huse.features.failure import Failure
@@ -81,6 +82,18 @@ def test_matlab_7_3_and_numeric_labels(tmp_path: Path) -> None:
     assert Store.open(tmp_path / "s").load().label.tolist() == [str(i) for i in range(N)]
 
 
+def test_cells_of_matlab(tmp_path: Path) -> None:
+    cells = np.empty(3, object)
+    cells[:] = ["a", "", np.array([[7.0]])]
+    scipy.io.savemat(tmp_path / "old.mat", {"y": cells})
+    assert read_array(str(tmp_path / "old.mat")).tolist() == ["a", "", "7.0"]
+    with h5py.File(tmp_path / "new.mat", "w", userblock_size=512) as file:
+        file["#refs#/a"] = np.frombuffer(b"a\0b\0", np.uint16)
+        file.create_dataset("y", data=[[file["#refs#/a"].ref] * 2], dtype=h5py.ref_dtype)
+    with pytest.raises(StoreError, match=r"y holds references or lists; save .* cells with -v7 and not -v7\.3"):
+        read_array(str(tmp_path / "new.mat"))
+
+
 def test_links_of_an_hdf5_file_are_not_followed(tmp_path: Path) -> None:
     write(tmp_path, "h5")
     with h5py.File(tmp_path / "links.h5", "w") as file:
@@ -106,13 +119,15 @@ def test_a_vector_that_is_not_finite_costs_its_own_row(tmp_path: Path) -> None:
     vectors = arrays()["image"]
     vectors[2, 1] = np.nan
     vectors[4, 0] = 1e6  # more than float16 holds
+    vectors[5], vectors[6] = 1e-9, 0
     np.save(tmp_path / "x.npy", vectors)
     import_store(tmp_path / "s", image=str(tmp_path / "x.npy"), dtype="float16")
     rows = Store.open(tmp_path / "s").load()
-    assert np.flatnonzero(~rows.image.present).tolist() == [2, 4]
+    assert np.flatnonzero(~rows.image.present).tolist() == [2, 4, 5, 6]
     reason = "image vector is not finite as float16"
-    assert rows.failures == [Failure("2", "import", reason), Failure("4", "import", reason)]
-    assert not rows.image.vectors[[2, 4]].any()
+    vanishes = Failure("5", "import", "image vector vanishes as float16")
+    assert rows.failures == [Failure("2", "import", reason), Failure("4", "import", reason), vanishes]
+    assert not rows.image.vectors[[2, 4, 5]].any()
 
 
 @pytest.mark.parametrize(
@@ -166,12 +181,22 @@ def test_export_to_arrays(small_store: Store, tmp_path: Path) -> None:
     export_store(small_store.path, tmp_path / "all.mat")
     np.testing.assert_array_equal(read_array(f"{tmp_path / 'all.mat'}:text"), rows.text.vectors)
     assert read_array(f"{tmp_path / 'all.mat'}:key").tolist() == rows.key.tolist()
+    assert read_array(f"{tmp_path / 'all.mat'}:split").tolist() == rows.split.tolist()
     export_store(small_store.path, tmp_path / "all.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pydict()
     np.testing.assert_allclose(table["image"], rows.image.vectors)
     assert table["caption"] == rows.caption.tolist()
     with pytest.raises(StoreError, match=r"unknown suffix \.csv; name a folder without one, or a file \.npz"):
         export_store(small_store.path, tmp_path / "all.csv")
+
+
+def test_what_a_mat_file_cannot_hold_is_refused_before_it_is_read(
+    small_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mat, "MOST_BYTES", 60 * 6 * 4 - 1)
+    monkeypatch.setattr(Store, "load", None)
+    with pytest.raises(StoreError, match=r"all\.mat: the image vectors are too large for \.mat; export to \.npz or"):
+        export_store(small_store.path, tmp_path / "all.mat")
 
 
 def test_what_goes_out_comes_in_again(small_store: Store, tmp_path: Path) -> None:
