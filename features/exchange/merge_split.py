@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -149,10 +150,15 @@ def _write_classes(target: Store, classes: dict[str, ClassVectors | None]) -> No
 
 
 def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
-    """The classes of all stores; None when one has rows but no class vectors."""
-    found = [store.read_classes(name) for store in stores]
-    known = [classes for classes in found if classes is not None]
-    if len(known) < len(found) or len({classes.encoder for classes in known}) > 1:
+    """The classes of all stores; None when one has labels but no class vectors, or those of another encoder."""
+    found = {store.path: store.read_classes(name) for store in stores}
+    known = [classes for classes in found.values() if classes is not None]
+    if not known:
+        return None
+    lacking = (store.path for store in stores if found[store.path] is None and _has_labels(store))
+    why = "they are of different encoders" if len({classes.encoder for classes in known}) > 1 else ""
+    if why := why or next((f"{path} has labels and none" for path in lacking), ""):
+        warnings.warn(f"class vectors ({name}) are left out: {why}; extract with one class encoder", stacklevel=3)
         return None
     texts: dict[str, str] = {}
     vectors = {}
@@ -166,6 +172,10 @@ def _merged_classes(stores: Sequence[Store], name: str) -> ClassVectors | None:
         return None
     stacked = np.stack([vectors[label] for label in labels])
     return ClassVectors(labels, [texts[label] for label in labels], stacked, known[0].encoder)
+
+
+def _has_labels(store: Store) -> bool:
+    return any(any(store.columns(number, ("label",))["label"]) for number in store.ahead())
 
 
 def _splits(store: Store) -> list[str]:

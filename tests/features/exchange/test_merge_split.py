@@ -108,6 +108,25 @@ def test_classes_are_joined(tmp_path: Path) -> None:
     assert merged.vectors.shape == (3, 4)
 
 
+def test_class_vectors_stay_beside_rows_without_labels_and_are_not_left_out_unsaid(tmp_path: Path) -> None:
+    first, bare = random_store(tmp_path / "a", n=6), random_rows(6)
+    bare.key[:], bare.label[:] = [f"other {key}" for key in bare.key], ""
+    none = store_of(tmp_path / "none", bare)
+    merge_stores([first.path, none.path], tmp_path / "m")
+    merged, own = Store.open(tmp_path / "m").read_classes(), first.read_classes()
+    assert merged is not None
+    assert own is not None
+    assert merged.labels == own.labels
+    bare.label[5] = "x"
+    some = store_of(tmp_path / "some", bare)
+    with pytest.warns(UserWarning, match=r"class vectors \(classes\.h5\) are left out: .*some has labels and none"):
+        merge_stores([first.path, some.path], tmp_path / "n")
+    assert Store.open(tmp_path / "n").read_classes() is None
+    some.write_classes(replace(own, encoder="another"))
+    with pytest.warns(UserWarning, match="are left out: they are of different encoders"):
+        merge_stores([first.path, some.path], tmp_path / "o")
+
+
 def test_leaks_are_images_or_texts_in_two_splits(tmp_path: Path) -> None:
     rows = random_rows(8)
     rows.split[:] = ["train", "test", "", "val", "train", "train", "test", "test"]
