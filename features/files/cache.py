@@ -32,18 +32,15 @@ UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 JUST_USED = 10.0
 """Seconds for which a file stays whatever its size: it is about to be opened."""
 
-TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "xet_hash", "checksum")
+TOKENS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "blob_id", "xet_hash", "checksum", "Digest")
 """What file systems of fsspec call that which changes with the content."""
 
 TELLS = (
     *TOKENS,
     *("generation", "last_commit", "size"),
-    *("LastModified", "last_modified", "mtime", "modified", "created"),
+    *("LastModified", "Last-Modified", "last_modified", "mtime", "modified", "created"),
 )
 """What stores say of an object's content, each some of them."""
-
-NO_TOKEN = uuid4().hex
-"""Stands for the content of objects of which nothing is said: good for one process."""
 
 LOCKS = 3
 """Digits of a file's name that its lock is named by."""
@@ -139,8 +136,9 @@ def _locks() -> Path:
 
 
 def _name(path: Path, described: dict[str, Any]) -> str:
+    """A name of its own for each look at an object whose store says nothing of its content."""
     told = [f"{name}={described[name]}" for name in TELLS if described.get(name) is not None]
-    token = "\n".join(told) if len(told) > ("size" in described) else NO_TOKEN
+    token = "\n".join(told) if len(told) > ("size" in described) else uuid4().hex
     return hashlib.sha256(f"{path}\n{token}".encode()).hexdigest()[:40] + path.suffix
 
 

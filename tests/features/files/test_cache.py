@@ -77,6 +77,20 @@ def test_what_others_put_is_seen_when_a_place_is_opened_again() -> None:
     assert local_copy(path).read_bytes() == b"two"
 
 
+@pytest.mark.parametrize("tells", [None, "Digest", "Last-Modified"])
+def test_what_a_web_server_says_tells_copies_apart(
+    tells: str | None, fetched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = written(b"one"), {"type": "file", "size": 3, "name": "/cache/a.bin"}
+    monkeypatch.setattr(type(path.fs), "info", lambda *_, **__: told | ({tells: "1"} if tells else {}))
+    for _ in range(2):
+        assert local_copy(path).read_bytes() == b"one"
+    path.fs.pipe_file("/cache/a.bin", b"two")
+    look_again(path)
+    assert local_copy(path).read_bytes() == (b"one" if tells else b"two")
+    assert len(fetched) == (1 if tells else 2)
+
+
 def test_a_whole_bucket_is_opened_again(tmp_path: Path) -> None:
     SEEN["s3://bucket/a/b.h5"] = tmp_path
     look_again(place("s3://bucket/m.csv").parent)
