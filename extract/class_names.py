@@ -8,24 +8,30 @@ from pathlib import Path
 from huse.extract.encoders import TextEncoder
 from huse.extract.manifest.rows import Columns, read_manifest
 from huse.extract.texts import clean_text
-from huse.features.companions import CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, class_name
+from huse.features.companions import CLASS_FILES, CLASS_TEXTS_FILE, CLASSES_FILE, ClassVectors, class_name
 from huse.features.errors import ManifestError
 from huse.features.store import Store
 
 
-def write_class_names(store: Store, texts: dict[str, str], classes: TextEncoder, text: TextEncoder | None) -> None:
-    """Keeps the vectors of the class names beside the shards; what is there already is not encoded again.
+def write_class_names(
+    store: Store, texts: dict[str, str], classes: TextEncoder | None, text: TextEncoder | None
+) -> None:
+    """Keeps the vectors of the class names beside the shards, and none of an earlier run that are of no use any more.
+
+    What is there already is not encoded again.
 
     Args:
         store: the store.
         texts: the text that stands for each class, by its label path.
-        classes: the encoder that the semantic graph is made by.
+        classes: the encoder that the semantic graph is made by; None for no class names.
         text: the encoder of the store's texts, None when it has none or they were made elsewhere.
     """
     labels = sorted(texts)
-    if not labels:
-        return
-    for name, encoder in _files(classes, text):
+    files = {} if classes is None or not labels else dict(_files(classes, text))
+    for name in CLASS_FILES:
+        if name not in files:
+            (store.path / name).unlink(missing_ok=True)
+    for name, encoder in files.items():
         wanted = labels, [texts[label] for label in labels], str(encoder.spec)
         there = store.read_classes(name)
         if there is None or (there.labels, there.texts, there.encoder) != wanted:

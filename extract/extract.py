@@ -198,8 +198,7 @@ class Extraction:
         text = self.encoders.text
         if isinstance(text, FittedEncoder) and text.state() != read_encoder_state(self.store):
             write_encoder_state(target.path, text.state())
-        if self.encoders.classes is not None:
-            write_class_names(target, self.class_texts, self.encoders.classes, text)
+        write_class_names(target, self.class_texts, self.encoders.classes, text)
 
 
 def prepare_extraction(

@@ -81,6 +81,23 @@ def test_ten_lines_of_class_are_an_encoder(tmp_path: Path) -> None:
     assert extract_features(path, tmp_path / "s", CONFIG, **given).reused == 3
 
 
+def test_class_names_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    rows, named, other = [{"key": "a", "text": "red", "label": "c"}], Length(), Length()
+    other.spec = replace(Length.spec, weights="2")
+    path = write_csv(tmp_path / "m.csv", rows)
+
+    def files(classes: Any) -> list[str]:
+        extract_features(path, tmp_path / "s", CONFIG, text_encoder=named, class_encoder=classes)
+        return sorted(file.name for file in (tmp_path / "s").glob("class*"))
+
+    assert files(other) == ["class_texts.h5", "classes.h5"]
+    assert files(named) == ["classes.h5"]
+    assert files("none") == []
+    assert files(other) == ["class_texts.h5", "classes.h5"]
+    write_csv(path, [{**rows[0], "label": ""}])
+    assert files(other) == []
+
+
 def test_the_class_of_the_documentation_runs(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(import huse.*?)```", text, re.S)
