@@ -16,7 +16,7 @@ from huse.extract.manifest.folder import Walk, read_folder, walk_of
 from huse.extract.manifest.frame import Frame, read_frame
 from huse.extract.manifest.json_lines import JSON_LINES, read_json_lines
 from huse.extract.manifest.parquet import PARQUET, read_parquet
-from huse.extract.manifest.table import Record, Table
+from huse.extract.manifest.table import Record, Table, is_blank
 from huse.extract.manifest.webdataset import TARS, read_webdataset
 from huse.features.errors import ManifestError
 
@@ -97,7 +97,7 @@ def _joined(files: Sequence[Path], folder: Path, names: Mapping[str, str]) -> Ta
                 _require_content(file, table, names)
                 for line, values in table.records:
                     last = starts[-1] + line
-                    told = not split or values.get(names["split"])
+                    told = not split or values.get(names["split"]) or is_blank(values)
                     yield last, values if told else {**values, names["split"]: split}
                 columns.update(table.columns)
                 columns.update({names["split"]: None} if split else {})

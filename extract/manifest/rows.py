@@ -20,6 +20,7 @@ from huse.extract.manifest.keys import KEY_DIGEST_BYTES, equal_groups, make_uniq
 from huse.extract.manifest.locations import image_location, nearest_image
 from huse.extract.manifest.records import one_line, open_table
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
+from huse.extract.manifest.table import is_blank
 from huse.extract.manifest.written import written_digest
 from huse.features.errors import ManifestError
 from huse.features.files.place import place, reopen
@@ -108,12 +109,13 @@ def read_manifest(source: str | Path | Frame, columns: Columns = Columns()) -> M
         checking = Checking(path, columns, table)
         if table.columns:
             _require_columns(path, list(table.columns), columns)
-        rows = map(checking.row, table.records)
+        rows = (checking.row(record) for record in table.records if not is_blank(record[1]))
         while batch := list(islice(rows, ROWS_A_WRITE)):
             checking.spool.append(batch)
+    if table.columns:  # some formats tell them as the rows are read
+        _require_columns(path, list(table.columns), columns)
     if not len(checking.spool):
         raise ManifestError(f"{path}: has no rows; add some, or name another")
-    _require_columns(path, list(table.columns), columns)
     checking.tell()
     manifest = Manifest(
         path=path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from huse.extract.manifest.cells import Cell
+from huse.extract.manifest.cells import Cell, Image
 from huse.features.errors import ManifestError
 
 Record = tuple[int, Mapping[str, Cell]]
@@ -29,6 +29,11 @@ class Table:
     file: Callable[[int], tuple[str, int]] | None = None
     unique: str = "make keys unique or add a key column"
     of_folder: bool = False
+
+
+def is_blank(values: Mapping[str, Cell]) -> bool:
+    """Whether a record says nothing, as an empty row of a spreadsheet does."""
+    return not any(isinstance(cell, Image) or cell.strip() for cell in values.values())
 
 
 def require_once(where: str, columns: Sequence[str], wanted: Collection[str]) -> None:

@@ -77,6 +77,17 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
+def test_rows_without_a_value_are_none(suffix: str, tmp_path: Path) -> None:
+    blank = dict.fromkeys(ROWS[0], "")
+    rows = [{**row, "note": str(i)} for i, row in enumerate((blank, *ROWS, {**blank, "text": " "}))]
+    for name, its in (("test", rows), ("train", [rows[0], rows[-1]])):
+        (tmp_path / f"{name}.{suffix}").write_bytes(FORMATS[suffix](its))
+    assert read_manifest(tmp_path / f"test.{suffix}").rows() == EXPECTED
+    joined = read_manifest(tmp_path / f"t*.{suffix}").rows()
+    assert [(row.key, row.split) for row in joined] == [("1", "train"), ("2", "test"), ("3", "test")]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_columns_by_other_names_and_repeated_keys(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"m.{suffix}"
     names = Columns(image="file", text="title", key="sku")
