@@ -58,7 +58,7 @@ class Checking:
                 f"{self.where(line)}: split {written['split']!r}; use train, val or test, or leave it empty"
             )
         problem = _problem({**written, "image": image})
-        key, origin = self._key(written["key"], image, text, data)
+        key, origin = self._key(written["key"], image, text, data, problem)
         row = ManifestRow(
             key=key,
             image="" if problem else image,
@@ -110,14 +110,14 @@ class Checking:
         self.missing[self.names[column], value] += 1
         return ""
 
-    def _key(self, given: str, image: str, text: str, data: bytes) -> tuple[str, int]:
+    def _key(self, given: str, image: str, text: str, data: bytes, problem: str) -> tuple[str, int]:
         """The key of a row, and where it is from."""
         if self.folder:
             return clean_text(image), NUMBERED  # names that differ in spaces only are numbered
         if key := clean_text(escaped(given)) or ("" if data else clean_text(escaped(image))):
             return key, GIVEN
         if data and (key := clean_text(escaped(image))):
-            return key, PATH
+            return key, NUMBERED if problem else PATH  # a row with a problem holds no bytes to be named by
         return content_key(data or text), NUMBERED
 
 

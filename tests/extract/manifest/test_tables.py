@@ -217,6 +217,16 @@ def test_images_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
     assert [row.image for row in manifest.rows()] == names
 
 
+def test_images_of_one_name_with_a_wrong_label_cost_their_own_rows(tmp_path: Path) -> None:
+    images = [{"bytes": PNG + bytes([i]), "path": "1.png"} for i in range(4)]
+    labels = pyarrow.array([b"a", b"caf\xe9", b"caf\xe9", b"a"])
+    pyarrow.parquet.write_table(pyarrow.table({"image": images, "label": labels}), tmp_path / "m.parquet")
+    rows = read_manifest(tmp_path / "m.parquet").rows()
+    assert [bool(row.problem) for row in rows] == [False, True, True, False]
+    whole = [content_key(image["bytes"]) for image in images]
+    assert [row.key for row in rows] == [whole[0], "1.png", "1.png#2", whole[3]]
+
+
 def test_images_in_cells_cost_little_memory(tmp_path: Path) -> None:
     import tracemalloc
 
