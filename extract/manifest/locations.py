@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from huse.features.files.place import DRIVE, FILE_URL, is_remote, is_url
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 ODD = re.compile(r"[:\\]|^~", re.MULTILINE)
 """What is in a location that is not simply a path from the folder, or an absolute one."""
+
+DOTS = re.compile(r"/\.{1,2}(?:/|$)")
+"""A part of a URL that is no name."""
 
 START = "paths start from the manifest's folder"
 
@@ -32,7 +36,7 @@ def image_location(written: str, folder: Path) -> str:
     """
     if is_remote(folder):
         if not written.startswith("/") and not is_url(written) and not FILE_URL.match(written):
-            return f"{str(folder).rstrip('/')}/{written}"  # a bucket itself ends in one
+            return _without_dots(f"{str(folder).rstrip('/')}/{written}")  # a bucket itself ends in one
         folder = Path()
     if FILE_URL.match(written):
         path = FILE_URL.sub("", written, count=1)
@@ -46,6 +50,15 @@ def image_locations(written: Sequence[str], folder: Path) -> list[str]:
     if not is_remote(folder) and not ODD.search("\n".join(written)):  # the same, ten times as fast
         return [each if each[0] == "/" else start + each for each in written]
     return [image_location(each, folder) for each in written]
+
+
+def _without_dots(url: str) -> str:
+    """A URL whose parts ``.`` and ``..`` are gone into, as stores do not by themselves."""
+    scheme, _, path = url.partition("://")
+    if not DOTS.search(path):
+        return url
+    bucket, _, name = path.partition("/")
+    return f"{scheme}://{bucket}{posixpath.normpath(f'/{name}')}"
 
 
 def local_path(folder: Path, written: str) -> str:

@@ -66,6 +66,9 @@ def test_locations_start_from_the_folder_of_objects() -> None:
     folder = place("s3://bucket/a b")
     assert image_location("c/d.png", folder) == "s3://bucket/a b/c/d.png"
     assert image_location("c/d.png", place("s3://bucket/m.csv").parent) == "s3://bucket/c/d.png"
+    assert image_location("./c/..d.png", folder) == "s3://bucket/a b/c/..d.png"
+    assert image_location("../e/./d.png", folder) == "s3://bucket/e/d.png"
+    assert image_location("../../d.png", folder) == "s3://bucket/d.png"
     assert image_location("gs://other/d.png", folder) == "gs://other/d.png"
     assert image_location("/d.png", folder) == "/d.png"
     assert image_location("file:///d%20e.png", folder) == "/d e.png"
