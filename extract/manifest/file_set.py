@@ -21,6 +21,8 @@ BRACES = re.compile(r"\{([^{}]*(?:\.\.|,)[^{}]*)\}")
 
 RANGE = re.compile(r"([0-9]+)\.\.([0-9]+)")
 GLOB = re.compile(r"[*?\[]")
+PATTERN = re.compile(rf"{BRACES.pattern}|{GLOB.pattern}")
+"""What makes a name stand for several."""
 
 NUMBERED = re.compile(r"[0-9]{5}-of-[0-9]{5}")
 """What is in the name of a file that is one of several, as of a data set's split."""
@@ -37,7 +39,7 @@ def folder_of(path: Path) -> Path:
     """What relative names in a manifest start from: a folder itself, or that of a file or a pattern."""
     if not is_pattern(path):
         return path if path.is_dir() else path.parent
-    before, *_ = re.split(r"[*?\[{]", str(path), maxsplit=1)
+    before, *_ = PATTERN.split(str(path), maxsplit=1)
     start = before.rpartition("/")[0]
     return place(start or ("/" if before.startswith("/") else "."))
 

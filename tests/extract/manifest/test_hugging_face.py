@@ -206,6 +206,13 @@ def test_relative_images_start_from_the_folder_of_the_pattern(tmp_path: Path) ->
         assert [manifest.location(row) for row in manifest.rows()] == [str(data / "a.png"), str(data / "b.png")]
 
 
+def test_braces_that_stand_for_nothing_belong_to_the_folder(tmp_path: Path) -> None:
+    written(tmp_path / "{raw}" / "t-0.parquet", pyarrow.table({"image": ["a.png"]}))
+    for pattern in ("t-*.parquet", "t-{0..0}.parquet"):
+        manifest = read_manifest(tmp_path / "{raw}" / pattern)
+        assert manifest.location(manifest.rows()[0]) == str(tmp_path / "{raw}" / "a.png")
+
+
 def test_other_formats_come_in_several_files_too(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,key\none,1\n")
     (tmp_path / "b.csv").write_text("key,text\n2,two\n3,three\n")
