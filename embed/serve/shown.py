@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -62,7 +63,8 @@ def location(uri: str, folder: Path) -> str | None:
     """
     source = image_location(uri, folder)
     if not is_url(source):
-        return source if uri and (Path(source).is_file() or tar_of(source)) else None
+        is_file = os.path.isfile  # that of Path raises where it may not look, or a name is too long
+        return source if uri and (is_file(source) or tar_of(source)) else None
     if is_on_the_web(source):
         return source if _is_web_address(source) else None
     return source if source.partition("://")[0] in FETCHED else None

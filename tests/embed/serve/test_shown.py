@@ -90,6 +90,7 @@ def test_where_images_are(tmp_path: Path) -> None:
     there = str(tmp_path / "a b.png")
     assert location("a b.png", tmp_path) == location(there, Path("elsewhere")) == there
     assert location(f"file://{there}", tmp_path) == location(f"file://{there.replace(' ', '%20')}", tmp_path) == there
+    assert location("a" * 5000, tmp_path) is None
     for uri in ("https://shop.example/a.jpg?x=1", "http://[::1]/a", "s3://bucket/a.jpg"):
         assert location(uri, tmp_path) == uri
     for uri in (
