@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huse.embed.draw.hits_page import PAGE_FILE
 from huse.embed.prefix import of_one_model
 from huse.features.errors import FingerprintError, StoreError
 from huse.features.files.atomic import is_own_trace
 from huse.features.info import EMBEDDINGS, STORE_FILE, StoreInfo
-from huse.features.inspection import FOLDERS
+from huse.features.inspection import BESIDE
 from huse.features.store import Store
 
 
@@ -32,8 +31,7 @@ def require_own(out: Path, info: StoreInfo, overwrite: bool) -> None:
     there = Store.open(out, EMBEDDINGS)
     if not overwrite:
         _require_alike(out, there.info, info)
-    kept = {*FOLDERS, PAGE_FILE}
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in kept and not there.is_own(entry))
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in BESIDE and not there.is_own(entry))
     if overwrite and foreign:
         raise StoreError(f"{out}: holds {foreign[0]!r} too, which is no part of the embeddings; move it away")
 

@@ -24,7 +24,8 @@ from huse.features.settings import SETTINGS_FILE, check_settings
 from huse.features.store import Store
 
 FEATURES_FOLDER, INDEX_FOLDER = "features", "index"
-FOLDERS = (FEATURES_FOLDER, INDEX_FOLDER, CHANGES_FOLDER)
+HITS_PAGE = "search.html"
+BESIDE = (FEATURES_FOLDER, INDEX_FOLDER, CHANGES_FOLDER, HITS_PAGE)
 """What embeddings may have beside their shards."""
 
 
@@ -82,7 +83,7 @@ def verification(store: Store) -> Verification:
 
 def _is_harmless(name: str) -> bool:
     """What embeddings keep beside their shards, and what desktops leave everywhere."""
-    return name in FOLDERS or name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
+    return name in BESIDE or name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def inspect_store(store: Store) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from huse.features.errors import QueryError
 from huse.features.files.atomic import replacing
 from huse.features.files.folders import require_place
 from huse.features.files.outputs import require_output
+from huse.features.inspection import HITS_PAGE
 
-PAGE_FILE = "search.html"
 SIDE = 160
 
 _PAGE = """<!DOCTYPE html>
@@ -36,7 +36,7 @@ def place_of_hits_page(embeddings: Path) -> Path:
     Raises:
         QueryError: the folder cannot be written, or a file of this name there is not of huse.
     """
-    page = embeddings / PAGE_FILE
+    page = embeddings / HITS_PAGE
     require_place(embeddings, QueryError, page, "search without a page")
     require_output(page, QueryError)
     return page

@@ -213,7 +213,8 @@ def test_verify_covers_every_file_and_names_what_is_foreign(small_store: Store) 
         assert list(verify_store(small_store)) == [name]
         (small_store.path / name).write_bytes(whole)
     (small_store.path / "notes.txt").write_text("mine")
-    (small_store.path / ".DS_Store").write_bytes(b"")
+    for harmless in (".DS_Store", "search.html"):
+        (small_store.path / harmless).write_bytes(b"")
     (problem,) = verify_store(small_store).values()
     assert problem == f"{small_store.path / 'notes.txt'}: no part of the store; move it away"
 
