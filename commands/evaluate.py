@@ -17,6 +17,7 @@ from huse.commands.options import (
 )
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import show
+from huse.features.files.place import folder_above
 from huse.features.rows import SPLITS
 
 
@@ -62,7 +63,7 @@ def command(
     from huse.train.evaluate import evaluate_model
     from huse.train.evaluation.table import metrics_table
 
-    thumbnails = Thumbnails(images_folder or store.parent)
+    thumbnails = Thumbnails(images_folder or folder_above(store))
     result = evaluate_model(model, store, split, taxonomy, report, folds or 0, thumbnails.data_uri)
     show(metrics_table(result), result, as_json)
     thumbnails.warn_of_none()

@@ -24,6 +24,7 @@ from huse.commands.options import (
 from huse.commands.quiet import uses_tensorflow
 from huse.commands.tables import results_text, show
 from huse.extract.config import ExtractConfig
+from huse.features.files.place import folder_above
 
 
 @click.command("search")
@@ -98,7 +99,7 @@ def command(
     results = [{"query": q, "hits": [asdict(hit) for hit in hits]} for q, hits in zip(queries, found, strict=True)]
     show(results_text(results), {"results": results}, as_json)
     if page is not None:
-        write_hits_page(page, queries, found, images_folder or embeddings.parent)
+        write_hits_page(page, queries, found, images_folder or folder_above(embeddings))
         _open(page, as_json)
 
 

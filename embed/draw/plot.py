@@ -10,7 +10,7 @@ from huse.embed.draw.map_png import draw_map
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError
 from huse.features.files.outputs import require_output
-from huse.features.files.place import place
+from huse.features.files.place import folder_above, place
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -50,7 +50,7 @@ def plot_map(
     require_output(path, QueryError, embeddings)
     store = Store.open(embeddings, EMBEDDINGS)
     rows = store.load((split,) if split else ())
-    images = folder or store.path.parent
+    images = folder or folder_above(store.path)
     if path.exists() and _is_an_image_of(rows, images, path):
         raise QueryError(f"{path}: is an image of these rows; name another file")
     if kind == ".html":

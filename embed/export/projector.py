@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from huse.embed.draw.thumbnails import Thumbnails
 from huse.embed.search.gallery import shown_labels
 from huse.features.errors import QueryError
-from huse.features.files.place import place
+from huse.features.files.place import folder_above, place
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -57,7 +57,7 @@ def export_projector(embeddings: str | Path, out: str | Path, folder: Path | Non
             "text": [str(rows.caption[i]) for i in order],
         },
         side,
-        lambda path: _sprite(rows, order, side, folder or store.path.parent).save(path, "PNG"),
+        lambda path: _sprite(rows, order, side, folder or folder_above(store.path)).save(path, "PNG"),
     )
     return len(order)
 

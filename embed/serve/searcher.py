@@ -27,7 +27,7 @@ from huse.embed.serve.shown import location
 from huse.embed.serve.space_map import SpaceMap
 from huse.extract.manifest.locations import image_location
 from huse.features.errors import QueryError, StoreError
-from huse.features.files.place import is_url
+from huse.features.files.place import folder_above, is_url
 from huse.features.info import EMBEDDINGS
 from huse.features.rows import Rows
 from huse.features.store import Store
@@ -98,7 +98,7 @@ class Searcher:
         require_model(model.trained, store, "fused")
         store.require_whole()
         self.model = model
-        self.folder = folder or store.path.parent
+        self.folder = folder or folder_above(store.path)
         digest, self.shards = _loaded(store)
         self.map = SpaceMap(self.shards, draw)
         self.problems: list[str] = []

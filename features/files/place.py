@@ -83,6 +83,11 @@ def real_path(path: str | Path) -> Path:
     return there if is_remote(there) else Path(os.path.realpath(there))
 
 
+def folder_above(path: Path) -> Path:
+    """The folder that something lies in, also where the path does not end in its name, as ``.`` and ``x/..``."""
+    return path.parent if is_remote(path) or path.name not in ("", "..") else real_path(path).parent
+
+
 def as_remote(path: Path) -> Remote:
     """A place that is not of this machine, as what it is."""
     return cast("Remote", path)

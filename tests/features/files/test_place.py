@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from huse.features.errors import ExtraError, HuseError, PlaceError
 from huse.features.files.folders import require_apart, require_place
-from huse.features.files.place import is_remote, is_url, local, place, real_path
+from huse.features.files.place import folder_above, is_remote, is_url, local, place, real_path
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,17 @@ from huse.features.files.place import is_remote, is_url, local, place, real_path
 def test_what_is_no_url_is_a_path(given: str | Path, path: Path) -> None:
     assert place(given) == path
     assert type(place(given)) is type(Path())
+
+
+def test_what_is_above_a_folder_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "e" / "x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("e/x")
+    monkeypatch.chdir(tmp_path / "e")
+    assert folder_above(Path()) == folder_above(Path("x/..")) == tmp_path
+    assert folder_above(Path("x")) == Path()
+    assert folder_above(tmp_path / "link") == tmp_path
+    assert folder_above(tmp_path / "link" / "..") == tmp_path
+    assert str(folder_above(place("memory://a/b"))) == "memory://a"
 
 
 def test_a_url_begins_as_one() -> None:
