@@ -56,7 +56,7 @@ def command(
     """Serve a page that searches EMBEDDINGS by words and images, and a JSON API, described under /docs.
 
     Only images that EMBEDDINGS names are served, and nothing but images. There is no login: beyond this machine,
-    put a server with one before it.
+    put a server with one before it, and have it pass on the Host that it is called by.
     """
     from huse.embed.model import load
     from huse.embed.serve.searcher import Searcher
