@@ -110,18 +110,13 @@ class HUSE(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[mi
             graph = graph_from_taxonomy(_names(self.classes_))
         else:
             graph = require_distances(np.asarray(self.semantic_graph), len(names), "semantic_graph")
-        pairs = image.shape[1] and text.shape[1]
-        if not pairs and not names:
-            raise FitError("y: labels of fewer than two classes, and X has one modality: nothing to learn from")
-        if not pairs and (numbers == NO_LABEL).any():
-            warnings.warn("X has one modality: rows without a label are no pairs, and left out", stacklevel=2)
         task = FitData(
             where="y",
             classes=names,
             graph=graph,
             class_vectors=np.zeros((len(names), 0), np.float32),
             data=TrainingRows.of(rows, names),
-            given=np.arange(len(rows)) if pairs else np.flatnonzero(numbers != NO_LABEL),
+            given=_trained_on(numbers, pairs=bool(image.shape[1] and text.shape[1])),
             given_val=np.arange(0),
             names=np.arange(0),
         ).split(config)
@@ -223,6 +218,18 @@ def _classes_of(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
     if known.any():
         warnings.warn("y has one class, too few to learn classes from; fitted on pairs alone", stacklevel=3)
     return classes[:0], np.full(n, NO_LABEL)
+
+
+def _trained_on(numbers: NDArray[np.intp], pairs: bool) -> NDArray[np.intp]:
+    """The rows to learn from, given each one's class number and whether rows without one are pairs."""
+    labeled = np.flatnonzero(numbers != NO_LABEL)
+    if pairs:
+        return np.arange(len(numbers))
+    if not len(labeled):
+        raise FitError("y: labels of fewer than two classes, and X has one modality: nothing to learn from")
+    if len(labeled) < len(numbers):
+        warnings.warn("X has one modality: rows without a label are no pairs, and left out", stacklevel=3)
+    return labeled
 
 
 def _with_hyperparameters(own: Signature) -> Signature:
