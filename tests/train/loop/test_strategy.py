@@ -43,6 +43,8 @@ def trained(strategy, config):
         placed = training.on_device(task.data)["labels"]
         if strategy.num_replicas_in_sync > 1:
             assert [copy.device[-5:] for copy in strategy.experimental_local_results(placed)] == ["CPU:0", "CPU:1"]
+        if dropout:
+            return size, losses, weights
         fewer = task.train[:202]  # in batches of another size
         fresh = build_towers(task.data, fewer, len(task.classes), config)
         expected = Training(fresh, task.data, fewer, task.graph, task.class_vectors, config).epoch(1)["loss"]
