@@ -264,8 +264,15 @@ def test_encoders_of_a_model_are_made_by_name_where_the_shards_are(
     config = ExtractConfig(shard_size=10, batch_size=8, engine="ray")
     summary = embed_source(few_model, ten, tmp_path / "out", config, changes=tmp_path / "changes.parquet")
     assert summary.changes == Changes(10, 0)
-    for ours, theirs in ((tmp_path / "out" / "features", few_store), (tmp_path / "out", few_embeddings)):
-        assert Store.open(ours).load().holds_the_same_as(Store.open(theirs).read(0))
+    assert Store.open(tmp_path / "out" / "features").load().holds_the_same_as(Store.open(few_store).read(0))
+    ours, theirs = (
+        rows.columns() for rows in (Store.open(tmp_path / "out").load(), Store.open(few_embeddings).read(0))
+    )
+    for name, column in ours.items():  # floats to the digits that other numbers of threads leave
+        if column.dtype.kind == "f":
+            np.testing.assert_allclose(column, theirs[name], atol=1e-4, err_msg=name)
+        else:
+            assert (column == theirs[name]).all(), name
 
 
 if __name__ == "__main__":  # a driver that is killed
