@@ -37,7 +37,7 @@ from huse.train.config import FitConfig, preset
 from huse.train.data.batches import TrainingRows, in_batches
 from huse.train.loop.training import Training
 from huse.train.network.forward import EMBEDDING, LOGITS
-from huse.train.network.heads import OWN_SHARE
+from huse.train.network.heads import shared_dimensions
 from huse.train.network.towers import build_towers
 from huse.train.objectives.losses import classification_loss, contrastive_loss, gap_loss, graph_loss
 
@@ -143,7 +143,7 @@ def make_data(rows: int) -> tuple[TrainingRows, Any]:
 def flops_a_step(config: FitConfig) -> tuple[float, float]:
     """Multiplications and additions that a step can not do without: those of the towers, and the others."""
     h, b = config.hidden_units, config.batch_size
-    d = config.dimension - 2 * (config.dimension // OWN_SHARE)  # of the towers, and so of what the losses compare
+    d = shared_dimensions(config.dimension)  # of the towers, and so of what the losses compare
     towers = 0.0
     for _, features in DIMENSIONS.items():
         by_features = features * (h + (d if config.shortcut else 0))  # whose gradient by the features is not needed

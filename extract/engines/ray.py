@@ -21,7 +21,7 @@ from huse.extract.engines.cluster import connected, room_of, survey
 from huse.extract.engines.crew import Crew, sent
 from huse.extract.engines.job import FillJob, Shard
 from huse.extract.images.tar_members import tar_of
-from huse.extract.manifest.locations import image_location
+from huse.extract.manifest.locations import image_location, is_there
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.run_encoders import Choice, Encoders
@@ -84,4 +84,4 @@ def _some_image(manifest: Manifest) -> list[Path]:
     rows = islice(manifest.iterate(), LOOKED_AT if manifest.has_images else 0)
     written = (image_location(row.image, folder) for row in rows if row.image and not row.held)
     places = (tar_of(location) or location for location in written)
-    return [Path(place) for place in islice((p for p in places if not is_url(p) and Path(p).exists()), 1)]
+    return [Path(place) for place in islice((p for p in places if not is_url(p) and is_there(p)), 1)]

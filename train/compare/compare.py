@@ -87,7 +87,7 @@ def compare(
 
 def _rows(source: Store, semantic_graph: str, changes: Mapping[str, Any]) -> tuple[FitData, Rows]:
     """What all are trained and tuned on, and the labeled test rows."""
-    share = {name: changes[name] for name in ("val_fraction",) if name in changes}
+    share = {"val_fraction": changes["val_fraction"]} if "val_fraction" in changes else {}
     config = preset("default", memory="resident", pair_weight=0.0, **share)  # most learn from labels alone
     data = read_fit_data(source, config, semantic_graph)
     if not len(data.split(config).val):

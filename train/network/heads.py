@@ -15,6 +15,16 @@ OWN_SHARE = 8
 """One in so many dimensions is an image's own, and as many are a text's."""
 
 
+def own_dimensions(dimension: int) -> int:
+    """How many of the dimensions of embeddings are an image's own; as many are a text's."""
+    return dimension // OWN_SHARE
+
+
+def shared_dimensions(dimension: int) -> int:
+    """How many of the dimensions of embeddings images and texts share: those that towers end in."""
+    return dimension - 2 * own_dimensions(dimension)
+
+
 @keras.saving.register_keras_serializable(package="huse")
 class SharedHead(keras.layers.Layer):
     """The paper's head: tower outputs (n, D) become unit embeddings (n, D) and class logits (n, K).

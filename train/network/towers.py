@@ -16,7 +16,7 @@ from huse.train.config import FitConfig
 from huse.train.data.batches import Moments, TrainingData
 from huse.train.network.bfloat_dense import BfloatDense
 from huse.train.network.forward import EMBEDDING, LOGITS
-from huse.train.network.heads import OWN_SHARE, CertaintyHead, SharedHead
+from huse.train.network.heads import CertaintyHead, SharedHead, own_dimensions, shared_dimensions
 from huse.train.network.precision import arithmetic
 from huse.train.objectives.registry import OBJECTIVES
 
@@ -87,7 +87,7 @@ def _heads(classes: int, config: FitConfig, seeds: Iterator[int]) -> Pair[Shared
     certain = bool(classes and config.blend and OBJECTIVES[config.objective].blends)
     if certain and config.logits == "dense":
         raise FitError(f"blend is {config.blend} (--blend), which takes cosine logits; set it to 0 beside dense logits")
-    shared = config.dimension - 2 * (config.dimension // OWN_SHARE)
+    shared = shared_dimensions(config.dimension)
     if certain and any(n > shared for n in config.nested):
         raise FitError(
             f"nested has {max(config.nested)} (--nested): {shared} of {config.dimension} dimensions are shared by "
@@ -96,7 +96,7 @@ def _heads(classes: int, config: FitConfig, seeds: Iterator[int]) -> Pair[Shared
 
     def head(name: str) -> SharedHead | CertaintyHead:
         if certain:
-            return CertaintyHead(classes, config.dimension // OWN_SHARE, config.blend, seed=next(seeds), name=name)
+            return CertaintyHead(classes, own_dimensions(config.dimension), config.blend, seed=next(seeds), name=name)
         return SharedHead(classes, config.logits, seed=next(seeds), name=name)
 
     first = head("head")
