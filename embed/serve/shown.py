@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,7 +14,7 @@ from huse.extract.images.orientation import load_as_stored
 from huse.extract.images.reading import read_image
 from huse.extract.images.tar_members import tar_of
 from huse.extract.manifest.locations import image_location
-from huse.features.files.place import is_url
+from huse.features.files.place import is_file, is_url
 
 TYPES = {
     "AVIF": "image/avif",
@@ -63,7 +62,6 @@ def location(uri: str, folder: Path) -> str | None:
     """
     source = image_location(uri, folder)
     if not is_url(source):
-        is_file = os.path.isfile  # that of Path raises where it may not look, or a name is too long
         return source if uri and (is_file(source) or tar_of(source)) else None
     if is_on_the_web(source):
         return source if _is_web_address(source) else None

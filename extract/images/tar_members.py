@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from huse.extract.images.decoding import ImageError
 from huse.features.files.cache import local_copy
-from huse.features.files.place import SCHEME, is_remote, is_url, place
+from huse.features.files.place import SCHEME, is_file, is_remote, is_url, place
 
 END_OF_TAR = re.compile(r"\.tar(?=/)", re.IGNORECASE)
 """Where the name of a tar ends in the location of a member."""
@@ -74,7 +74,6 @@ def members(file: IO[bytes], stream: bool = False) -> Iterator[Member]:
 def tar_of(location: str) -> str | None:
     """The tar that the location of an image leads into, if it does: a file of this machine, or what a URL says."""
     ends = (location[: found.end()] for found in END_OF_TAR.finditer(location))
-    is_file = os.path.isfile  # that of Path raises where it may not look, or a name is too long
     return next((tar for tar in ends if SCHEME.match(tar) or (not is_url(tar) and is_file(tar))), None)
 
 

@@ -83,6 +83,14 @@ def real_path(path: str | Path) -> Path:
     return there if is_remote(there) else Path(os.path.realpath(there))
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a file is at a path of this machine; none is where nobody may look, nor under too long a name."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
 def folder_above(path: Path) -> Path:
     """The folder that something lies in, also where the path does not end in its name, as ``.`` and ``x/..``."""
     return path.parent if is_remote(path) or path.name not in ("", "..") else real_path(path).parent
