@@ -5,13 +5,11 @@ all of them once, in turn; images a second, medians of three rounds:
 
 - one_thread, decode: huse's decoder, from bytes in memory to pixels, by one thread and by one a core;
 - processes: the same by a process a core, none of which hands its pixels on: what the cores could do;
-- network: VGG16 without its fully connected layers, averaged, in bfloat16, from pixels in memory to vectors in memory,
-  in batches of 256;
-- both: decoder and network side by side, as stage 1 runs them; `busy` is the share of the time that the network had
-  pixels to work on.
-
-The network is that of keras.applications, by whatever backend Keras has: where TensorFlow sees no GPU and JAX does, set
-KERAS_BACKEND=jax.
+- float32, bfloat16, float16: VGG16 as `huse extract` runs it, from pixels in memory to vectors in memory, in batches
+  of 256, or of 32 without a GPU. Beside it is its share of the peak: the rate of one large product in the same type
+  (float32 on a GPU is TensorFlow's, so TF32 where the GPU has it); Winograd's way takes fewer operations than counted;
+- both: decoder and network (auto) side by side, as stage 1 runs them; `busy` is the share of the time that the network
+  had pixels to work on.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import chain, repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,43 +28,69 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import show
 from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
+from huse.extract.encoders.replicas import batch_size_here
+from huse.extract.encoders.vgg16 import LAYERS, VGG16Encoder, load_weights
 from huse.extract.images.decoding import MAX_PIXELS, decode_image
 from huse.extract.readers import Readers
 
 SIZE = (224, 224)
-BATCH, ROUNDS = 256, 3
+ROUNDS = 3
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 Pixels = NDArray[np.uint8]
+Forward = Callable[[Pixels], NDArray[np.float32]]
 
 
-def network() -> Callable[[Pixels], NDArray[np.float32]]:
-    """VGG16 in bfloat16, compiled for one batch size, with weights drawn at random, which take as long as any."""
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    pixels = keras.Input((*SIZE, 3), dtype="uint8")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
-    body = keras.applications.VGG16(include_top=False, weights=None, input_shape=(*SIZE, 3), pooling="avg")
-    model = keras.Model(pixels, body(scaled))
-    model.compile(jit_compile=keras.backend.backend() == "jax")
+def network(precision: str) -> Forward:
+    """VGG16's averages, compiled for the batch size of this machine."""
+    encoder = VGG16Encoder(precision=precision)
+    encoder.encode(np.zeros((batch_size_here(), *SIZE, 3), np.uint8))
+    return encoder.encode
 
-    def forward(batch: Pixels) -> NDArray[np.float32]:
-        return np.asarray(model.predict_on_batch(batch), np.float32)
 
-    forward(np.zeros((BATCH, *SIZE, 3), np.uint8))
-    return forward
+def flops_an_image() -> int:
+    """Multiplications and additions of VGG16's convolutions."""
+    kernels, side, flops = iter(load_weights()[::2]), SIZE[0], 0
+    for _, count in LAYERS:
+        flops += sum(2 * side * side * next(kernels).size for _ in range(count))
+        side //= 2
+    return flops
+
+
+def peak_flops(precision: str) -> float:
+    """Floating point operations a second of one large product, best of several runs of it."""
+    import tensorflow as tf
+
+    side = 8192 if tf.config.list_physical_devices("GPU") else 1024
+    a = tf.cast(tf.random.normal((side, side)), precision)
+    times, seconds = 10, []
+
+    @tf.function
+    def product(a: tf.Tensor) -> tf.Tensor:
+        b = a
+        for _ in range(times):
+            b = tf.matmul(a, b)
+        return tf.reduce_max(b)
+
+    for _ in range(ROUNDS + 1):
+        began = time.perf_counter()
+        product(a).numpy()
+        seconds.append(time.perf_counter() - began)
+    return 2 * side**3 * times / min(seconds[1:])
 
 
 def decoded(data: list[bytes], repeats: int, threads: int) -> Iterator[Pixels]:
     """The images, in order, decoded some batches ahead."""
+    ahead = 2 * batch_size_here()
     with Readers(threads) as readers:
         every = chain.from_iterable(repeat(data, repeats))
-        yield from readers.ordered(lambda one: decode_image(one, SIZE, MAX_PIXELS, False), every, 2 * BATCH)
+        yield from readers.ordered(lambda one: decode_image(one, SIZE, MAX_PIXELS, False), every, ahead)
 
 
 def decode_some(paths: list[Path], repeats: int) -> None:
@@ -78,52 +103,72 @@ def decode_some(paths: list[Path], repeats: int) -> None:
 
 def both(forward: Callable[[Pixels], object], images: Iterator[Pixels]) -> float:
     """Encodes the images as they come; returns the seconds that the network took."""
-    busy, batch = 0.0, np.zeros((BATCH, *SIZE, 3), np.uint8)
+    size = batch_size_here()
+    busy, batch = 0.0, np.zeros((size, *SIZE, 3), np.uint8)
     for at, pixels in enumerate(images):
-        batch[at % BATCH] = pixels
-        if at % BATCH == BATCH - 1:
+        batch[at % size] = pixels
+        if at % size == size - 1:
             began = time.perf_counter()
             forward(batch)
             busy += time.perf_counter() - began
     return busy
 
 
+def contestants(
+    paths: list[Path], repeats: int, processes: ProcessPoolExecutor, busy: list[float]
+) -> dict[str, tuple[int, Callable[[], object]]]:
+    """How many images each takes in a round, and how."""
+    cores, size = len(os.sched_getaffinity(0)), batch_size_here()
+    data = [path.read_bytes() for path in paths]
+    images = len(paths)
+    few, most, whole = max(repeats // cores, 1), images * repeats, -(-images * repeats // size)
+    batch = np.stack(list(decoded(data[:size], 1 + size // images, cores))[:size])
+    parts = [paths[i::cores] for i in range(cores)]
+    forwards = {precision: network(precision) for precision in PRECISIONS}
+    auto = network("auto")
+
+    def passes(forward: Forward) -> None:
+        for _ in range(whole):
+            forward(batch)
+
+    return {
+        "one_thread": (images * few, lambda: sum(1 for _ in decoded(data, few, 1))),
+        "decode": (most, lambda: sum(1 for _ in decoded(data, repeats, cores))),
+        "processes": (most, lambda: list(processes.map(decode_some, parts, repeat(repeats)))),
+        **{name: (whole * size, partial(passes, forward)) for name, forward in forwards.items()},
+        "both": (most, lambda: busy.append(both(auto, decoded(data, repeats, cores)))),
+    }
+
+
 def measure(images: int, repeats: int) -> dict[str, float | int | str]:
     """All figures."""
-    cores = len(os.sched_getaffinity(0))
+    import tensorflow as tf
+
+    cores, busy = len(os.sched_getaffinity(0)), list[float]()
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    seconds: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as name,
         ProcessPoolExecutor(cores, get_context("spawn")) as processes,
     ):
         paths = make_images(unpack_emoji(Path(name) / "emoji"), Path(name), images)
-        data = [path.read_bytes() for path in paths]
-        total, forward = images * repeats // BATCH * BATCH, network()
-        batch = np.stack(list(decoded(data[:BATCH], 1 + BATCH // images, cores)))[:BATCH]
-        busy: list[float] = []
-        contestants: dict[str, Callable[[], object]] = {
-            "one_thread": lambda: sum(1 for _ in decoded(data, max(repeats // cores, 1), 1)),
-            "decode": lambda: sum(1 for _ in decoded(data, repeats, cores)),
-            "processes": lambda: list(
-                processes.map(decode_some, [paths[i::cores] for i in range(cores)], repeat(repeats))
-            ),
-            "network": lambda: [forward(batch) for _ in range(total // BATCH)],
-            "both": lambda: busy.append(both(forward, decoded(data, repeats, cores))),
-        }
-        contestants["processes"]()  # starts them
-        seconds: dict[str, list[float]] = {contestant: [] for contestant in contestants}
+        work = contestants(paths, repeats, processes, busy)
+        work["processes"][1]()  # starts them
         for _ in range(ROUNDS):
-            for contestant, once in contestants.items():
+            for contestant, (_, once) in work.items():
                 began = time.perf_counter()
                 once()
-                seconds[contestant].append(time.perf_counter() - began)
+                seconds.setdefault(contestant, []).append(time.perf_counter() - began)
     medians = {contestant: statistics.median(taken) for contestant, taken in seconds.items()}
-    done = dict.fromkeys(contestants, images * repeats) | {
-        "one_thread": images * max(repeats // cores, 1),
-        "network": total,
-    }
-    rates = {f"{contestant}_per_s": done[contestant] / taken for contestant, taken in medians.items()}
-    share = statistics.median(busy) / medians["both"]
-    return {"backend": keras.backend.backend(), "cores": cores, "images": images * repeats, **rates, "busy": share}
+    rates = {contestant: work[contestant][0] / taken for contestant, taken in medians.items()}
+    result: dict[str, float | int | str] = {"cores": cores, "images": images * repeats}
+    result["gpu"] = ", ".join(gpu.get("device_name", "unknown") for gpu in gpus) or "none"
+    result |= {f"{contestant}_per_s": rate for contestant, rate in rates.items()}
+    for precision in PRECISIONS:
+        peak = peak_flops(precision)
+        result[f"peak_{precision}_gflops"] = peak / 1e9
+        result[f"share_of_peak_{precision}"] = rates[precision] * flops_an_image() / peak
+    return result | {"busy": statistics.median(busy) / medians["both"]}
 
 
 @click.command()
