@@ -1,4 +1,4 @@
-"""Commands that may run TensorFlow, without its notices."""
+"""Commands that may run TensorFlow, without its notices, and beside other processes on a GPU."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def uses_tensorflow(command: Command) -> Command:
-    """Mutes the notices that TensorFlow prints while it is loaded, which is when a command first needs it."""
+    """Mutes the notices that TensorFlow prints while it is loaded, which is when a command first needs it.
+
+    Left to itself it takes all memory of every GPU, and a second process there then fails in odd ways.
+    """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         if not click.get_current_context().find_root().params.get("debug"):
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             if "tensorflow" not in sys.modules:

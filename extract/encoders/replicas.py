@@ -15,8 +15,15 @@ from huse.features.errors import EncoderError
 CPU_BATCH, GPU_BATCH = 32, 256
 """Images a forward pass and device, unless told: more is not faster."""
 
-OUT_OF_MEMORY = ("out of memory", "failed to allocate", "dst tensor is not initialized", "cuda_error_out_of_memory")
-"""Words by which other errors of a device mean the same."""
+OUT_OF_MEMORY = (
+    "out of memory",
+    "failed to allocate",
+    "dst tensor is not initialized",
+    "cuda_error_out_of_memory",
+    "no dnn in stream executor",
+    "no blas for stream",
+)
+"""Words by which other errors of a device mean the same; the last, that a library of the GPU finds none for itself."""
 
 Forward = Callable[[NDArray[np.uint8]], Any]
 """Pixels (n, height, width, 3) to a tensor (n, D)."""
@@ -79,8 +86,9 @@ class Replicas:
 
         def one(part: int) -> NDArray[np.float32]:
             chunk = pixels[part * size : (part + 1) * size]
-            # one static shape: a short part would make the network compile again
-            padded = np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), chunk.dtype)])
+            padded = chunk
+            if len(chunk) < size:  # one static shape: a short part would make the network compile again
+                padded = np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), chunk.dtype)])
             at = part % len(self._devices)
             with tf.device(self._devices[at]):
                 return np.asarray(self._forwards[at](padded), np.float32)[: len(chunk)]
@@ -95,7 +103,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
         return True
-    told = isinstance(error, tf.errors.InternalError | tf.errors.UnknownError)
+    told = isinstance(error, tf.errors.InternalError | tf.errors.UnknownError | tf.errors.InvalidArgumentError)
     return told and any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 
@@ -112,7 +120,9 @@ def as_encoder_error(encoder: str = "the image encoder") -> Iterator[None]:
         yield
     except (MemoryError, ValueError, TypeError, tf.errors.OpError) as error:
         if is_out_of_memory(error):
-            raise EncoderError(f"{encoder}: a device has no memory for one item; use a smaller encoder") from error
+            raise EncoderError(
+                f"{encoder}: a device has no memory for one item; end what else runs there, or use a smaller encoder"
+            ) from error
         told = str(getattr(error, "message", "") or error)
         reason = next(filter(None, map(str.strip, told.splitlines())), type(error).__name__)
         raise EncoderError(f"{encoder}: TensorFlow cannot run it ({reason.rstrip(':')}); name another") from error

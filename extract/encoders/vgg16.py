@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from huse.extract.encoders import convolution
 from huse.extract.encoders.arithmetic import Arithmetic, Processor, common_arithmetic
 from huse.extract.encoders.names import sized
-from huse.extract.encoders.replicas import Replicas
+from huse.extract.encoders.replicas import Forward, Replicas
 from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
@@ -140,33 +140,31 @@ class VGG16Encoder:
     def _replicas(self) -> Replicas:
         return Replicas(self._build)
 
-    def _build(self) -> Callable[[NDArray[np.uint8]], Any]:
-        """The network on the device of the scope; on a processor in blocks by Winograd's algorithm."""
+    def _build(self) -> Forward:
+        """The network on the device of the scope; of many images in blocks by Winograd's algorithm, or compiled."""
         import tensorflow as tf
 
         dtype = tf.as_dtype(self._arithmetic.precision)
-        small = self._network(dtype, convolution.direct, None)
-        if self.block == 1:
+        small = self._network(dtype, convolution.direct)
+        if self._arithmetic.winograd:
+            large = _in_blocks(self._network(dtype, convolution.winograd, BLOCK))
+        elif tf.config.list_logical_devices("GPU"):
+            large = _in_powers(self._network(dtype, convolution.direct, compiled=True))
+        else:
             return small
-        large = self._network(dtype, convolution.winograd, BLOCK)
+        return lambda pixels: small(pixels) if len(pixels) < BLOCK else large(pixels)
 
-        def forward(pixels: NDArray[np.uint8]) -> Any:
-            if len(pixels) < BLOCK:
-                return small(pixels)
-            padded = np.concatenate([pixels, np.zeros((-len(pixels) % BLOCK, *pixels.shape[1:]), np.uint8)])
-            parts = [large(padded[start : start + BLOCK]) for start in range(0, len(padded), BLOCK)]
-            return tf.concat(parts, axis=0)[: len(pixels)]
-
-        return forward
-
-    def _network(self, dtype: Any, inner: Callable[..., Any], batch: int | None) -> Callable[..., Any]:
+    def _network(
+        self, dtype: Any, inner: Callable[..., Any], batch: int | None = None, compiled: bool = False
+    ) -> Callable[..., Any]:
         import tensorflow as tf
 
         first = self._arrays[0][:, :, ::-1]  # takes RGB as it comes, for the BGR it was trained on
         layers = [convolution.direct(first, self._arrays[1], dtype)]
         layers += [inner(*pair, dtype) for pair in zip(self._arrays[2::2], self._arrays[3::2], strict=True)]
+        pixels_of = [tf.TensorSpec((batch, *self.input_size, 3), tf.uint8)]
 
-        @tf.function(input_signature=[tf.TensorSpec((batch, *self.input_size, 3), tf.uint8)], autograph=False)
+        @tf.function(input_signature=pixels_of, autograph=False, jit_compile=compiled)
         def network(pixels: tf.Tensor) -> tf.Tensor:
             centered = tf.cast(pixels, tf.float32) - tf.constant(MEAN_BGR[::-1])
             x, remaining, pooled = tf.cast(centered, dtype), iter(layers), {}
@@ -182,11 +180,34 @@ class VGG16Encoder:
         """See `Traceable`; the weights are constants of the function."""
         import tensorflow as tf
 
-        return self._network(tf.float32, convolution.direct, None), []
+        return self._network(tf.float32, convolution.direct), []
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, side, side, 3) RGB pixels to (n, dimension) float32 vectors."""
         return self._replicas(pixels)
+
+
+def _in_blocks(network: Forward) -> Forward:
+    """Takes any number of images, so many at a time as the network is made for."""
+    import tensorflow as tf
+
+    def forward(pixels: NDArray[np.uint8]) -> Any:
+        padded = _padded(pixels, -(-len(pixels) // BLOCK) * BLOCK)
+        parts = [network(padded[start : start + BLOCK]) for start in range(0, len(padded), BLOCK)]
+        return tf.concat(parts, axis=0)[: len(pixels)]
+
+    return forward
+
+
+def _in_powers(network: Forward) -> Forward:
+    """Takes any number of images, filled up to a power of two: the network is compiled for each number anew."""
+    return lambda pixels: network(_padded(pixels, 1 << (len(pixels) - 1).bit_length()))[: len(pixels)]
+
+
+def _padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    if len(pixels) == size:
+        return pixels
+    return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
 
 
 def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:

@@ -77,6 +77,8 @@ def test_a_device_too_small_for_one_image_says_so() -> None:
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
         tf.errors.InternalError(None, None, "Dst tensor is not initialized."),
         tf.errors.UnknownError(None, None, "Failed to allocate 3 GiB of scratch"),
+        tf.errors.InvalidArgumentError(None, None, "No DNN in stream executor."),
+        tf.errors.InternalError(None, None, "{{node Conv2D}} No BLAS for stream."),
     ],
     ids=lambda error: type(error).__name__,
 )
