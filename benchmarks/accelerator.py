@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import show
+from benchmarks.machine import matmul_gflops
 from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
 from huse.extract.encoders.replicas import batch_size_here
@@ -61,28 +62,6 @@ def flops_an_image() -> int:
         flops += sum(2 * side * side * next(kernels).size for _ in range(count))
         side //= 2
     return flops
-
-
-def peak_flops(precision: str) -> float:
-    """Floating point operations a second of one large product, best of several runs of it."""
-    import tensorflow as tf
-
-    side = 8192 if tf.config.list_physical_devices("GPU") else 1024
-    a = tf.cast(tf.random.normal((side, side)), precision)
-    times, seconds = 10, []
-
-    @tf.function
-    def product(a: tf.Tensor) -> tf.Tensor:
-        b = a
-        for _ in range(times):
-            b = tf.matmul(a, b)
-        return tf.reduce_max(b)
-
-    for _ in range(ROUNDS + 1):
-        began = time.perf_counter()
-        product(a).numpy()
-        seconds.append(time.perf_counter() - began)
-    return 2 * side**3 * times / min(seconds[1:])
 
 
 def decoded(data: list[bytes], repeats: int, threads: int) -> Iterator[Pixels]:
@@ -165,9 +144,9 @@ def measure(images: int, repeats: int) -> dict[str, float | int | str]:
     result["gpu"] = ", ".join(gpu.get("device_name", "unknown") for gpu in gpus) or "none"
     result |= {f"{contestant}_per_s": rate for contestant, rate in rates.items()}
     for precision in PRECISIONS:
-        peak = peak_flops(precision)
-        result[f"peak_{precision}_gflops"] = peak / 1e9
-        result[f"share_of_peak_{precision}"] = rates[precision] * flops_an_image() / peak
+        peak = matmul_gflops(precision)
+        result[f"peak_{precision}_gflops"] = peak
+        result[f"share_of_peak_{precision}"] = rates[precision] * flops_an_image() / 1e9 / peak
     return result | {"busy": statistics.median(busy) / medians["both"]}
 
 

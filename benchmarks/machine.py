@@ -1,6 +1,7 @@
 """What this machine can do at best: `python -m benchmarks.machine [--json]`.
 
-- matmul_float32_gflops, matmul_bfloat16_gflops: TensorFlow's product of 2048 x 2048 matrices, 10^9 operations a second;
+- matmul_float32_gflops, matmul_bfloat16_gflops: TensorFlow's product of 2048 x 2048 matrices (8192 on a GPU), 10^9
+  operations a second;
 - read_gb_s: products of a float32 matrix of 512 MB and a vector, so memory read once;
 - copy_gb_s: a copy of 256 MB by a thread a core, bytes read and written together;
 - write_gb_s: a file of 1 GB written and synced.
@@ -30,7 +31,7 @@ from huse.features.processor import cpu_flags
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")
 """Of processors, those on which figures depend."""
 
-SIDE, RUNS = 2048, 8
+SIDE, LARGE_SIDE, PRODUCTS, RUNS = 2048, 8192, 4, 8
 COPIED, READ, WRITTEN = 256_000_000, 512_000_000, 1_000_000_000
 """Bytes."""
 
@@ -47,11 +48,20 @@ def best_seconds(work: Callable[[], Any], runs: int = RUNS) -> float:
 
 
 def matmul_gflops(precision: str) -> float:
-    """10^9 multiplications and additions a second in a square product."""
+    """10^9 multiplications and additions a second in square products, on a GPU where there is one."""
     import tensorflow as tf
 
-    a = tf.cast(tf.random.normal((SIDE, SIDE)), precision)
-    return 2 * SIDE**3 / best_seconds(lambda: tf.matmul(a, a).numpy()) / 1e9
+    side = LARGE_SIDE if tf.config.list_physical_devices("GPU") else SIDE
+    a = tf.cast(tf.random.normal((side, side)), precision)
+
+    @tf.function
+    def product(a: tf.Tensor) -> tf.Tensor:
+        b = a
+        for _ in range(PRODUCTS):
+            b = tf.matmul(a, b)
+        return b[0, 0]
+
+    return 2 * side**3 * PRODUCTS / best_seconds(lambda: product(a).numpy()) / 1e9
 
 
 def read_gb_s() -> float:
