@@ -1,14 +1,16 @@
-"""An image on its way to the encoder: what a reading thread finds."""
+"""Images on their way to the encoder: what a reading thread finds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huse.extract.config import ExtractConfig
-from huse.extract.images.decoding import ImageError, decode_image
+from huse.extract.images.decoders import Decoders
+from huse.extract.images.decoding import ImageError
 from huse.extract.images.framing import Framing
 from huse.extract.manifest.rows import Manifest
 from huse.extract.manifest.spool import ManifestRow
@@ -22,44 +24,83 @@ NOTHING = bytes(DIGEST_BYTES)
 
 @dataclass(frozen=True)
 class Loaded:
-    """Pixels to encode, or the stored row whose vector stays, or a failure; with a failure it stays for now.
+    """An image whose pixels are to be encoded, or the stored row whose vector stays, or a failure; or the last two.
 
     Attributes:
         digest: of the bytes; `NOTHING` when they could not, or need not be read.
-        pixels: (height, width, 3) RGB.
         kept: position in the stored shard.
-        failure: why there are no pixels.
+        failure: why there are no pixels; with `kept`, why the vector that stays is not of the bytes of now.
     """
 
     digest: bytes = NOTHING
-    pixels: NDArray[np.uint8] | None = None
     kept: int | None = None
     failure: Failure | None = None
 
+    @property
+    def has_pixels(self) -> bool:
+        """Whether it is to be encoded."""
+        return self.kept is None and self.failure is None
 
-def load_image(manifest: Manifest, row: ManifestRow, stored: Stored, framing: Framing, config: ExtractConfig) -> Loaded:
-    """Reads the image of a row and, unless its stored vector still holds, decodes it.
+
+@dataclass(frozen=True)
+class LoadedImages:
+    """Several of one shard.
+
+    Attributes:
+        each: what was found of each.
+        pixels: (n, height, width, 3) RGB of those that have some, in order.
+    """
+
+    each: list[Loaded]
+    pixels: NDArray[np.uint8]
+
+
+def load_images(
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    stored: Stored,
+    framing: Framing,
+    config: ExtractConfig,
+    decoders: Decoders,
+) -> LoadedImages:
+    """Reads the images of some rows of a shard, and decodes those whose stored vectors hold no more.
 
     Args:
-        manifest: where the image is from.
-        row: the row; one that has a problem is a failure.
-        stored: what the shard of the row holds.
-        framing: how it becomes the pixels.
+        manifest: where the images are from.
+        rows: the rows; one that has a problem is a failure.
+        stored: what the shard of the rows holds.
+        framing: how images become the pixels.
         config: limits, and whether stored rows are trusted unread.
+        decoders: what decodes them.
     """
+    each, data = map(list, zip(*(_read(manifest, row, stored, config) for row in rows), strict=True))
+    at = [i for i, image in enumerate(each) if image.has_pixels]
+    pixels, errors = decoders.decode([data[i] for i in at], framing, config.max_pixels, config.recover_truncated)
+    for place, error in errors.items():
+        i = at[place]
+        each[i] = _failed(rows[i], stored, each[i].digest, "decode", error)
+    return LoadedImages(each, np.delete(pixels, list(errors), axis=0) if errors else pixels)
+
+
+def _read(manifest: Manifest, row: ManifestRow, stored: Stored, config: ExtractConfig) -> tuple[Loaded, bytes]:
+    """What is known of an image before it is decoded, and its bytes where it is to be."""
     at = stored.find(row.key, "image")
     if config.retry_failed and stored.trusts(at, row.image):
-        return Loaded(kept=at)
-    made_of, digest, stage = stored.digest(at, "image"), NOTHING, "read"
+        return Loaded(kept=at), b""
     try:
         data = _bytes(manifest, row)
-        digest, stage = digest_of(data), "decode"
-        if decide(made_of, digest) is Fate.KEEP:
-            return Loaded(digest, kept=at)
-        return Loaded(digest, decode_image(data, framing, config.max_pixels, config.recover_truncated))
     except ImageError as error:
-        kept = at if decide(made_of, None) is Fate.KEEP else None
-        return Loaded(digest, kept=kept, failure=Failure(row.key, stage, str(error)))
+        return _failed(row, stored, NOTHING, "read", error), b""
+    digest = digest_of(data)
+    if decide(stored.digest(at, "image"), digest) is Fate.KEEP:
+        return Loaded(digest, kept=at), b""
+    return Loaded(digest), data
+
+
+def _failed(row: ManifestRow, stored: Stored, digest: bytes, stage: str, error: ImageError) -> Loaded:
+    at = stored.find(row.key, "image")
+    kept = at if decide(stored.digest(at, "image"), None) is Fate.KEEP else None
+    return Loaded(digest, kept, Failure(row.key, stage, str(error)))
 
 
 def _bytes(manifest: Manifest, row: ManifestRow) -> bytes:

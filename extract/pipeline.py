@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,8 +23,10 @@ from tqdm import tqdm
 from huse.extract.config import ExtractConfig
 from huse.extract.encoders.protocol import Batching, TextEncoder, framing_of, without_words
 from huse.extract.filling import Filling
+from huse.extract.image_batch import ImageBatch
+from huse.extract.images.decoders import Decoders
 from huse.extract.images.framing import Framing
-from huse.extract.loading import Loaded, load_image
+from huse.extract.loading import LoadedImages, load_images
 from huse.extract.looking import look_at_all
 from huse.extract.manifest.locations import image_locations
 from huse.extract.manifest.plan import Positions
@@ -40,6 +42,9 @@ from huse.features.write_behind import WriteBehind
 
 TEXTS_A_STEP = 1000
 """Texts that are encoded at a time, unless an encoder tells, so that Ctrl-C waits for no more."""
+
+IMAGES_A_STEP = 16
+"""Images that a thread reads at a time, where so many are read ahead that all threads have some."""
 
 SHARDS_AHEAD = 2
 """Shards that are open or being opened, the one that is filled among them."""
@@ -77,13 +82,17 @@ def fill_shards(
         Readers(1) as opener,
         Readers(config.threads) as readers,
         Readers(config.threads) as lookers,
+        Decoders.beside(config.threads) as decoders,
         _thread("huse-texts") as texts,
         WriteBehind(store) as behind,
         tqdm(total=sum(map(len, plan.values())), desc="extract", unit="row", disable=None) as bar,
     ):
-        pipeline = _Pipeline(manifest, store, encoders, config, check, plan_digest, lookers, texts, behind, bar)
-        opened = opener.ordered(pipeline.open, plan.items(), SHARDS_AHEAD)
-        loaded = readers.ordered(pipeline.load, _steps(opened), 2 * config.batch_size, pipeline.weight)
+        pipeline = _Pipeline(
+            manifest, store, encoders, config, check, plan_digest, lookers, decoders, texts, behind, bar
+        )
+        opened, ahead = opener.ordered(pipeline.open, plan.items(), SHARDS_AHEAD), 2 * config.batch_size
+        steps = _steps(opened, min(max(ahead // config.threads, 1), IMAGES_A_STEP))
+        loaded = readers.ordered(pipeline.load, steps, ahead, pipeline.weight)
         total = pipeline.fill(loaded)
     waited = 0.0 if encoders.image is None else pipeline.seconds_read  # for shards to be opened alone
     return replace(total, seconds_read=waited, seconds_write=behind.seconds)
@@ -101,12 +110,17 @@ def _thread(name: str) -> Iterator[Executor]:
 
 @dataclass
 class _Open:
-    """A shard that is filled: its rows, which of them have an image to read, and what waits for the encoders."""
+    """A shard that is filled: its rows, which of them have an image to read, and what waits for the encoders.
+
+    Attributes:
+        rows: as far as they have come.
+        to_read: positions of the images to read.
+        texts: positions of those that are being encoded, and what they become.
+    """
 
     rows: Filling
     to_read: list[int]
     texts: deque[tuple[list[int], Future[Vectors]]]
-    batch: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def others(self) -> int:
@@ -114,14 +128,14 @@ class _Open:
         return len(self.rows.rows) - len(self.to_read)
 
 
-_Step = tuple[_Open, int | None]
-"""An image to read, by its position in a shard; None when all of the shard were."""
+_Step = tuple[_Open, list[int]]
+"""Images to read, by their positions in a shard; none when all of the shard were."""
 
 
-def _steps(opened: Iterable[_Open]) -> Iterator[_Step]:
+def _steps(opened: Iterable[_Open], images: int) -> Iterator[_Step]:
     for shard in opened:
-        yield from ((shard, i) for i in shard.to_read)
-        yield shard, None
+        yield from ((shard, shard.to_read[at : at + images]) for at in range(0, len(shard.to_read), images))
+        yield shard, []
 
 
 class _Pipeline:
@@ -140,14 +154,16 @@ class _Pipeline:
         check: Callable[[], None],
         plan_digest: str,
         lookers: Readers,
+        decoders: Decoders,
         texts: Executor,
         behind: WriteBehind,
         bar: tqdm[None],
     ) -> None:
         self.seconds_read = 0.0
+        self._batch = ImageBatch(config.batch_size)
         self._manifest, self._store, self._encoders, self._config = manifest, store, encoders, config
         self._check, self._texts, self._behind, self._bar = check, texts, behind, bar
-        self._plan_digest, self._lookers = plan_digest, lookers
+        self._plan_digest, self._lookers, self._decoders = plan_digest, lookers, decoders
         self._framing = Framing.whole((0, 0)) if encoders.image is None else framing_of(encoders.image)
 
     def open(self, planned: tuple[int, Positions]) -> _Open:
@@ -185,24 +201,26 @@ class _Pipeline:
             (step, self._texts.submit(_timed, encoder.encode, [filling.rows[i].text for i in step])) for step in steps
         )
 
-    def load(self, step: _Step) -> tuple[_Open, int | None, Loaded | None]:
-        """In a reading thread: the image of a step."""
-        shard, i = step
-        if i is None:
-            return shard, None, None
-        return shard, i, load_image(self._manifest, shard.rows.rows[i], shard.rows.stored, self._framing, self._config)
+    def load(self, step: _Step) -> tuple[_Open, list[int], LoadedImages | None]:
+        """In a reading thread: the images of a step."""
+        shard, positions = step
+        if not positions:
+            return shard, positions, None
+        rows, stored = [shard.rows.rows[i] for i in positions], shard.rows.stored
+        images = load_images(self._manifest, rows, stored, self._framing, self._config, self._decoders)
+        return shard, positions, images
 
     def weight(self, step: _Step) -> int:
         """How far ahead a step is: the end of a shard stands for its rows without an image, but for a batch at most."""
-        shard, i = step
-        return min(max(shard.others, 1), self._config.batch_size) if i is None else 1
+        shard, positions = step
+        return len(positions) or min(max(shard.others, 1), self._config.batch_size)
 
-    def fill(self, loaded: Iterable[tuple[_Open, int | None, Loaded | None]]) -> ExtractSummary:
+    def fill(self, loaded: Iterable[tuple[_Open, list[int], LoadedImages | None]]) -> ExtractSummary:
         """Fills the shards as their images come, and hands them on."""
         total = ExtractSummary()
-        for shard, i, image in self._waited_for(loaded):
-            if i is not None and image is not None:
-                self._take(shard, i, image)
+        for shard, positions, images in self._waited_for(loaded):
+            if images is not None:
+                self._take(shard, positions, images)
             else:
                 self._complete(shard)
             if self._config.on_error == "fail" and shard.rows.out.failures:
@@ -210,30 +228,29 @@ class _Pipeline:
                 raise ExtractionError(
                     f"{first.key}: {first.reason}; mend it, or use on_error='skip' (--on-error)", done
                 )
-            if i is None:
+            if images is None:
                 total += self._write(shard.rows)
         return total
 
-    def _take(self, shard: _Open, i: int, image: Loaded) -> None:
-        shard.rows.take(i, image)
-        if image.pixels is not None:
-            shard.batch[i] = image.pixels
-        self._bar.update()
-        if len(shard.batch) == self._config.batch_size:
-            self._encode_images(shard)
+    def _take(self, shard: _Open, positions: list[int], images: LoadedImages) -> None:
+        for i, image in zip(positions, images.each, strict=True):
+            shard.rows.take(i, image)
+        self._bar.update(len(positions))
+        to_encode = [i for i, image in zip(positions, images.each, strict=True) if image.has_pixels]
+        done = 0
+        while done < len(to_encode):
+            done += self._batch.add(to_encode[done:], images.pixels[done:])
+            if self._batch.is_full:
+                self._encode_images(shard)
 
     def _encode_images(self, shard: _Open) -> None:
         self._check()
-        encoder, batch = self._encoders.image, shard.batch
-        if encoder is None or not batch:
+        positions, pixels = self._batch.take()
+        if self._encoders.image is None or not positions:
             return
-        pixels = np.zeros((self._config.batch_size, *encoder.input_size, 3), np.uint8)
-        pixels[: len(batch)] = list(batch.values())
-        # one static shape: a short last batch would make the network compile a second time
-        vectors, seconds = _timed(encoder.encode, pixels)
-        shard.rows.put_images(list(batch), vectors[: len(batch)])
+        vectors, seconds = _timed(self._encoders.image.encode, pixels)
+        shard.rows.put_images(positions, vectors[: len(positions)])
         shard.rows.seconds_encode += seconds
-        batch.clear()
 
     def _complete(self, shard: _Open) -> None:
         """The rest of a shard, all of whose images have been read."""

@@ -39,7 +39,7 @@ class ImageEncoder(Protocol):
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, height, width, 3) RGB pixels to (n, dimension) vectors."""
+        """(n, height, width, 3) RGB pixels, which are overwritten once it returns, to (n, dimension) vectors."""
         ...
 
 

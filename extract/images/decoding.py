@@ -14,7 +14,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 
 import numpy as np
@@ -61,7 +61,8 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 Sides = Callable[[tuple[int, int]], tuple[Extent, Extent]]
 """What becomes of the width and height of an upright image of (width, height)."""
 
-_alone = threading.Lock()
+alone = threading.Lock()
+"""Held while an image of more than `MANY` pixels is decoded."""
 
 
 class ImageError(Exception):
@@ -120,6 +121,7 @@ def decode_image(
     max_pixels: int = MAX_PIXELS,
     recover_truncated: bool = False,
     option: str = "max_pixels (--max-pixels)",
+    alone: AbstractContextManager[object] = alone,
 ) -> NDArray[np.uint8]:
     """Decodes, orients, flattens and resizes one image.
 
@@ -129,6 +131,7 @@ def decode_image(
         max_pixels: most pixels that are decoded.
         recover_truncated: of a JPEG that was cut off, take what is there; the rest is gray.
         option: how the caller names `max_pixels`, for the message.
+        alone: entered for an image of more than `MANY` pixels.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -141,7 +144,7 @@ def decode_image(
         side, whole = ENOUGH * framing.longest or max(image.size), image.size
         # of JPEGs alone: the inverse DCT at 1/2, 1/4 or 1/8, where that is enough
         drafted = image.draft(None, (side, side)) is not None
-        return np.asarray(_upright(image, framing.sides, framing.resampling, whole if drafted else None))
+        return np.asarray(_upright(image, framing.sides, framing.resampling, alone, whole if drafted else None))
 
 
 def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -157,7 +160,7 @@ def small_image(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.I
 
     with opened_image(data, max_pixels) as image:
         image.draft(None, (2 * side, 2 * side))
-        return _upright(image, within, Resampling.LANCZOS)
+        return _upright(image, within, Resampling.LANCZOS, alone)
 
 
 def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pixels (--max-pixels)") -> str:
@@ -170,16 +173,23 @@ def image_type(data: bytes, max_pixels: int = MAX_PIXELS, option: str = "max_pix
         return Image.MIME.get(image.format or "", "application/octet-stream")
 
 
-def _upright(image: Image.Image, sides: Sides, how: Resampling, whole: tuple[int, int] | None = None) -> Image.Image:
+def _upright(
+    image: Image.Image,
+    sides: Sides,
+    how: Resampling,
+    alone: AbstractContextManager[object],
+    whole: tuple[int, int] | None = None,
+) -> Image.Image:
     """Decodes an image and makes it upright, RGB and what `sides` says of its upright (width, height).
 
     Args:
         image: of which the header was read.
         sides: what becomes of width and height.
         how: the filter.
+        alone: entered for an image of more than `MANY` pixels.
         whole: (width, height) in the file, of an image that is decoded at a smaller scale.
     """
-    with _alone if image.width * image.height > MANY else nullcontext():
+    with alone if image.width * image.height > MANY else nullcontext():
         turn = load_as_stored(image)
         size = upright_size(image.im.size, turn)
         width, height = sides(upright_size(whole or image.im.size, turn))
