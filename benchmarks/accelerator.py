@@ -3,12 +3,13 @@
 The same JPEGs of 544 x 408 as `benchmarks.extract`, taken several times over. In every round each contestant takes
 all of them once, in turn; images a second, medians of three rounds:
 
-- one_thread, decode: huse's decoder, from bytes in memory to pixels, by one thread and by one a core;
-- processes: the same by a process a core, none of which hands its pixels on: what the cores could do;
+- one_thread, threads: huse's decoder, from bytes in memory to pixels, by one thread and by one a core;
+- decode: the same by a process a core, in groups, as stage 1 does it where there are many cores;
+- processes: the same where no process hands its pixels on: what the cores could do;
 - float32, bfloat16, float16: VGG16 as `huse extract` runs it, from pixels in memory to vectors in memory, in batches
   of 256, or of 32 without a GPU. Beside it is its share of the peak: the rate of one large product in the same type
   (float32 on a GPU is TensorFlow's, so TF32 where the GPU has it); Winograd's way takes fewer operations than counted;
-- both: decoder and network (auto) side by side, as stage 1 runs them; `busy` is the share of the time that the network
+- both: `decode` and the network (auto) side by side, as in stage 1; `busy` is the share of the time that the network
   had pixels to work on.
 """
 
@@ -37,10 +38,15 @@ from benchmarks.photos import make_images
 from huse.demo.emoji import unpack_emoji
 from huse.extract.encoders.replicas import batch_size_here
 from huse.extract.encoders.vgg16 import LAYERS, VGG16Encoder, load_weights
+from huse.extract.image_batch import ImageBatch
+from huse.extract.images.decoders import Decoders
 from huse.extract.images.decoding import MAX_PIXELS, decode_image
+from huse.extract.images.framing import Framing
+from huse.extract.pipeline import IMAGES_A_STEP
 from huse.extract.readers import Readers
 
 SIZE = (224, 224)
+HOW = Framing.whole(SIZE), MAX_PIXELS, False
 ROUNDS = 3
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -64,12 +70,20 @@ def flops_an_image() -> int:
     return flops
 
 
-def decoded(data: list[bytes], repeats: int, threads: int) -> Iterator[Pixels]:
-    """The images, in order, decoded some batches ahead."""
-    ahead = 2 * batch_size_here()
+def by_threads(data: list[bytes], repeats: int, threads: int) -> int:
+    """Decodes the images; returns how many."""
     with Readers(threads) as readers:
         every = chain.from_iterable(repeat(data, repeats))
-        yield from readers.ordered(lambda one: decode_image(one, SIZE, MAX_PIXELS, False), every, ahead)
+        return sum(1 for _ in readers.ordered(lambda one: decode_image(one, *HOW), every, 2 * batch_size_here()))
+
+
+def in_groups(data: list[bytes], repeats: int, cores: int) -> Iterator[Pixels]:
+    """The images, in order, decoded some batches ahead by a process a core."""
+    groups = [data[at : at + IMAGES_A_STEP] for at in range(0, len(data), IMAGES_A_STEP)]
+    with Readers(2 * cores) as readers, Decoders(cores, few=0) as decoders:
+        every = chain.from_iterable(repeat(groups, repeats))
+        for pixels, _ in readers.ordered(lambda group: decoders.decode(group, *HOW), every, 2 * batch_size_here(), len):
+            yield pixels
 
 
 def decode_some(paths: list[Path], repeats: int) -> None:
@@ -77,19 +91,20 @@ def decode_some(paths: list[Path], repeats: int) -> None:
     for path in paths:
         data = path.read_bytes()
         for _ in range(repeats):
-            decode_image(data, SIZE, MAX_PIXELS, False)
+            decode_image(data, *HOW)
 
 
-def both(forward: Callable[[Pixels], object], images: Iterator[Pixels]) -> float:
+def both(forward: Forward, images: Iterator[Pixels]) -> float:
     """Encodes the images as they come; returns the seconds that the network took."""
-    size = batch_size_here()
-    busy, batch = 0.0, np.zeros((size, *SIZE, 3), np.uint8)
-    for at, pixels in enumerate(images):
-        batch[at % size] = pixels
-        if at % size == size - 1:
-            began = time.perf_counter()
-            forward(batch)
-            busy += time.perf_counter() - began
+    busy, batch = 0.0, ImageBatch(batch_size_here())
+    for group in images:
+        done = 0
+        while done < len(group):
+            done += batch.add(range(done, len(group)), group[done:])
+            if batch.is_full:
+                began = time.perf_counter()
+                forward(batch.take()[1])
+                busy += time.perf_counter() - began
     return busy
 
 
@@ -101,7 +116,7 @@ def contestants(
     data = [path.read_bytes() for path in paths]
     images = len(paths)
     few, most, whole = max(repeats // cores, 1), images * repeats, -(-images * repeats // size)
-    batch = np.stack(list(decoded(data[:size], 1 + size // images, cores))[:size])
+    batch = np.resize(np.stack([decode_image(one, *HOW) for one in data[:size]]), (size, *SIZE, 3))
     parts = [paths[i::cores] for i in range(cores)]
     forwards = {precision: network(precision) for precision in PRECISIONS}
     auto = network("auto")
@@ -111,11 +126,12 @@ def contestants(
             forward(batch)
 
     return {
-        "one_thread": (images * few, lambda: sum(1 for _ in decoded(data, few, 1))),
-        "decode": (most, lambda: sum(1 for _ in decoded(data, repeats, cores))),
+        "one_thread": (images * few, lambda: by_threads(data, few, 1)),
+        "threads": (most, lambda: by_threads(data, repeats, cores)),
+        "decode": (most, lambda: sum(map(len, in_groups(data, repeats, cores)))),
         "processes": (most, lambda: list(processes.map(decode_some, parts, repeat(repeats)))),
         **{name: (whole * size, partial(passes, forward)) for name, forward in forwards.items()},
-        "both": (most, lambda: busy.append(both(auto, decoded(data, repeats, cores)))),
+        "both": (most, lambda: busy.append(both(auto, in_groups(data, repeats, cores)))),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -18,7 +17,7 @@ from huse.extract.encoders.convolution import winograd_is_faster
 from huse.extract.encoders.precision import arithmetic, has_native_bfloat16
 from huse.extract.encoders.replicas import device_names
 from huse.features.errors import EncoderError
-from huse.features.processor import AMX, cpu_flags
+from huse.features.processor import AMX, cpu_flags, processors
 from huse.train.data.memory import machine_memory
 
 PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "scikit-learn", "Pillow")
@@ -56,7 +55,7 @@ def examine_environment(folder: Path, known: Mapping[str, str] = WEIGHTS) -> Env
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "devices": device_names(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         "native_bfloat16": has_native_bfloat16(),
         "amx": flags >= AMX,
         "precision_auto": auto,

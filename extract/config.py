@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from huse.extract.encoders.precision import PRECISIONS
 from huse.extract.images.decoding import MAX_PIXELS
 from huse.features.errors import StoreError
 from huse.features.options import option, require_allowed
+from huse.features.processor import processors
 from huse.features.summary import ExtractSummary as ExtractSummary
 
 FEW_FAILURES = 10
@@ -174,7 +174,7 @@ class ExtractConfig:
     def threads(self) -> int:
         """Threads that read in this process."""
         named = self.workers if self.engine == "local" and isinstance(self.workers, int) else 0
-        return named or 2 * (os.cpu_count() or 1)
+        return named or 2 * processors()
 
     def require_valid(self, overwrite: bool) -> None:
         """Refuses values that no run can have.

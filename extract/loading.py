@@ -22,6 +22,10 @@ NOTHING = bytes(DIGEST_BYTES)
 """The digest of what was not read."""
 
 
+MOST_BYTES = 1 << 20
+"""Of files that a thread holds before it decodes them, but for the last."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """An image whose pixels are to be encoded, or the stored row whose vector stays, or a failure; or the last two.
@@ -73,13 +77,28 @@ def load_images(
         config: limits, and whether stored rows are trusted unread.
         decoders: what decodes them.
     """
-    each, data = map(list, zip(*(_read(manifest, row, stored, config) for row in rows), strict=True))
-    at = [i for i, image in enumerate(each) if image.has_pixels]
-    pixels, errors = decoders.decode([data[i] for i in at], framing, config.max_pixels, config.recover_truncated)
-    for place, error in errors.items():
-        i = at[place]
-        each[i] = _failed(rows[i], stored, each[i].digest, "decode", error)
-    return LoadedImages(each, np.delete(pixels, list(errors), axis=0) if errors else pixels)
+    each: list[Loaded] = []
+    waiting: list[tuple[int, bytes]] = []
+    parts: list[NDArray[np.uint8]] = []
+
+    def decode() -> None:
+        data = [one for _, one in waiting]
+        pixels, errors = decoders.decode(data, framing, config.max_pixels, config.recover_truncated)
+        for place, error in errors.items():
+            i = waiting[place][0]
+            each[i] = _failed(rows[i], stored, each[i].digest, "decode", error)
+        parts.append(np.delete(pixels, list(errors), axis=0) if errors else pixels)
+        waiting.clear()
+
+    for i, row in enumerate(rows):
+        image, data = _read(manifest, row, stored, config)
+        each.append(image)
+        if image.has_pixels:
+            waiting.append((i, data))
+        if sum(len(one) for _, one in waiting) > MOST_BYTES:
+            decode()
+    decode()
+    return LoadedImages(each, np.concatenate(parts) if len(parts) > 1 else parts[0])
 
 
 def _read(manifest: Manifest, row: ManifestRow, stored: Stored, config: ExtractConfig) -> tuple[Loaded, bytes]:

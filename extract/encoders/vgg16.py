@@ -31,6 +31,9 @@ LAYERS = ("block1", 2), ("block2", 2), ("block3", 3), ("block4", 3), ("block5", 
 WIDTHS = {"block1": 64, "block2": 128, "block3": 256, "block4": 512, "block5": 512}
 """Channels of each block."""
 
+MULTIPLE = 64
+"""Images by which batches grow on a GPU; smaller ones grow by doubling."""
+
 MEAN_BGR = (103.939, 116.779, 123.68)
 """Channel means of ImageNet that the published weights expect to be subtracted, in blue, green, red order."""
 
@@ -149,7 +152,7 @@ class VGG16Encoder:
         if self._arithmetic.winograd:
             large = _in_blocks(self._network(dtype, convolution.winograd, BLOCK))
         elif tf.config.list_logical_devices("GPU"):
-            large = _in_powers(self._network(dtype, convolution.direct, compiled=True))
+            large = _in_few_sizes(self._network(dtype, convolution.direct, compiled=True))
         else:
             return small
         return lambda pixels: small(pixels) if len(pixels) < BLOCK else large(pixels)
@@ -199,9 +202,14 @@ def _in_blocks(network: Forward) -> Forward:
     return forward
 
 
-def _in_powers(network: Forward) -> Forward:
-    """Takes any number of images, filled up to a power of two: the network is compiled for each number anew."""
-    return lambda pixels: network(_padded(pixels, 1 << (len(pixels) - 1).bit_length()))[: len(pixels)]
+def _in_few_sizes(network: Forward) -> Forward:
+    """Takes any number of images, filled up to one of few numbers: the network is compiled for each anew."""
+
+    def forward(pixels: NDArray[np.uint8]) -> Any:
+        count = len(pixels)
+        return network(_padded(pixels, min(1 << (count - 1).bit_length(), -(-count // MULTIPLE) * MULTIPLE)))[:count]
+
+    return forward
 
 
 def _padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

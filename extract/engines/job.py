@@ -19,6 +19,7 @@ from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.encoders.arithmetic import Arithmetic
 from huse.extract.encoders.protocol import State
 from huse.extract.encoders.registry import whole_name
+from huse.extract.images.decoders import Decoders
 from huse.extract.images.decoding import allow_pixels
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
@@ -111,12 +112,14 @@ class FillJob:
             require_same(store.info.specs.of(modality), None if encoder is None else encoder.spec, where, SAME)
         size = encoders.batch_size(self.config.batch_size)
         here = replace(self.config, engine="local", batch_size=size, workers=2 * cpus)
-        return partial(self._fill, store, encoders, here)
+        return partial(self._fill, store, encoders, here, Decoders.beside(here.threads))  # which end with this process
 
-    def _fill(self, store: Store, encoders: Encoders, config: ExtractConfig, shard: Shard) -> ExtractSummary:
+    def _fill(
+        self, store: Store, encoders: Encoders, config: ExtractConfig, decoders: Decoders, shard: Shard
+    ) -> ExtractSummary:
         plan = {shard.number: np.arange(len(shard.rows))}
         manifest = self._manifest(shard.rows, shard.images)
-        return fill_shards(plan, manifest, store, encoders, config, lambda: None, shard.plan_digest)
+        return fill_shards(plan, manifest, store, encoders, config, lambda: None, decoders, shard.plan_digest)
 
     def _manifest(self, rows: list[ManifestRow], images: dict[int, bytes]) -> Manifest:
         spool = Spool()

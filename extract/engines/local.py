@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from huse.extract.config import ExtractConfig, ExtractSummary
+from huse.extract.images.decoders import Decoders
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.pipeline import fill_shards
@@ -24,5 +25,5 @@ def fill_here(
 ) -> ExtractSummary:
     """Fills shards with all that this machine has; arguments and errors as `fill_shards`."""
     config = replace(config, batch_size=encoders.batch_size(config.batch_size))
-    with interruptible() as check:
-        return fill_shards(plan, manifest, store, encoders, config, check, plan_digest)
+    with interruptible() as check, Decoders.beside(config.threads) as decoders:
+        return fill_shards(plan, manifest, store, encoders, config, check, decoders, plan_digest)

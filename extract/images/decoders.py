@@ -16,8 +16,10 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -25,9 +27,9 @@ from typing import IO, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.extract.images.decoding import ImageError, alone, decode_image
+from huse.extract.images.decoding import ImageError, alone, decode_image, is_plain
 from huse.extract.images.framing import Framing
-from huse.features.errors import StoreError
+from huse.features.processor import processors
 
 LEAST_PROCESSORS = 8
 """With fewer, threads do as well."""
@@ -35,11 +37,8 @@ LEAST_PROCESSORS = 8
 FEW_IMAGES = 1000
 """So many are decoded by the threads themselves, in the time that processes take to start."""
 
-READY = b"ready"
+READY = b"huse decodes\n"
 """What a process says first."""
-
-PIPE_BYTES = 1 << 20
-"""Room in a pipe, where the system can tell, so that pixels go through at once."""
 
 Decoded = tuple[NDArray[np.uint8], dict[int, ImageError]]
 
@@ -81,24 +80,31 @@ def joined(parts: Sequence[Decoded]) -> Decoded:
 class Decoders:
     """Decodes by processes, once there are enough images for that; a context, whose processes end with it.
 
+    Where no process can be started, or Pillow has been given other formats here, the caller's threads decode.
+
     Args:
         processes: at most so many, started when they are needed; 0 for none.
         few: images that are decoded by the caller's threads before.
+        start: starts a process, in place of `DecodingProcess`.
     """
 
-    def __init__(self, processes: int, few: int = FEW_IMAGES) -> None:
-        self._few, self._asked = few if processes else sys.maxsize, 0
-        self._idle: SimpleQueue[_Process | None] = SimpleQueue()
-        self._started: list[_Process] = []
+    def __init__(
+        self, processes: int, few: int = FEW_IMAGES, start: Callable[[], DecodingProcess] | None = None
+    ) -> None:
+        can = processes and is_plain() and sys.executable and not hasattr(sys, "frozen")
+        self._few, self._asked = few if can else sys.maxsize, 0
+        self._idle: SimpleQueue[DecodingProcess | None] = SimpleQueue()
+        self._new = start or DecodingProcess
+        self._started: list[DecodingProcess] = []
         self._ended = False
         for _ in range(processes):
             self._idle.put(None)
 
     @classmethod
     def beside(cls, threads: int) -> Self:
-        """Those that serve so many reading threads, of which there are two a processor."""
-        processors = threads // 2
-        return cls(processors if processors >= LEAST_PROCESSORS else 0)
+        """Those that serve so many reading threads: one a processor, and one for two threads at most."""
+        number = min(threads // 2, processors())
+        return cls(number if number >= LEAST_PROCESSORS else 0)
 
     def __enter__(self) -> Self:
         return self
@@ -111,45 +117,50 @@ class Decoders:
     def decode(self, data: Sequence[bytes], framing: Framing, max_pixels: int, recover_truncated: bool) -> Decoded:
         """Some images, from any thread; see `decode_images`.
 
-        An image over which a process ended is an error of its own, which takes no other with it.
-
-        Raises:
-            StoreError: the system starts no process.
+        An image over which two processes end is an error of its own, which takes no other with it.
         """
         self._asked += len(data)
         request = framing, max_pixels, recover_truncated
-        if self._asked <= self._few or self._ended:
+        if self._asked <= self._few or not data:
             return decode_images(data, *request)
         try:
             return self._by_process(data, request)
+        except EndedError:
+            return joined([self._alone(one, request) for one in data])
+
+    def _alone(self, one: bytes, request: Request) -> Decoded:
+        try:
+            return self._by_process([one], request)
         except EndedError as error:
-            if len(data) > 1:
-                return joined([self.decode([one], *request) for one in data])
-            return np.zeros((1, *framing.size, 3), np.uint8), {0: ImageError(str(error))}
+            return np.zeros((1, *request[0].size, 3), np.uint8), {0: ImageError(str(error))}
 
     def _by_process(self, data: Sequence[bytes], request: Request) -> Decoded:
         process = self._idle.get()
         try:
-            process = process if process and process.is_there else self._start()
-            return process.decode(data, request)
+            if self._ended:  # and nobody waits for these images
+                return decode_images(data, *request)
+            if process is None or not process.is_there:
+                process = self._start()
+            return decode_images(data, *request) if process is None else process.decode(data, request)
         finally:
             self._idle.put(process)
 
-    def _start(self) -> _Process:
+    def _start(self) -> DecodingProcess | None:
         try:
-            process = _Process()
+            process = self._new()
         except OSError as error:
-            raise StoreError(
-                f"workers (--workers): the system starts no process to decode images beside {len(self._started)} "
-                f"others: {error.strerror}; name fewer than {2 * LEAST_PROCESSORS}"
-            ) from error
+            if self._few < sys.maxsize:
+                why = error.strerror or error
+                warnings.warn(f"images are decoded by threads, as no process could be started ({why})", stacklevel=1)
+            self._few = sys.maxsize
+            return None
         self._started.append(process)
         if self._ended:
             process.end()
         return process
 
 
-class _Process:
+class DecodingProcess:
     """One of them, which serves one thread at a time.
 
     Raises:
@@ -157,19 +168,20 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        told = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        found = [path or str(Path.cwd()) for path in sys.path if isinstance(path, str)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "huse.extract.images.decoders"],
+            # -P: the working folder may be a stranger's, and a struct.py in it is not Python's
+            [sys.executable, "-P", "-m", "huse.extract.images.decoders"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | told,
-            pipesize=PIPE_BYTES,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(found), "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the caller, who then ends this
         )
         self._sink, self._source = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
-        if self._source.read(len(READY)) != READY:
+        if READY not in iter(self._source.readline, b""):  # behind whatever starts with Python there and prints
+            code = self._process.wait()
             self.end()
-            raise OSError(0, f"it ended with code {self._process.returncode} at once")
+            raise OSError(0, f"it ended with code {code} at once")
 
     @property
     def is_there(self) -> bool:
@@ -187,10 +199,13 @@ class _Process:
             while answer is None:  # for an image so large that it is to be decoded alone
                 with alone:
                     answer = self._asked(None)
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             self.end()
             code = self._process.returncode
             raise EndedError(f"the process that decoded it ended with code {code}, or memory ran out") from error
+        except BaseException:  # half an answer may be left, which nobody else is to get
+            self.end()
+            raise
         return cast(Decoded, answer)
 
     def _asked(self, request: object) -> Any:
@@ -212,7 +227,11 @@ def _send(sink: IO[bytes], message: Any) -> None:
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
-    """What such a process does: answers requests by what `decode_images` gives, or by None to be told to go on."""
+    """What such a process does: answers requests by what `decode_images` gives, or by None to be told to go on.
+
+    Raises:
+        EOFError: there are no more.
+    """
 
     class WhenTold(AbstractContextManager[None]):
         def __enter__(self) -> None:
@@ -223,19 +242,17 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
             """Others may, once the answer is there."""
 
     while True:
-        try:
-            data, framing, max_pixels, recover_truncated = pickle.load(source)
-        except EOFError:
-            return
+        data, framing, max_pixels, recover_truncated = pickle.load(source)
         pixels, errors = decode_images(data, framing, max_pixels, recover_truncated, WhenTold())
         _send(sink, (pixels, {i: error.with_traceback(None) for i, error in errors.items()}))
 
 
 def main() -> None:
-    """Serves whoever started this process; what native code prints must not get among the answers."""
+    """Serves whoever started this process until they end; what native code prints must not get among the answers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no sessions
-    with os.fdopen(os.dup(1), "wb") as sink:
-        os.dup2(2, 1)
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    with suppress(EOFError, BrokenPipeError, pickle.UnpicklingError), os.fdopen(answers, "wb") as sink:
         sink.write(READY)
         sink.flush()
         serve(sys.stdin.buffer, sink)

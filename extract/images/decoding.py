@@ -265,6 +265,13 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in NOT_IMAGES)
 
 
+def is_plain() -> bool:
+    """Whether Pillow reads as it does in any other process: nobody has added formats here, or told it to be lenient."""
+    _formats()
+    readers = [opener.__module__ for opener, _ in Image.OPEN.values()]
+    return all(name.startswith("PIL.") for name in readers) and not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
 def _ignore_warnings() -> None:
     """In the whole process: a context for it would hold for all threads, and end in one while another needs it."""
     if warnings.filters[:1] != [QUIET]:

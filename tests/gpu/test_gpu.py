@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from huse.extract.encoders.replicas import device_names
-from huse.extract.encoders.vgg16 import VGG16Encoder
+from huse.extract.encoders.vgg16 import BLOCK, VGG16Encoder
 from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
@@ -76,8 +76,11 @@ def least_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 @pytest.fixture(scope="module")
 def pixels() -> NDArray[np.uint8]:
-    """Images with edges and surfaces: noise alone gives nearly the same vector whatever the network does."""
-    small = np.random.default_rng(0).integers(0, 256, (8, 7, 7, 3), np.uint8)
+    """Images with edges and surfaces: noise alone gives nearly the same vector whatever the network does.
+
+    More than a block of them, so that the network is compiled.
+    """
+    small = np.random.default_rng(0).integers(0, 256, (BLOCK + 8, 7, 7, 3), np.uint8)
     return small.repeat(32, axis=1).repeat(32, axis=2)
 
 

@@ -13,6 +13,7 @@ from huse.extract.encoders.onnx.files import ModelFiles
 from huse.extract.encoders.onnx.graph import Tensor
 from huse.features.errors import EncoderError
 from huse.features.extras import require
+from huse.features.processor import processors
 
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 FATAL_ONLY = 4
@@ -79,8 +80,7 @@ class Session:
 def _threads() -> int:
     """As many as TensorFlow is told to take, as by an engine that shares a machine; else one a processor."""
     told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(told) if told.isdecimal() and int(told) else here
+    return int(told) if told.isdecimal() and int(told) else processors()
 
 
 def placeholder(tensor: Tensor, least: Sequence[int]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from huse.extract.encoders import ImageEncoder, image_encoder, text_encoder
 from huse.extract.encoders.use import PART
-from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, load_weights
+from huse.extract.encoders.vgg16 import BLOCK, LAYERS, MEAN_BGR, VGG16Encoder, _in_few_sizes, load_weights
 from huse.extract.images.decoding import decode_image
 from huse.extract.images.reading import read_image
 from huse.features.errors import EncoderError
@@ -200,3 +200,16 @@ def test_a_text_manifest_loads_no_tensorflow() -> None:
         "text_encoder('use').encode(['a']); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_that_is_compiled_for_each_number_of_images_gets_few() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 1, 1, 3), np.uint8)
+    seen = []
+
+    def network(padded: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(len(padded))
+        return padded[:, 0, 0].astype(np.float32)
+
+    for count in range(1, len(pixels) + 1):
+        np.testing.assert_array_equal(_in_few_sizes(network)(pixels[:count]), pixels[:count, 0, 0])
+    assert sorted(set(seen)) == [1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 320]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from huse.extract.config import ExtractConfig
-from huse.extract.extract import extract_features
+from huse.extract.extract import prepare_extraction
 from huse.extract.images import decoders, decoding
-from huse.extract.images.decoders import Decoders, decode_images
+from huse.extract.images.decoders import Decoders, DecodingProcess, EndedError, decode_images
 from huse.extract.images.decoding import MAX_PIXELS, decode_image
 from huse.extract.images.framing import Framing
+from huse.extract.manifest.plan import plan_shards
+from huse.extract.manifest.rows import read_manifest
+from huse.extract.pipeline import fill_shards
+from huse.extract.run_encoders import Choice
 from huse.features.encoder_spec import EncoderSpec
-from huse.features.errors import StoreError
 from huse.features.store import Store
 
 FRAMING = Framing.whole((16, 24))
@@ -66,6 +68,15 @@ def test_pixels_and_errors_by_their_place() -> None:
     assert decode_images([], *HOW)[0].shape == (0, 16, 24, 3)
 
 
+@contextmanager
+def a_process() -> Iterator[DecodingProcess]:
+    process = DecodingProcess()
+    try:
+        yield process
+    finally:
+        process.end()
+
+
 def test_processes_give_what_threads_give() -> None:
     with Decoders(2, few=0) as several, ThreadPoolExecutor(5) as threads:
         work = [IMAGES[i:] + SOME for i in range(len(IMAGES))]
@@ -85,41 +96,75 @@ def test_few_images_start_no_process() -> None:
     assert not none._started
 
 
-def test_there_are_as_many_as_processors_where_those_are_many() -> None:
-    assert Decoders.beside(2 * decoders.LEAST_PROCESSORS)._idle.qsize() == decoders.LEAST_PROCESSORS
+def test_there_are_as_many_as_processors_where_those_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "processors", lambda: 12)
+    assert Decoders.beside(64)._idle.qsize() == 12
+    assert Decoders.beside(20)._idle.qsize() == 10
     assert Decoders.beside(2 * decoders.LEAST_PROCESSORS - 1)._idle.qsize() == 0
+    monkeypatch.setattr(decoders, "processors", lambda: decoders.LEAST_PROCESSORS - 1)
+    assert Decoders.beside(64)._idle.qsize() == 0
 
 
-def killed_meanwhile(several: Decoders, data: Sequence[bytes]) -> decoders.Decoded:
-    """What comes of images over which a process is killed."""
-    several.decode(IMAGES[:1], *HOW)
-    pid = several._started[-1]._process.pid
-    os.kill(pid, signal.SIGSTOP)
-    with ThreadPoolExecutor(1) as thread:
-        found = thread.submit(several.decode, data, *HOW)
-        time.sleep(0.1)
-        os.kill(pid, signal.SIGKILL)
-        return found.result()
+class Ending:
+    """Stands for a process that ends over some images."""
+
+    is_there = True
+
+    def __init__(self, deadly: Sequence[bytes]) -> None:
+        self.deadly = deadly
+        self.asked: list[int] = []
+
+    def decode(self, data: Sequence[bytes], request: decoders.Request) -> decoders.Decoded:
+        self.asked.append(len(data))
+        if any(one in self.deadly for one in data):
+            raise EndedError("it ended")
+        return decode_images(data, *request)
+
+    def end(self) -> None:
+        """Nothing is there."""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-def test_a_process_that_ends_over_an_image_takes_no_other_with_it() -> None:
-    with Decoders(1, few=0) as one:
-        pixels, errors = killed_meanwhile(one, IMAGES[:1])
-        assert str(errors[0]) == "the process that decoded it ended with code -9, or memory ran out"
-        assert pixels.shape == (1, 16, 24, 3)
-        assert not pixels.any()
-        assert_as_here(killed_meanwhile(one, SOME), SOME)
-        assert len(one._started) == 3, "one more after each that was killed"
+def test_an_image_over_which_processes_end_takes_no_other_with_it() -> None:
+    ending = Ending(IMAGES[3:4])
+    with Decoders(1, few=0, start=lambda: ending) as one:  # type: ignore[arg-type, return-value]
+        pixels, errors = one.decode(IMAGES[:5], *HOW)
+    assert {i: str(error) for i, error in errors.items()} == {3: "it ended"}
+    assert ending.asked == [5, 1, 1, 1, 1, 1]
+    for i in (0, 1, 2, 4):
+        np.testing.assert_array_equal(pixels[i], decode_image(IMAGES[i], FRAMING))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_a_process_that_is_killed_says_so() -> None:
+    with a_process() as process:
+        assert_as_here(process.decode(SOME, HOW), SOME)
+        process._process.kill()
+        with pytest.raises(EndedError, match=r"the process that decoded it ended with code -?\d+, or memory ran out"):
+            process.decode(SOME, HOW)
+        assert not process.is_there
+
+
 def test_a_process_that_ended_between_images_costs_none() -> None:
     with Decoders(1, few=0) as one:
         one.decode(IMAGES[:1], *HOW)
         one._started[0]._process.kill()
         one._started[0]._process.wait()
         assert_as_here(one.decode(IMAGES[:1], *HOW), IMAGES[:1])
+        assert len(one._started) == 2
+
+
+def test_an_answer_that_was_not_read_is_nobody_elses() -> None:
+    class Interrupted(io.BytesIO):
+        def readline(self, *_: object) -> bytes:
+            raise KeyboardInterrupt
+
+        read = readinto = readline  # type: ignore[assignment]
+
+    with a_process() as process:
+        process._source.close()
+        process._source = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            process.decode(SOME, HOW)
+        assert not process.is_there
 
 
 def test_none_is_there_any_more_afterwards() -> None:
@@ -127,33 +172,57 @@ def test_none_is_there_any_more_afterwards() -> None:
         several.decode(IMAGES, *HOW)
     assert [process.is_there for process in several._started] == [False]
     assert_as_here(several.decode(SOME, *HOW), SOME)  # by a thread that has not heard of it yet
+    assert len(several._started) == 1
 
 
-def test_images_of_very_many_pixels_wait_for_each_other() -> None:
+def test_images_of_very_many_pixels_wait_to_be_told() -> None:
     buffer = io.BytesIO()
     Image.new("1", (decoding.MANY // 4000 + 1, 4000)).save(buffer, "PNG")
-    with Decoders(1, few=0) as one, ThreadPoolExecutor(1) as thread:
-        one.decode(IMAGES[:1], *HOW)
-        with decoding.alone:
-            found = thread.submit(one.decode, [buffer.getvalue(), IMAGES[0]], *HOW)
-            time.sleep(0.5)
-            assert not found.done()
-        assert not found.result()[0][0].any()
-        assert not decoding.alone.locked()
+    data = [IMAGES[0], buffer.getvalue(), IMAGES[1]]
+    with a_process() as process:
+        assert process._asked((data, *HOW)) is None
+        assert_as_here(process._asked(None), data)
+        assert_as_here(process.decode(data, HOW), data)
+    assert not decoding.alone.locked()
 
 
-def test_a_process_that_does_not_come_up_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("program", ["/no/such/program", "false"])
+def test_where_no_process_comes_up_threads_decode(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Decoders(1, few=0) as one:
-        monkeypatch.setattr(sys, "executable", "/no/such/program")
-        with pytest.raises(StoreError, match=r"workers \(--workers\): the system starts no process"):
-            one.decode(SOME, *HOW)
-        monkeypatch.setattr(sys, "executable", "false")
-        with pytest.raises(StoreError, match="it ended with code 1 at once; name fewer than 16"):
-            one.decode(SOME, *HOW)
+        monkeypatch.setattr(sys, "executable", program)
+        with pytest.warns(UserWarning, match="images are decoded by threads, as no process could be started"):
+            assert_as_here(one.decode(SOME, *HOW), SOME)
+        assert_as_here(one.decode(SOME, *HOW), SOME)  # and tells it once
+
+
+def test_formats_that_were_added_here_are_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_other(_: object, __: object) -> None: ...
+
+    decode_images(SOME, *HOW)  # Pillow has all its own by then
+    monkeypatch.setitem(Image.OPEN, "OTHER", (open_other, None))
+    with Decoders(1, few=0) as one:
+        assert_as_here(one.decode(SOME, *HOW), SOME)
+        assert not one._started
+
+
+BY_A_PROCESS = """
+from huse.extract.images.decoders import Decoders
+from huse.extract.images.framing import Framing
+with Decoders(1, few=0) as one:
+    print(one.decode([b"no image"], Framing.whole((8, 8)), 100, False)[1][0], len(one._started))
+"""
+
+
+def test_the_working_folder_is_data_and_no_code(tmp_path: Path) -> None:
+    for name in ("struct", "pickle", "queue", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ran a file of the working folder')", encoding="utf-8")
+    command = [sys.executable, "-P", "-c", BY_A_PROCESS]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "not an image in a known format 1\n"
 
 
 ORPHAN = """
-import sys, time
+import time
 from huse.extract.images.decoders import Decoders
 from huse.extract.images.framing import Framing
 several = Decoders(1, few=0)
@@ -163,15 +232,17 @@ time.sleep(60)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no list of processes")
 def test_they_end_when_the_caller_is_killed() -> None:
-    caller = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    caller = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=pipe, stderr=pipe, text=True)
     assert caller.stdout is not None
-    with caller.stdout as printed:
-        pid = int(printed.readline())
-        caller.kill()
-        caller.wait()
+    pid = int(caller.stdout.readline())
+    assert is_running(pid)
+    caller.kill()
+    _, said = caller.communicate()
     until(lambda: not is_running(pid))
+    assert said == "", "nor does it say anything"
 
 
 def is_running(pid: int) -> bool:
@@ -190,18 +261,20 @@ def until(there: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def test_a_store_is_the_same_by_threads_and_by_processes(tmp_path: Path) -> None:
-    """Of more images than threads decode themselves, some of them damaged."""
     lines = ["key,image"]
-    for i in range(decoders.FEW_IMAGES + 100):
+    for i in range(130):
         (tmp_path / f"{i}.png").write_bytes(SOME[i % 4] if i % 50 < 4 else IMAGES[i % 12])
         lines.append(f"{i},{i}.png")
-    manifest = tmp_path / "m.csv"
-    manifest.write_text("\n".join(lines), encoding="utf-8")
-    stores = []
-    for threads in (2, 2 * decoders.LEAST_PROCESSORS):
-        config = ExtractConfig(workers=threads, batch_size=100, shard_size=300, max_failure_rate=1.0)
-        extract_features(manifest, tmp_path / f"by-{threads}", config, image_encoder=Shade())
-        stores.append(Store.open(tmp_path / f"by-{threads}"))
-    assert [stores[0].shard_path(i).read_bytes() for i in stores[0].shard_numbers()] == [
-        stores[1].shard_path(i).read_bytes() for i in stores[1].shard_numbers()
-    ]
+    (tmp_path / "m.csv").write_text("\n".join(lines), encoding="utf-8")
+    manifest = read_manifest(tmp_path / "m.csv")
+    config, stores = ExtractConfig(workers=4, batch_size=20, shard_size=45), []
+    for several in (Decoders(0), Decoders(2, few=0)):
+        path = tmp_path / f"by-{len(stores)}"
+        extraction = prepare_extraction(manifest, path, config, choice=Choice(Shade()))
+        store, plan = Store.create(path, extraction.info), plan_shards(manifest.digests, {}, config.shard_size)
+        with several:
+            summary = fill_shards(plan, manifest, store, extraction.encoders, config, lambda: None, several)
+        assert (summary.encoded, summary.failed) == (124, 6)
+        stores.append([store.shard_path(i).read_bytes() for i in plan])
+    assert len(several._started) == 2
+    assert stores[0] == stores[1]
