@@ -26,6 +26,7 @@ from huse.extract.config import ExtractConfig, ExtractSummary
 from huse.extract.extract import extract_features
 from huse.features.encoder_spec import EncoderSpec
 from huse.features.errors import ClusterError, ExtractionError
+from huse.features.rows import Rows
 from huse.features.store import Store
 from huse.train.artifact.model_folder import TrainedModel, load_model
 from huse.train.config import FitConfig
@@ -264,15 +265,17 @@ def test_encoders_of_a_model_are_made_by_name_where_the_shards_are(
     config = ExtractConfig(shard_size=10, batch_size=8, engine="ray")
     summary = embed_source(few_model, ten, tmp_path / "out", config, changes=tmp_path / "changes.parquet")
     assert summary.changes == Changes(10, 0)
-    assert Store.open(tmp_path / "out" / "features").load().holds_the_same_as(Store.open(few_store).read(0))
-    ours, theirs = (
-        rows.columns() for rows in (Store.open(tmp_path / "out").load(), Store.open(few_embeddings).read(0))
-    )
-    for name, column in ours.items():  # floats to the digits that other numbers of threads leave
+    assert_alike(Store.open(tmp_path / "out" / "features").load(), Store.open(few_store).read(0))
+    assert_alike(Store.open(tmp_path / "out").load(), Store.open(few_embeddings).read(0))
+
+
+def assert_alike(ours: Rows, theirs: Rows) -> None:
+    """Rows alike to the digits that other numbers of threads and images at a time leave."""
+    for name, column in ours.columns().items():
         if column.dtype.kind == "f":
-            np.testing.assert_allclose(column, theirs[name], atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(column, theirs.columns()[name], rtol=2e-3, atol=1e-3, err_msg=name)
         else:
-            assert (column == theirs[name]).all(), name
+            assert (column == theirs.columns()[name]).all(), name
 
 
 if __name__ == "__main__":  # a driver that is killed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from huse.extract.manifest.cells import MISSING, Cell, Image, escaped, plain
 from huse.extract.manifest.columns import Columns
@@ -12,7 +12,7 @@ from huse.extract.manifest.keys import GIVEN, NUMBERED, PATH, content_key, key_d
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ManifestRow, Spool
-from huse.extract.manifest.table import Record, Table
+from huse.extract.manifest.table import Record, Table, is_blank
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.counted import counted
 from huse.features.errors import ManifestError
@@ -41,6 +41,19 @@ class Checking:
         self.digests, self.origins, self.labels = bytearray(), bytearray(), {""}
         self.content = hashlib.sha256()
         self.missing: Counter[tuple[str, str]] = Counter()
+        self.blank = 0
+
+    def rows(self, records: Iterable[Record]) -> Iterator[tuple[int, ManifestRow]]:
+        """Checked rows and their lines; records that say nothing are passed over and counted.
+
+        Raises:
+            ManifestError: an unknown split.
+        """
+        for record in records:
+            if is_blank(record[1]):
+                self.blank += 1
+            else:
+                yield self.row(record)
 
     def row(self, record: Record) -> tuple[int, ManifestRow]:
         """A checked row and its line.
@@ -80,9 +93,11 @@ class Checking:
         return f"{file}:{line}"
 
     def tell(self) -> None:
-        """Says which words were taken for missing values."""
+        """Says which words were taken for missing values, and how many rows were none."""
         for (column, word), count in sorted(self.missing.items()):
             notify(f"{self.path}: {word!r} in column {column!r} is taken for no value ({counted(count, 'row')})")
+        if self.blank:
+            notify(f"{self.path}: {counted(self.blank, 'blank row')} passed over")
 
     def _image(self, value: Cell) -> tuple[str, bytes]:
         """The location or name of an image, and its bytes when they are in the table."""

@@ -20,7 +20,6 @@ from huse.extract.manifest.keys import KEY_DIGEST_BYTES, equal_groups, make_uniq
 from huse.extract.manifest.locations import image_location, nearest_image
 from huse.extract.manifest.records import one_line, open_table
 from huse.extract.manifest.spool import ROWS_A_WRITE, ManifestRow, Spool
-from huse.extract.manifest.table import is_blank
 from huse.extract.manifest.written import written_digest
 from huse.features.errors import ManifestError
 from huse.features.files.place import place, reopen
@@ -109,7 +108,7 @@ def read_manifest(source: str | Path | Frame, columns: Columns = Columns()) -> M
         checking = Checking(path, columns, table)
         if table.columns:
             _require_columns(path, list(table.columns), columns)
-        rows = (checking.row(record) for record in table.records if not is_blank(record[1]))
+        rows = checking.rows(table.records)
         while batch := list(islice(rows, ROWS_A_WRITE)):
             checking.spool.append(batch)
     if table.columns:  # some formats tell them as the rows are read

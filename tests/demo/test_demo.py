@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from recorded import RECORDED, recorded_store
 from samples import read_csv
 
 from huse.demo.emoji import unpack_emoji
@@ -19,12 +20,8 @@ from huse.extract.images.decoding import decode_image
 from huse.extract.images.reading import read_image
 from huse.extract.reuse import digest_of
 from huse.features.errors import ManifestError, QueryError
-from huse.features.info import FEATURES, StoreInfo
 from huse.features.rows import Rows
 from huse.features.store import Store
-
-RECORDED = Path(__file__).with_name("recorded.npz")
-"""The vectors of all rows as `huse demo` makes them, from scripts/record_demo.py: encoding them takes minutes."""
 
 LEFT_OUT = slice(7, None, 60)
 """Rows that the record is not used for: the demo encodes them itself."""
@@ -63,19 +60,8 @@ def test_every_image_is_decoded_and_has_its_recorded_vector(emoji: Path) -> None
 
 def with_recorded_features(folder: Path) -> Store:
     """The demo's folder as an extraction leaves it that was interrupted: some rows are without their vectors."""
-    manifest, recorded = read_csv(unpack_emoji(folder)), np.load(RECORDED)
-    default = ExtractConfig()
-    specs = image_encoder(default.image_encoder).spec, text_encoder(default.text_encoder).spec
-    store = Store.create(folder / "features", StoreInfo(FEATURES, *specs, default.shard_size, default.dtype))
-    rows = Rows.empty(len(manifest), *(spec.dimension for spec in specs))
-    rows.key[:] = [row["key"] for row in manifest]
-    for modality, its in rows.modalities.items():
-        its.vectors[:], its.digest[:] = recorded[f"{modality}_vectors"], recorded[f"{modality}_digest"]
-        its.present[:] = True
-        for values in (its.vectors, its.digest, its.present):
-            values[LEFT_OUT] = 0
-    store.write(0, rows)
-    return store
+    manifest = unpack_emoji(folder)
+    return recorded_store(manifest, [row["key"] for row in read_csv(manifest)], folder / "features", LEFT_OUT)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ import click
 import onnx_models
 import pytest
 from click.testing import CliRunner
+from recorded import recorded_store
 from samples import read_csv, write_csv
 from shared import Shared
 
@@ -67,7 +68,7 @@ RUN = [name for name, page in BLOCKS.items() if any(b.language in ("bash", "pyth
 
 @pytest.fixture(scope="session")
 def template(few_emoji: Path, shared: Shared) -> Path:
-    """What the pages take for granted: tables, images, and the features of these, extracted by the command itself."""
+    """What the pages take for granted: tables, images, and the features of these, which `huse extract` keeps."""
     return shared("pages", lambda folder: lay_out(few_emoji, folder))
 
 
@@ -82,6 +83,7 @@ def lay_out(few_emoji: Path, folder: Path) -> None:
         (folder / images).symlink_to(few_emoji.parent / "images")
     shutil.copy(few_emoji.parent / panda[0]["image"], folder / "image.png")
     onnx_models.clip(folder / "hub-model")
+    recorded_store(few_emoji.parent / "emoji.csv", [row["key"] for row in rows], folder / "features")
     run(["huse", "extract", str(folder / "products.csv"), str(folder / "features")])
     shutil.copytree(folder / "features", folder / "huse-demo" / "features")
 

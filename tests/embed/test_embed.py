@@ -226,7 +226,7 @@ def test_other_encoders_and_other_models_are_refused(
     few_store: Path, few_model: Path, few_embeddings: Path, tmp_path: Path
 ) -> None:
     other = random_store(tmp_path / "other")
-    with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16:blocks .* image-test"):
+    with pytest.raises(FingerprintError, match=r"image: the model and store .* vgg16@96:blocks .* image-test"):
         embed_source(few_model, other.path, tmp_path / "out")
     fit_model(few_store, tmp_path / "m", FitConfig(dimension=64, hidden_units=16, epochs=1, refit=False))
     with pytest.raises(FingerprintError, match=r"another model's, huse .* this one makes huse .* \(--overwrite\)"):

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 
 class AdamW(keras.optimizers.Adam):
-    """Keras's AdamW, to the last digit, in less than half its operations.
+    """Keras's AdamW by two operations of TensorFlow a variable, where Keras takes more than twenty.
 
-    Keras evaluates the schedule of the learning rate and the corrections of the moments anew for every variable, which
-    takes up most of the seconds that go by before the first step of a fit.
+    Each of those goes through the memory of a variable and its moments once more, and all of them take up much of the
+    seconds that go by before the first step of a fit.
 
     Args:
         learning_rate: a number or a schedule.
@@ -26,21 +26,30 @@ class AdamW(keras.optimizers.Adam):
 
     def _backend_update_step(self, grads: Sequence[tf.Tensor], trainable_variables: Sequence[Any], rate: Any) -> None:
         step = tf.cast(self.iterations.value + 1, tf.float32)
-        corrected = rate * tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
-        super()._backend_update_step(grads, trainable_variables, (rate, corrected))
+        powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        super()._backend_update_step(grads, trainable_variables, (rate, *powers))
 
-    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tuple[tf.Tensor, tf.Tensor]) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tuple[tf.Tensor, ...]) -> None:
         """One step of a variable.
 
         Args:
             gradient: of the shape of the variable.
             variable: TensorFlow's, on the device of this replica.
-            learning_rate: as it stands in this step, and as corrected for the moments that start from 0.
+            learning_rate: as it stands in this step, and the powers of both betas by its number.
         """
-        rate, corrected = learning_rate
+        rate, power_1, power_2 = learning_rate
         place = self._get_variable_index(variable)
-        m, v = self._momentums[place].value, self._velocities[place].value
-        variable.assign_sub(variable * self.decay * rate)
-        m.assign_add((gradient - m) * (1 - self.beta_1))
-        v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
-        variable.assign_sub(m * corrected / (tf.sqrt(v) + self.epsilon))
+        weights = variable.handle
+        tf.raw_ops.ResourceApplyGradientDescent(var=weights, alpha=self.decay * rate, delta=variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=weights,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=power_1,
+            beta2_power=power_2,
+            lr=rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )

@@ -77,12 +77,13 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_rows_without_a_value_are_none(suffix: str, tmp_path: Path) -> None:
+def test_rows_without_a_value_are_none(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blank = dict.fromkeys(ROWS[0], "")
     rows = [{**row, "note": str(i)} for i, row in enumerate((blank, *ROWS, {**blank, "text": " "}))]
     for name, its in (("test", rows), ("train", [rows[0], rows[-1]])):
         (tmp_path / f"{name}.{suffix}").write_bytes(FORMATS[suffix](its))
     assert read_manifest(tmp_path / f"test.{suffix}").rows() == EXPECTED
+    assert capsys.readouterr().err == f"{tmp_path / f'test.{suffix}'}: 2 blank rows passed over\n"
     joined = read_manifest(tmp_path / f"t*.{suffix}").rows()
     assert [(row.key, row.split) for row in joined] == [("1", "train"), ("2", "test"), ("3", "test")]
 
