@@ -86,9 +86,10 @@ dist: .venv/ready
 	build/dist/venv/bin/python -m pip install --quiet dist/*.whl
 	scripts/smoke.sh build/dist/venv/bin
 
+# Python compiles what is imported, pip would compile all of it
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' --config-settings editable_mode=strict
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]' --config-settings editable_mode=strict
 	touch $@
 
 clean:

@@ -41,8 +41,8 @@ SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_pro
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: some tests wait for sockets, clusters and processes."""
-    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
+    """Two more than there are processors: some tests wait for sockets, clusters and processes."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
