@@ -86,9 +86,10 @@ dist: .venv/ready
 	build/dist/venv/bin/python -m pip install --quiet dist/*.whl
 	scripts/smoke.sh build/dist/venv/bin
 
-# Python compiles what is imported, pip would compile all of it
+# the pip that came with Python may take minutes to choose versions; Python compiles what is imported, pip would compile all
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]' --config-settings editable_mode=strict
 	touch $@
 

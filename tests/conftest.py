@@ -29,7 +29,7 @@ from huse.train.config import FitConfig
 
 settings.register_profile("huse", deadline=None)  # no test is about time
 settings.load_profile("huse")
-gc.set_threshold(100_000, 50, 100)  # TensorFlow's graphs are many objects, looked through again and again for little
+gc.set_threshold(50_000, 10, 10)  # of the many objects of TensorFlow's graphs few are garbage
 
 FEW_CLASSES = ("flags/country flag", "animals & nature/animal mammal", "food & drink/food fruit")
 ROWS_A_CLASS = 14
@@ -41,8 +41,8 @@ SHELL = ("COLUMNS", "LINES", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", "all_pro
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: some tests wait for sockets, clusters and processes."""
-    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 2
+    """One more than there are processors: some tests wait for sockets, clusters and processes."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
