@@ -74,7 +74,8 @@ def template(few_emoji: Path, shared: Shared) -> Path:
 
 def lay_out(few_emoji: Path, folder: Path) -> None:
     panda = [row for row in read_csv(few_emoji.parent / "emoji.csv") if row["key"] == PANDA]
-    rows = [row for row in read_csv(few_emoji) if row["key"] != PANDA] + panda
+    # fewer images than VGG16 is compiled for, which takes longer than encoding them
+    rows = [row for row in read_csv(few_emoji)[::3] if row["key"] != PANDA] + panda
     (folder / "huse-demo").mkdir(parents=True)
     for table in ("products.csv", "huse-demo/emoji.csv"):
         write_csv(folder / table, rows)
