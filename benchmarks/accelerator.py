@@ -44,6 +44,7 @@ from huse.extract.images.decoding import MAX_PIXELS, decode_image
 from huse.extract.images.framing import Framing
 from huse.extract.pipeline import IMAGES_A_STEP
 from huse.extract.readers import Readers
+from huse.features.processor import processors
 
 SIZE = (224, 224)
 HOW = Framing.whole(SIZE), MAX_PIXELS, False
@@ -112,7 +113,7 @@ def contestants(
     paths: list[Path], repeats: int, processes: ProcessPoolExecutor, busy: list[float]
 ) -> dict[str, tuple[int, Callable[[], object]]]:
     """How many images each takes in a round, and how."""
-    cores, size = len(os.sched_getaffinity(0)), batch_size_here()
+    cores, size = processors(), batch_size_here()
     data = [path.read_bytes() for path in paths]
     images = len(paths)
     few, most, whole = max(repeats // cores, 1), images * repeats, -(-images * repeats // size)
@@ -139,7 +140,7 @@ def measure(images: int, repeats: int) -> dict[str, float | int | str]:
     """All figures."""
     import tensorflow as tf
 
-    cores, busy = len(os.sched_getaffinity(0)), list[float]()
+    cores, busy = processors(), list[float]()
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     seconds: dict[str, list[float]] = {}
     with (

@@ -26,7 +26,7 @@ import click
 import numpy as np
 
 from benchmarks.figures import show
-from huse.features.processor import cpu_flags
+from huse.features.processor import cpu_flags, processors
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")
 """Of processors, those on which figures depend."""
@@ -91,11 +91,6 @@ def write_gb_s() -> float:
                 os.fsync(file.fileno())
 
         return WRITTEN / best_seconds(write, 2) / 1e9
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def description() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+
+from huse.features.processor import processors
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Found = np.ndarray[Any, np.dtype[np.int64]]
@@ -47,7 +48,8 @@ def usearch_exact(matrix: Vectors, k: int) -> Search:
     from usearch.index import MetricKind, search
 
     return lambda queries: np.asarray(
-        search(matrix, queries, k, MetricKind.IP, exact=True, threads=_cores()).keys.reshape(len(queries), -1), np.int64
+        search(matrix, queries, k, MetricKind.IP, exact=True, threads=processors()).keys.reshape(len(queries), -1),
+        np.int64,
     )
 
 
@@ -57,22 +59,18 @@ def usearch_hnsw(matrix: Vectors, k: int, effort: int) -> tuple[float, Search]:
 
     began = time.perf_counter()
     index = Index(ndim=matrix.shape[1], metric="ip", dtype="f16", expansion_search=effort)
-    index.add(np.arange(len(matrix)), matrix, threads=_cores())
+    index.add(np.arange(len(matrix)), matrix, threads=processors())
     seconds = time.perf_counter() - began
-    return seconds, lambda queries: np.asarray(index.search(queries, k, threads=_cores()).keys, np.int64)
+    return seconds, lambda queries: np.asarray(index.search(queries, k, threads=processors()).keys, np.int64)
 
 
 def memory_bytes_per_second(matrix: Vectors, rounds: int = 5) -> float:
     """How fast all cores together read the bytes of a matrix, at best: the largest value of each of its parts."""
-    parts = np.array_split(matrix.reshape(-1), 8 * _cores())
+    parts = np.array_split(matrix.reshape(-1), 8 * processors())
     seconds = []
-    with ThreadPoolExecutor(_cores()) as threads:
+    with ThreadPoolExecutor(processors()) as threads:
         for _ in range(rounds):
             began = time.perf_counter()
             list(threads.map(np.max, parts))
             seconds.append(time.perf_counter() - began)
     return matrix.nbytes / min(seconds)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

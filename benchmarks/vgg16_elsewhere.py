@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from huse.extract.encoders.vgg16 import LAYERS, MEAN_BGR, SIDE, load_weights
+from huse.features.processor import processors
 
 Vectors = NDArray[np.float32]
 Work = Callable[[], Vectors]
@@ -49,15 +50,10 @@ class Photos:
 def batches(paths: Sequence[Path], size: int) -> Iterator[NDArray[np.uint8]]:
     """Pixels in batches of one size, the last filled up with its last image, decoded by threads ahead of their use."""
     filled = [*paths, *[paths[-1]] * (-len(paths) % size)]
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(processors()) as threads:
         found = threads.map(pixels, filled)
         for _ in range(len(filled) // size):
             yield np.stack([next(found) for _ in range(size)])
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def by_predict(paths: Sequence[Path], batch: int) -> Work:
@@ -84,7 +80,7 @@ def by_pytorch(paths: Sequence[Path], precision: str, batch: int) -> Work:
     """`torch.nn` layers as torchvision stacks them, channels last, fed by a DataLoader with a process a core."""
     import torch
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(processors())
     dtype = getattr(torch, precision)
     layers, arrays = [], iter(turned())
     for _, count in LAYERS:
@@ -97,7 +93,9 @@ def by_pytorch(paths: Sequence[Path], precision: str, batch: int) -> Work:
     network = torch.nn.Sequential(*layers).eval().to(dtype=dtype, memory_format=torch.channels_last)
     body, last = network[:-7], network[-7:]
     mean = torch.tensor(MEAN_BGR[::-1])
-    loader = torch.utils.data.DataLoader(Photos(paths), batch_size=batch, num_workers=cores(), persistent_workers=True)
+    loader = torch.utils.data.DataLoader(
+        Photos(paths), batch_size=batch, num_workers=processors(), persistent_workers=True
+    )
 
     def work() -> Vectors:
         vectors = []
@@ -116,7 +114,7 @@ def by_onnxruntime(paths: Sequence[Path], model: Path, batch: int) -> Work:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = processors()
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
     def work() -> Vectors:

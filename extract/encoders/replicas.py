@@ -86,15 +86,19 @@ class Replicas:
 
         def one(part: int) -> NDArray[np.float32]:
             chunk = pixels[part * size : (part + 1) * size]
-            padded = chunk
-            if len(chunk) < size:  # one static shape: a short part would make the network compile again
-                padded = np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), chunk.dtype)])
             at = part % len(self._devices)
             with tf.device(self._devices[at]):
-                return np.asarray(self._forwards[at](padded), np.float32)[: len(chunk)]
+                return np.asarray(self._forwards[at](padded(chunk, size)), np.float32)[: len(chunk)]
 
         parts = range(-(-len(pixels) // size))
         return np.concatenate(list(self._pool.map(one, parts)))
+
+
+def padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """(n, height, width, 3) pixels filled up with zeros to `size` images: another shape would be compiled anew."""
+    if len(pixels) == size:
+        return pixels
+    return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
 
 
 def is_out_of_memory(error: BaseException) -> bool:

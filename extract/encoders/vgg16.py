@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from huse.extract.encoders import convolution
 from huse.extract.encoders.arithmetic import Arithmetic, Processor, common_arithmetic
 from huse.extract.encoders.names import sized
-from huse.extract.encoders.replicas import Forward, Replicas
+from huse.extract.encoders.replicas import Forward, Replicas, padded
 from huse.extract.images import decoding
 from huse.features.encoder_spec import EncoderSpec, digest_arrays
 from huse.features.errors import EncoderError
@@ -195,8 +195,8 @@ def _in_blocks(network: Forward) -> Forward:
     import tensorflow as tf
 
     def forward(pixels: NDArray[np.uint8]) -> Any:
-        padded = _padded(pixels, -(-len(pixels) // BLOCK) * BLOCK)
-        parts = [network(padded[start : start + BLOCK]) for start in range(0, len(padded), BLOCK)]
+        filled = padded(pixels, -(-len(pixels) // BLOCK) * BLOCK)
+        parts = [network(filled[start : start + BLOCK]) for start in range(0, len(filled), BLOCK)]
         return tf.concat(parts, axis=0)[: len(pixels)]
 
     return forward
@@ -207,15 +207,9 @@ def _in_few_sizes(network: Forward) -> Forward:
 
     def forward(pixels: NDArray[np.uint8]) -> Any:
         count = len(pixels)
-        return network(_padded(pixels, min(1 << (count - 1).bit_length(), -(-count // MULTIPLE) * MULTIPLE)))[:count]
+        return network(padded(pixels, min(1 << (count - 1).bit_length(), -(-count // MULTIPLE) * MULTIPLE)))[:count]
 
     return forward
-
-
-def _padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    if len(pixels) == size:
-        return pixels
-    return np.concatenate([pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)])
 
 
 def load_weights(path: Path | None = None) -> list[NDArray[np.float32]]:
