@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# where a shell has set it, each of many processes would compile TensorFlow's 2,000 files anew
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-min coverage mutants lint docs bench gpu dist clean
 

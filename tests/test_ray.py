@@ -34,7 +34,7 @@ from huse.train.fit import fit_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 ROWS, SHARD = 600, 50
-PATIENCE = 100
+PATIENCE = 600
 """Seconds after which what has not begun is ended."""
 CONFIG = ExtractConfig(shard_size=SHARD, batch_size=10, class_encoder="none")
 ON_RAY = replace(CONFIG, engine="ray", max_retries=1)

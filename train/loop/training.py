@@ -22,6 +22,7 @@ from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.objectives.batch import Batch, Items, Pairing
 from huse.train.objectives.nested import nested_losses
+from huse.train.objectives.pairwise import COMPILE_FROM
 from huse.train.objectives.registry import objective_of
 from huse.train.summary import Spent
 
@@ -168,7 +169,16 @@ class Training:
                     },
                 },
             )
+            self.step.get_concrete_function(self._placed[1], tf.TensorSpec([self._compiled_for()], tf.int32))
         return self._placed[1]
+
+    def _compiled_for(self) -> int | None:
+        """Length of the batches that a step is compiled for; None, any, where knowing it makes no step faster.
+
+        Few rows are one batch, of which the refit has more: then one step serves both.
+        """
+        any_length = self.batch_size < COMPILE_FROM and self._strategy.num_replicas_in_sync == 1
+        return None if any_length else self.batch_size
 
     def _copied(self, values: NDArray[Any]) -> tf.Tensor:
         def copy(context: tf.distribute.ValueContext) -> tf.Tensor:
@@ -187,7 +197,6 @@ class Training:
 
     def _replica_step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
         names = [m for m in MODALITIES if m in window]
-        rows = tf.ensure_shape(rows, [self.batch_size])  # a second trace, for other batches, would take any
         own = own_share(rows)
         with tf.GradientTape() as tape:
             inputs = {m: tf.cast(tf.gather(window[m]["vectors"], own), tf.float32) for m in names}
