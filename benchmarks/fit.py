@@ -95,7 +95,7 @@ class Contest:
         features = training.on_device(self.data)
 
         def steps() -> None:
-            losses = [training.step(features, tf.constant(batch)) for batch in self.batches]
+            losses = [training.step(features, batch) for batch in self.batches]
             float(losses[-1]["loss"])
 
         return steps

@@ -90,6 +90,9 @@ class Training:
         self.config = config
         self.epochs = epochs_of(config, len(rows))
         self.batch_size = global_batch(config, len(rows))
+        # few rows are one batch, of which the refit has more: a step compiled for any length serves both
+        several = self._strategy.num_replicas_in_sync > 1
+        self._length = self.batch_size if several or self.batch_size >= COMPILE_FROM else None
         labels = self.data.labels[rows]
         self._partly = bool((labels == NO_LABEL).any())
         self._placed: tuple[TrainingRows, Tensors] | None = None
@@ -133,7 +136,7 @@ class Training:
         Some are fetched at a time: as tensors they are large, and waiting for each would hold up the next step.
         """
         fetched: list[dict[str, NDArray[np.float32]]] = []
-        while some := [self.step(self.on_device(window), tf.constant(b)) for window, b in islice(batches, FETCHED)]:
+        while some := [self.step(self.on_device(window), batch) for window, batch in islice(batches, FETCHED)]:
             fetched.append({name: np.array([float(loss[name]) for loss in some], np.float32) for name in some[0]})
         return {name: np.concatenate([part[name] for part in fetched]) for name in fetched[0]}
 
@@ -151,7 +154,7 @@ class Training:
         return self.config.steps - (number - 1) * steps_per_epoch(self.config, len(self.rows))
 
     def on_device(self, window: TrainingRows) -> Tensors:
-        """Copies rows onto every device; the same rows are copied once."""
+        """Copies rows onto every device, and compiles a step for them; the same rows are copied once."""
         if self._placed is None or self._placed[0] is not window:
             self._placed = None  # frees the last window before the next is copied
             self._placed = (
@@ -169,16 +172,8 @@ class Training:
                     },
                 },
             )
-            self.step.get_concrete_function(self._placed[1], tf.TensorSpec([self._compiled_for()], tf.int32))
+            self._step.get_concrete_function(self._placed[1], tf.TensorSpec([self._length], tf.int32), self._length)
         return self._placed[1]
-
-    def _compiled_for(self) -> int | None:
-        """Length of the batches that a step is compiled for; None, any, where knowing it makes no step faster.
-
-        Few rows are one batch, of which the refit has more: then one step serves both.
-        """
-        any_length = self.batch_size < COMPILE_FROM and self._strategy.num_replicas_in_sync == 1
-        return None if any_length else self.batch_size
 
     def _copied(self, values: NDArray[Any]) -> tf.Tensor:
         def copy(context: tf.distribute.ValueContext) -> tf.Tensor:
@@ -189,9 +184,14 @@ class Training:
         devices = self._strategy.extended.worker_devices if several else [None]
         return self._strategy.experimental_distribute_values_from_function(copy)
 
+    def step(self, window: Tensors, rows: NDArray[np.int32]) -> Tensors:
+        """One step on some row numbers (B,) of a window that is `on_device`; returns the losses of the batch."""
+        losses: Tensors = self._step(window, tf.constant(rows), self._length)
+        return losses
+
     @tf.function(reduce_retracing=True, autograph=False)
-    def step(self, window: Tensors, rows: tf.Tensor) -> Tensors:
-        """One step on some row numbers (B,) of a window; returns the losses of the batch."""
+    def _step(self, window: Tensors, rows: tf.Tensor, length: int | None) -> Tensors:
+        rows = tf.ensure_shape(rows, [length])
         losses = self._strategy.run(self._replica_step, (window, rows))
         return {name: self._strategy.experimental_local_results(value)[0] for name, value in losses.items()}
 
