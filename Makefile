@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# setuptools warns of every strict installation, which finds the modules that a wheel would have, and no others
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --config-settings editable_mode=strict --editable
 # where a shell has set it, each of many processes would compile TensorFlow's 2,000 files anew
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -38,7 +40,7 @@ mutants: .venv/mutants
 	cd build/mutants && $(CURDIR)/$(BIN)/mutmut run $(MUTANTS) && $(CURDIR)/$(BIN)/mutmut results
 
 .venv/mutants: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[mutants]' --config-settings editable_mode=strict
+	$(INSTALL) '.[mutants]'
 	touch $@
 
 lint: .venv/ready
@@ -53,7 +55,7 @@ docs: .venv/docs
 	! grep -rlE '<(script|link|img)[^>]+(src|href)="https?://' build/site # nothing is loaded from elsewhere
 
 .venv/docs: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[docs]' --config-settings editable_mode=strict
+	$(INSTALL) '.[docs]'
 	touch $@
 
 # all benchmarks, and docs/performance.md from them; BENCH=--quick for rough figures in minutes. PyTorch takes part where
@@ -62,7 +64,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.all $(BENCH)
 
 .venv/bench: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[bench]' --config-settings editable_mode=strict
+	$(INSTALL) '.[bench]'
 	touch $@
 
 # on a machine with GPUs and a driver for them: the tests that need one, and stages 1, 2 and 3 there
@@ -74,7 +76,7 @@ gpu: .venv/gpu
 	$(BIN)/python -m benchmarks.embed --rows 100000 --rounds 2
 
 .venv/gpu: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[dev,gpu]' --config-settings editable_mode=strict
+	$(INSTALL) '.[dev,gpu]'
 	touch $@
 
 # the wheel alone in a fresh environment, and every stage there; what a build before has left is not to get into it
@@ -92,7 +94,7 @@ dist: .venv/ready
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]' --config-settings editable_mode=strict
+	$(INSTALL) '.[dev]' --no-compile
 	touch $@
 
 clean:

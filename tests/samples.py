@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huse.features.companions import ClassVectors, class_name
 from huse.features.encoder_spec import EncoderSpec
@@ -18,6 +19,12 @@ from huse.features.store import Store
 IMAGE_SPEC = EncoderSpec("image-test", "image", 6, "none", "0")
 TEXT_SPEC = EncoderSpec("text-test", "text", 4, "none", "0")
 EMBEDDING_DIMENSION = 16
+
+
+def cosines(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(n,) of the rows of two (n, D) arrays."""
+    a, b = a.astype(float), b.astype(float)
+    return np.asarray((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

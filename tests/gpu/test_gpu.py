@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from samples import cosines
 
 from huse.extract.encoders.replicas import device_names
 from huse.extract.encoders.vgg16 import BLOCK, VGG16Encoder
@@ -70,10 +71,6 @@ def gpus() -> int:
     return found
 
 
-def least_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    return float(np.min(np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
-
-
 @pytest.fixture(scope="module")
 def pixels() -> NDArray[np.uint8]:
     """Images with edges and surfaces: noise alone gives nearly the same vector whatever the network does.
@@ -90,8 +87,8 @@ def test_features_are_those_of_the_processor(precision: str, readout: str, pixel
     encoder = VGG16Encoder(precision=precision, readout=readout)
     with tf.device("/CPU:0"):
         expected = VGG16Encoder(readout=readout).graph()[0](tf.constant(pixels)).numpy()
-    assert least_cosine(encoder.encode(pixels), expected) > EQUAL
-    assert least_cosine(expected[1:], expected[:-1]) < EQUAL, "or else equal would say nothing"
+    assert cosines(encoder.encode(pixels), expected).min() > EQUAL
+    assert cosines(expected[1:], expected[:-1]).min() < EQUAL, "or else equal would say nothing"
 
 
 def test_batches_are_shared_among_all(gpus: int, pixels: NDArray[np.uint8]) -> None:
@@ -123,7 +120,7 @@ def test_towers_give_the_processor_s_embeddings(few_model: Path, few_store: Path
         expected = embeddings(load_model(few_model), shard)
     assert found.keys() == expected.keys() == {"image", "text"}
     for modality, vectors in expected.items():
-        assert least_cosine(found[modality], vectors) > EQUAL, modality
+        assert cosines(found[modality], vectors).min() > EQUAL, modality
 
 
 def embeddings(trained: TrainedModel, rows: Rows) -> dict[str, NDArray[np.float32]]:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from samples import read_csv
+from samples import cosines, read_csv
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from huse.extract.encoders import ImageEncoder, image_encoder, text_encoder
@@ -23,10 +23,6 @@ from huse.extract.images.reading import read_image
 from huse.features.errors import EncoderError
 
 OFFICIAL = os.environ.get("HUSE_VGG16_WEIGHTS", "")
-
-
-def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
 SIDE = 96
