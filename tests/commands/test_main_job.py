@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from command_line import invoke, ok, ok_json, process_ok_in_turn
-from recorded import recorded_store
 from samples import cosines, random_store, read_csv, text_manifest, write_csv
 
 from huse.features.store import Store
 
 
-def test_the_main_job(emoji: Path, few_emoji: Path, tmp_path: Path) -> None:
+def test_the_main_job(few_emoji: Path, few_store: Path, tmp_path: Path) -> None:
+    """With images of 96 pixels, as those of `few_store`; the demo's test has the default encoder."""
     store, model, out = tmp_path / "features", tmp_path / "model", tmp_path / "embeddings"
     bad = [
         {"key": "missing", "image": "absent.png", "text": "a missing file"},
@@ -27,8 +27,9 @@ def test_the_main_job(emoji: Path, few_emoji: Path, tmp_path: Path) -> None:
         rows.insert(place, {**rows[0], **row, "split": "train"})
     manifest = write_csv(few_emoji.parent / "with_bad.csv", rows)
 
+    options = ("--image-encoder", "vgg16@96:blocks", "--shard-size", 20)
     printed, saved, evaluated, embedded, found = process_ok_in_turn(
-        ("extract", manifest, store, "--shard-size", 20, "--batch-size", 8),
+        ("extract", manifest, store, *options, "--batch-size", 8),
         ("fit", store, model, "--epochs", 12, "--hidden-units", 64, "--dimension", 32),
         ("evaluate", model, store, "--json"),
         ("embed", model, store, out, "--json"),
@@ -40,7 +41,7 @@ def test_the_main_job(emoji: Path, few_emoji: Path, tmp_path: Path) -> None:
     assert list(stored.key) == [row["key"] for row in rows]
     assert list(stored.key[~stored.image.present]) == ["missing", "words", "zero"]
     assert list(stored.key[~stored.text.present]) == ["mute"]
-    other = recorded_store(emoji, [row["key"] for row in read_csv(few_emoji)], tmp_path / "recorded").load()
+    other = Store.open(few_store).load()
     at = {key: i for i, key in enumerate(stored.key)}
     same = stored.take([at[key] for key in other.key])  # aligned by content, not by count
     assert cosines(same.image.vectors, other.image.vectors).min() > 0.999
@@ -48,7 +49,7 @@ def test_the_main_job(emoji: Path, few_emoji: Path, tmp_path: Path) -> None:
     twin = at[read_csv(few_emoji)[20]["key"]]
     assert abs(stored.image.vectors[at["mute"]].astype(float) - stored.image.vectors[twin].astype(float)).max() < 0.05
 
-    again = ok_json("extract", manifest, store, "--shard-size", 20)
+    again = ok_json("extract", manifest, store, *options)
     assert (again["rows"], again["encoded"], again["reused"], again["failures"]) == (46, 0, 43, 3)
     assert "saved" in saved
     figures = json.loads(evaluated)
@@ -71,7 +72,7 @@ def test_the_main_job(emoji: Path, few_emoji: Path, tmp_path: Path) -> None:
         45,
         3,
     )
-    assert "vgg16:blocks, 1024-d" in ok("store", "inspect", store)
+    assert "vgg16@96:blocks, 1024-d" in ok("store", "inspect", store)
     assert "3 of 3 shards are whole" in ok("store", "verify", store)
     assert "zero\tread\tempty file" in ok("store", "failures", store)
 

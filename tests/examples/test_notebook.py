@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parent.parent.parent / "examples" / "huse.ipynb"
-FEW = 'CLASSES, ROWS, EPOCHS, FOLDER = 3, 8, 5, "few"'
+FEW = 'CLASSES, ROWS, EPOCHS, FOLDER = 2, 7, 5, "few"'
 IMAGES = 6
 """Shown: the data, the history, the map, two searches, the graph."""
 
@@ -24,7 +24,7 @@ def test_the_notebook_runs_and_shows_its_images(tmp_path: Path) -> None:
     assert sum("image/png" in output.get("data", {}) for output in outputs) == IMAGES
     assert any("text/markdown" in output.get("data", {}) for output in outputs)
     (extracted,) = [o["text"] for o in outputs if o.output_type == "stream" and "rows encoded" in o["text"]]
-    assert extracted.startswith("24 rows encoded, 0 kept")
+    assert extracted.startswith("14 rows encoded, 0 kept")
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:
