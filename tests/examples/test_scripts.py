@@ -26,7 +26,8 @@ def example(name: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_catalog_becomes_a_search_page(tmp_path: Path) -> None:
     script = example("own_catalogue.py")
-    page = TestClient(script["build"](script["draw_catalog"](tmp_path), tmp_path, QUICK), base_url="http://localhost")
+    few = write_csv(tmp_path / "few.csv", read_csv(script["draw_catalog"](tmp_path))[:15])
+    page = TestClient(script["build"](few, tmp_path, QUICK), base_url="http://localhost")
     assert "<html" in page.get("/").text
     reply = page.post("/api/search", json={"text": "round rug", "k": 3}).json()
     assert [hit["label"] for hit in reply["hits"]] == ["home/floor/rugs"] * 3
