@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -67,6 +70,11 @@ class Gallery:
         vectors = None if gallery == "fused" else rows.modalities.of(gallery).vectors
         return cls(rows, vectors, those_with(rows.present, gallery))
 
+    @cached_property
+    def positions(self) -> NDArray[np.intp]:
+        """Of the rows that have a vector, ascending."""
+        return np.flatnonzero(self.there)
+
     def at(self, positions: NDArray[np.intp]) -> NDArray[np.float32]:
         """(m, D) the unit vectors of the rows at ascending positions, each of which has one."""
         if self.vectors is None:
@@ -81,6 +89,10 @@ class Gallery:
         if any(are_codes(its.vectors) for _, its in self.rows.modalities.items()):
             return self
         return replace(self, vectors=self.at(np.arange(len(self.rows))))
+
+
+Part = tuple[Gallery, NDArray[np.intp]]
+"""Some rows of a gallery, by their ascending positions."""
 
 
 def those_with(present: Pair[NDArray[np.bool_]], gallery: str) -> NDArray[np.bool_]:
@@ -150,7 +162,7 @@ def nearest(
     """For each query the k rows of highest cosine similarity, nearest first, equal ones in the order of the rows.
 
     Args:
-        galleries: the rows, such as a gallery for each shard of a store; one is in memory at a time.
+        galleries: the rows, such as a gallery for each shard of a store; those of `block` rows are in memory at a time.
         queries: (q, D) unit vectors.
         k: most hits a query.
         classes: label paths; other rows are left out, those of sub-classes are not.
@@ -162,17 +174,44 @@ def nearest(
     require_count(k)
     wanted = np.asarray(queries, np.float32)
     best: list[list[Hit]] = [[] for _ in wanted]
-    for gallery in galleries:
-        for positions in _blocks(np.flatnonzero(gallery.there & in_classes(gallery.rows, classes)), block):
-            scores = wanted @ gallery.at(positions).T
-            for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
-                found = [hit_of(gallery.rows, positions[c], float(v)) for c, v in zip(columns, values, strict=True)]
-                best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
+    for parts in _grouped(_parts(galleries, classes, block), block):
+        ends = list(accumulate(len(positions) for _, positions in parts))
+        scores = np.empty((len(wanted), ends[-1]), np.float32)
+        for (gallery, positions), own in zip(parts, np.split(scores, ends[:-1], axis=1), strict=True):
+            np.matmul(wanted, gallery.at(positions).T, out=own)
+        for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
+            found = [_hit(parts, ends, c, float(v)) for c, v in zip(columns.tolist(), values, strict=True)]
+            best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
     return best
 
 
-def _blocks(positions: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
-    return (positions[start : start + size] for start in range(0, len(positions), size))
+def _parts(galleries: Iterable[Gallery], classes: Sequence[str], size: int) -> Iterator[Part]:
+    """The rows of some classes that have a vector, at most so many of a gallery at a time."""
+    for gallery in galleries:
+        positions = gallery.positions
+        if classes:
+            positions = positions[in_classes(gallery.rows, classes)[positions]]
+        for start in range(0, len(positions), size):
+            yield gallery, positions[start : start + size]
+
+
+def _grouped(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
+    """Parts that follow each other, as many as have at most so many rows together."""
+    some: list[Part] = []
+    for part in parts:
+        if some and sum(len(positions) for _, positions in [*some, part]) > size:
+            yield some
+            some = []
+        some.append(part)
+    if some:
+        yield some
+
+
+def _hit(parts: Sequence[Part], ends: Sequence[int], column: int, score: float) -> Hit:
+    """The row of a column of the scores of some parts, each of which ends before a column."""
+    number = bisect_right(ends, column)
+    gallery, positions = parts[number]
+    return hit_of(gallery.rows, positions[column - ends[number]], score)  # counted from the end of the part
 
 
 def _taken(vectors: NDArray[Any], positions: NDArray[np.intp]) -> NDArray[Any]:

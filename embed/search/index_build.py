@@ -50,8 +50,8 @@ def build_index(faiss: Any, shards: Shards, gallery: str, kind: str, total: int,
     with tqdm(total=total, desc=f"index ({kind})", unit="row", disable=None) as bar:
         for rows in shards:
             part = Gallery.of(rows, gallery)
-            index.add(np.ascontiguousarray(part.at(np.flatnonzero(part.there))))
-            bar.update(int(part.there.sum()))
+            index.add(np.ascontiguousarray(part.at(part.positions)))
+            bar.update(len(part.positions))
     return index
 
 
@@ -83,7 +83,7 @@ def _true_numbers(queries: NDArray[np.float32], shards: Shards, gallery: str, k:
     done = 0
     for rows in shards:
         part = Gallery.of(rows, gallery)
-        vectors = part.at(np.flatnonzero(part.there))
+        vectors = part.at(part.positions)
         scores = np.concatenate([scores, queries @ vectors.T], axis=1)
         new = np.broadcast_to(np.arange(done, done + len(vectors)), (len(queries), len(vectors)))
         numbers = np.concatenate([numbers, new], axis=1)
