@@ -26,8 +26,10 @@ class AdamW(keras.optimizers.Adam):
 
     def _backend_update_step(self, grads: Sequence[tf.Tensor], trainable_variables: Sequence[Any], rate: Any) -> None:
         step = tf.cast(self.iterations.value + 1, tf.float32)
-        powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
-        super()._backend_update_step(grads, trainable_variables, (rate, *powers))
+        betas = tf.constant(self.beta_1), tf.constant(self.beta_2)
+        powers = tuple(tf.pow(beta, step) for beta in betas)
+        shared = (rate, self.decay * rate, *powers, *betas, tf.constant(self.epsilon))
+        super()._backend_update_step(grads, trainable_variables, shared)
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tuple[tf.Tensor, ...]) -> None:
         """One step of a variable.
@@ -35,12 +37,13 @@ class AdamW(keras.optimizers.Adam):
         Args:
             gradient: of the shape of the variable.
             variable: TensorFlow's, on the device of this replica.
-            learning_rate: as it stands in this step, and the powers of both betas by its number.
+            learning_rate: as it stands in this step, its product with the decay, the powers of both betas by the
+                number of the step, the betas, and epsilon; made once for all variables.
         """
-        rate, power_1, power_2 = learning_rate
+        rate, decay, power_1, power_2, beta_1, beta_2, epsilon = learning_rate
         place = self._get_variable_index(variable)
         weights = variable.handle
-        tf.raw_ops.ResourceApplyGradientDescent(var=weights, alpha=self.decay * rate, delta=variable)
+        tf.raw_ops.ResourceApplyGradientDescent(var=weights, alpha=decay, delta=variable)
         tf.raw_ops.ResourceApplyAdam(
             var=weights,
             m=self._momentums[place].value.handle,
@@ -48,8 +51,8 @@ class AdamW(keras.optimizers.Adam):
             beta1_power=power_1,
             beta2_power=power_2,
             lr=rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=epsilon,
             grad=gradient,
         )

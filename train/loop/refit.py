@@ -38,12 +38,12 @@ def refit(
     calm = best.epoch < LEAST_REFIT_EPOCHS and not config.steps
     config = replace(config, epochs=min(LEAST_REFIT_EPOCHS, config.epochs)) if calm else config
     with best.spent.on("prepare"):
-        network = build_towers(task.data, rows, len(task.classes), config)
         training = best.training
         if training is None:  # the search was over when the fit was interrupted
+            network = build_towers(task.data, rows, len(task.classes), config)
             training = Training(network, task.data, rows, task.graph, task.class_vectors, config, best.spent)
         else:
-            training.start_over(network, rows, config)
+            training.start_over(rows, config)
     start, epochs = 1, training.epochs if calm else min(best.epoch, training.epochs)
     if saved:
         training.restore(saved[0])

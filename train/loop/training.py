@@ -20,6 +20,7 @@ from huse.train.loop.adamw import AdamW
 from huse.train.loop.checkpoint import in_order, numbered
 from huse.train.loop.strategy import apply_gradients, over_replicas, own_share
 from huse.train.network.forward import EMBEDDING, LOGITS
+from huse.train.network.towers import set_moments
 from huse.train.objectives.batch import Batch, Items, Pairing
 from huse.train.objectives.nested import nested_losses
 from huse.train.objectives.pairwise import COMPILE_FROM
@@ -82,6 +83,7 @@ class Training:
         self._decay_steps = tf.Variable(1.0, trainable=False)
         self._optimizer = make_optimizer(config, self._decay_steps)
         self._optimizer.build(network.trainable_variables)
+        self._untrained = [np.array(variable) for variable in network.variables]
         self._aim_at(rows, config)
 
     def _aim_at(self, rows: NDArray[np.integer], config: FitConfig) -> None:
@@ -99,17 +101,17 @@ class Training:
         self._decay_steps.assign(config.steps or self.epochs * steps_per_epoch(config, len(rows)))
         self._class_weights.assign(_class_weights(labels, self._class_weights.shape[0], config))
 
-    def start_over(self, network: keras.Model, rows: NDArray[np.integer], config: FitConfig) -> None:
-        """Begins as a new training of these would, with the step that is compiled already.
+    def start_over(self, rows: NDArray[np.integer], config: FitConfig) -> None:
+        """Begins as a new training of fresh towers would, with the step that is compiled already.
 
         Args:
-            network: fresh towers, which lend their weights: `self.network` is trained again.
             rows: numbers of the rows to train on.
             config: the same but for the number of epochs.
         """
         self._aim_at(rows, config)
-        for variable, fresh in zip(self.network.variables, network.variables, strict=True):
-            variable.assign(fresh)
+        for variable, untrained in zip(self.network.variables, self._untrained, strict=True):
+            variable.assign(untrained)
+        set_moments(self.network, self.data, rows, config)
         for variable in self._optimizer.variables:
             variable.assign(np.zeros(variable.shape))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from huse.features.errors import FitError
 from huse.features.modality import Pair
 from huse.train.config import FitConfig
-from huse.train.data.batches import Moments, TrainingData
+from huse.train.data.batches import TrainingData
 from huse.train.network.bfloat_dense import BfloatDense
 from huse.train.network.forward import EMBEDDING, LOGITS
 from huse.train.network.heads import CertaintyHead, SharedHead, own_dimensions, shared_dimensions
@@ -68,13 +68,34 @@ def build_towers(data: TrainingData, rows: NDArray[np.integer], classes: int, co
     for name, depth in Pair(image=config.image_layers, text=config.text_layers).items():
         if not data.dimension(name):
             continue
-        root = config.square_root and name == "image"
-        moments = data.moments(name, rows, root) if config.standardize else None
         head = heads.of(name)
-        tower = _tower(name, data.dimension(name), depth, root, moments, config.dimension - 2 * head.own, config, seeds)
+        tower = _tower(name, data.dimension(name), depth, config.dimension - 2 * head.own, config, seeds)
         inputs[name] = keras.Input((data.dimension(name),), name=name)
         outputs[EMBEDDING.of(name)], outputs[LOGITS.of(name)] = head(tower(inputs[name]), modality=name)
-    return keras.Model(inputs, outputs, name="huse")
+    network = keras.Model(inputs, outputs, name="huse")
+    set_moments(network, data, rows, config)
+    return network
+
+
+def set_moments(network: keras.Model, data: TrainingData, rows: NDArray[np.integer], config: FitConfig) -> None:
+    """Sets what `Standardize` subtracts and divides by to the mean and deviation of these rows.
+
+    Args:
+        network: from `build_towers` of the same configuration.
+        data: where the rows are.
+        rows: their numbers.
+        config: hyperparameters.
+    """
+    if not config.standardize:
+        return
+    for name in network.input:
+        moments = data.moments(name, rows, _rooted(name, config))
+        layer = network.get_layer(f"{name}_tower").get_layer(f"{name}_standardize")
+        layer.set_weights([moments.mean.astype(np.float32), moments.deviation().astype(np.float32)])
+
+
+def _rooted(name: str, config: FitConfig) -> bool:
+    return config.square_root and name == "image"
 
 
 def _heads(classes: int, config: FitConfig, seeds: Iterator[int]) -> Pair[SharedHead | CertaintyHead]:
@@ -107,19 +128,15 @@ def _tower(
     name: str,
     dimension: int,
     depth: int,
-    root: bool,
-    moments: Moments | None,
     width: int,
     config: FitConfig,
     seeds: Iterator[int],
 ) -> keras.Model:
     x = inputs = keras.Input((dimension,), name=f"{name}_features")
-    if root:
+    if _rooted(name, config):
         x = SignedSquareRoot()(x)
-    if moments is not None:
-        standardize = Standardize()
-        x = standardize(x)
-        standardize.set_weights([moments.mean.astype(np.float32), moments.deviation().astype(np.float32)])
+    if config.standardize:
+        x = Standardize(name=f"{name}_standardize")(x)
     if config.input_dropout:
         x = keras.layers.Dropout(config.input_dropout, seed=next(seeds))(x)
     dense = BfloatDense if arithmetic(config.precision) == "bfloat16" else keras.layers.Dense
