@@ -55,7 +55,7 @@ Forward = Callable[[Inputs], Outputs]
 def make_forward(network: keras.Model) -> Forward:
     """A function from features (n, dim) to embeddings and logits, in batches, without dropout."""
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(autograph=False)
     def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs: dict[str, tf.Tensor] = network(batch, training=False)
         return outputs
@@ -66,10 +66,13 @@ def make_forward(network: keras.Model) -> Forward:
         if not n:  # Keras cannot add tensors without rows
             one = forward(inputs.map(lambda a: None if a is None else np.zeros((1, a.shape[1]))))
             return one.map(lambda output: None if output is None else output.part(slice(0)))
+        # one for batches of any length, and without TensorFlow's advice to whoever compiles one for each of five models
+        specs = {name: tf.TensorSpec([None, a.shape[1]], tf.float32) for name, a in given.items()}
+        compiled = step.get_concrete_function(specs)
         parts = []
         for start in range(0, n, BATCH):
             batch = {name: tf.constant(a[start : start + BATCH], tf.float32) for name, a in given.items()}
-            parts.append({name: value.numpy() for name, value in step(batch).items()})
+            parts.append({name: value.numpy() for name, value in compiled(batch).items()})
         return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     return forward

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -92,6 +93,21 @@ def test_one_seed_one_network_and_one_modality_one_tower() -> None:
         np.testing.assert_array_equal(x, y)
     alone = towers(data(IMAGE, np.zeros((20, 0))), SMALL)
     assert list(make_forward(alone)(Pair(image=IMAGE, text=None)).given()) == ["image"]
+
+
+def test_batches_of_any_length_are_compiled_once() -> None:
+    compiled = []
+
+    def network(batch: dict[str, Any], training: bool) -> dict[str, Any]:
+        compiled.append(training)
+        return {f"image_{output}": batch["image"] for output in ("embedding", "logits")}
+
+    forward = make_forward(network)
+    for n in (20, 7, 0, 1):
+        output = forward(Pair(image=IMAGE[:n], text=None)).image
+        assert output is not None
+        np.testing.assert_array_equal(output.embedding, IMAGE[:n].astype(np.float32))
+    assert compiled == [False]
 
 
 def test_fuse_by_hand() -> None:
