@@ -44,6 +44,8 @@ def test_looks_follow_their_rows() -> None:
     at = stored.images_at(["d", "c", "new", "b", "a"], np.array(["4", "3", "1", "moved", "1"], object))
     assert at.tolist() == [-1, 2, -1, -1, 0]
     assert stored.looks(at).tolist() == [[0, 0], [5, 6], [0, 0], [0, 0], [1, 2]]
+    assert stored.images_at(["a", "b"], np.array(["moved", "2"], object)).tolist() == [-1, 1]
+    assert stored.images_at([], np.array([], object)).tolist() == []
     assert not Stored(None).looks(Stored(None).images_at(["a"], np.array(["1"], object))).any()
 
 

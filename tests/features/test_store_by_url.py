@@ -16,6 +16,7 @@ from huse.features.files.place import place
 from huse.features.files.put import objects_below
 from huse.features.inspection import inspect_store, verify_store
 from huse.features.removal import remove_store
+from huse.features.shards.shard import read_attributes
 from huse.features.store import Store
 
 
@@ -74,6 +75,8 @@ def test_a_damaged_copy_is_healed_and_a_damaged_object_is_told(url: str) -> None
     copy.write_bytes(whole[: len(whole) // 2])
     assert len(store.slice(0, ("text",), 0, 5)["text"]) == 5
     assert copy.read_bytes() == whole
+    local_copy(store.shard_path(1)).write_bytes(whole[: len(whole) // 2])
+    assert len(str(read_attributes(store.shard_path(1))["content_digest"])) == 64
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 1
     path.fs.pipe_file(path.path, bytes(damaged))
