@@ -75,7 +75,9 @@ def test_a_damaged_copy_is_healed_and_a_damaged_object_is_told(url: str) -> None
     copy.write_bytes(whole[: len(whole) // 2])
     assert len(store.slice(0, ("text",), 0, 5)["text"]) == 5
     assert copy.read_bytes() == whole
-    local_copy(store.shard_path(1)).write_bytes(whole[: len(whole) // 2])
+    for other in (store.shard_path(1), store.shard_path(2)):
+        local_copy(other).write_bytes(whole[: len(whole) // 2])
+    assert len(store.read(2)) == 10
     assert len(str(read_attributes(store.shard_path(1))["content_digest"])) == 64
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 1

@@ -23,6 +23,7 @@ from huse.features.shards.shard import (
     read_columns,
     read_shard,
     read_slice,
+    shard_bytes,
     write_shard,
 )
 from huse.features.shards.version_2 import digest_of
@@ -211,6 +212,9 @@ def test_columns_and_attributes_alone(tmp_path: Path) -> None:
     assert described["rows"] == 4
     with h5py.File(tmp_path / "s.h5") as file:
         assert described["content_digest"] == file.attrs["content_digest"].decode()
+    in_memory, digest = shard_bytes(tmp_path / "s.h5", rows_of(4), ATTRIBUTES, "float16", "")
+    assert in_memory == (tmp_path / "s.h5").read_bytes()
+    assert digest == described["content_digest"]
 
 
 def test_a_long_text_costs_its_own_bytes(tmp_path: Path) -> None:
