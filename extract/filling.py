@@ -43,6 +43,7 @@ class Filling:
         rows: Sequence[ManifestRow],
         previous: Rows | None,
         looks: Looks | None,
+        moved: NDArray[np.bool_] | None,
         empty: Rows,
         dtype: str,
     ) -> None:
@@ -50,7 +51,7 @@ class Filling:
         self.rows = rows
         self.previous = previous
         self.looks_before = looks
-        self.stored = Stored(previous, looks)
+        self.stored = Stored(previous, looks, moved)
         self.seconds_encode = self.seconds_encode_texts = 0.0
         self._dtype = dtype
         self._encoded: set[int] = set()

@@ -90,6 +90,12 @@ def look_at_place(path: Path) -> tuple[int, int]:
     return size, changed
 
 
+def folder_digest(folder: Path) -> str:
+    """A digest of where a folder is, its links followed: what is called the same in another one is something else."""
+    where = str(folder) if is_remote(folder) else os.path.realpath(folder)
+    return hashlib.sha256(os.fsencode(where)).hexdigest()
+
+
 def _look_of(told: Mapping[str, Any]) -> tuple[int, int]:
     """The look of an object by what its store says of it."""
     token = next((str(told[name]) for name in TOKENS if told.get(name)), "")

@@ -27,8 +27,8 @@ from huse.extract.image_batch import ImageBatch
 from huse.extract.images.decoders import Decoders
 from huse.extract.images.framing import Framing
 from huse.extract.loading import LoadedImages, load_images
-from huse.extract.looking import look_at_all
-from huse.extract.manifest.locations import image_locations
+from huse.extract.looking import folder_digest, look_at_all
+from huse.extract.manifest.locations import are_relative, image_locations
 from huse.extract.manifest.plan import Positions
 from huse.extract.manifest.rows import Manifest
 from huse.extract.readers import Readers
@@ -165,6 +165,7 @@ class _Pipeline:
         self._manifest, self._store, self._encoders, self._config = manifest, store, encoders, config
         self._check, self._texts, self._behind, self._bar = check, texts, behind, bar
         self._plan_digest, self._lookers, self._decoders = plan_digest, lookers, decoders
+        self._folder = folder_digest(manifest.folder)
         self._framing = Framing.whole((0, 0)) if encoders.image is None else framing_of(encoders.image)
 
     def open(self, planned: tuple[int, Positions]) -> _Open:
@@ -175,7 +176,9 @@ class _Pipeline:
         empty = Rows.empty(len(rows), *widths)
         previous = self._store.read_or_none(number)
         looks = None if previous is None else read_looks(self._store.shard_path(number))
-        filling = Filling(number, rows, previous, looks, empty, self._config.dtype)
+        elsewhere = looks is not None and looks.folder not in ("", self._folder)
+        moved = are_relative(previous.uri, self._manifest.folder) if previous is not None and elsewhere else None
+        filling = Filling(number, rows, previous, looks, moved, empty, self._config.dtype)
         same = np.zeros(len(rows), bool) if image is None else self._look(filling)
         has_image = (row.problem or (image is not None and row.has_image) for row in rows)
         to_read = [i for i, has in enumerate(has_image) if has and not same[i]]
@@ -268,7 +271,8 @@ class _Pipeline:
     def _write(self, filling: Filling) -> ExtractSummary:
         """Hands on what differs from what is stored."""
         rows, summary, before = filling.finish(), filling.summary(), filling.looks_before
-        looks = Looks(filling.looks, before.shard if before else "", self._manifest.written, self._plan_digest)
+        shard, written = before.shard if before else "", self._manifest.written
+        looks = Looks(filling.looks, shard, written, self._plan_digest, self._folder)
         if filling.previous is None or not rows.holds_the_same_as(filling.previous):
             self._behind.write(filling.number, rows, looks)
             return replace(summary, shards_written=1)

@@ -54,10 +54,12 @@ class Stored:
     Args:
         rows: as they are stored; None when there are none.
         looks: how their images looked; None when nothing is known of that.
+        moved: (n,) which rows' locations lead elsewhere now, though they are written as they were; by default none.
     """
 
-    def __init__(self, rows: Rows | None, looks: Looks | None = None) -> None:
+    def __init__(self, rows: Rows | None, looks: Looks | None = None, moved: NDArray[np.bool_] | None = None) -> None:
         self._rows = Rows.empty(0, 0, 0) if rows is None else rows
+        self._moved = np.zeros(len(self._rows), bool) if moved is None else moved
         self._looks = no_looks(len(self._rows)) if looks is None else looks.values
         self._place = {key: i for i, key in enumerate(self._rows.key)}
         self._failed = {failure.key for failure in self._rows.failures}
@@ -76,13 +78,16 @@ class Stored:
 
     def trusts(self, at: int | None, uri: str) -> bool:
         """Whether the image's vector of a row stays unread: the row did not fail, and its image has not moved."""
-        return at is not None and self._rows.key[at] not in self._failed and self._rows.uri[at] == uri
+        if at is None or self._moved[at] or self._rows.key[at] in self._failed:
+            return False
+        return bool(self._rows.uri[at] == uri)
 
     def images_at(self, keys: Iterable[str], uris: NDArray[np.object_]) -> NDArray[np.intp]:
         """(n,) the position of the image vector of each row whose location is the same; -1 where there is none."""
         at = np.array([self._place.get(key, -1) for key in keys], np.intp)
         there = np.flatnonzero(at >= 0)
-        same = self._rows.image.present[at[there]] & (self._rows.uri[at[there]] == uris[there])
+        old = at[there]
+        same = self._rows.image.present[old] & (self._rows.uri[old] == uris[there]) & ~self._moved[old]
         at[there[~same.astype(bool)]] = -1
         return at
 

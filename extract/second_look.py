@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from huse.extract.config import ExtractConfig, ExtractSummary
-from huse.extract.looking import look_at_all
+from huse.extract.looking import folder_digest, look_at_all
 from huse.extract.manifest.file_set import folder_of
 from huse.extract.manifest.keys import key_digests
 from huse.extract.manifest.locations import image_locations
@@ -65,8 +65,10 @@ def if_unchanged(manifest: Path, store: Path, columns: Columns, config: ExtractC
         looks = _looks_of(found)
         if not looks or looks[0].manifest != written_digest(manifest, repr(columns)):
             return None
-        mine = [number for number in looks if is_of_part(number, *config.part)]
         folder = folder_of(manifest)
+        if looks[0].folder != folder_digest(folder):
+            return None
+        mine = [number for number in looks if is_of_part(number, *config.part)]
         labels = _labels(found, {number: looks[number].values for number in mine}, folder, config)
         if labels is None:
             return None
@@ -86,7 +88,7 @@ def _looks_of(store: Store) -> dict[int, Looks]:
     if numbers != list(range(store.planned_shards() or 0)):
         return {}
     looks = {number: read_looks(store.shard_path(number)) for number in numbers}
-    plans = {(its.manifest, its.plan) for its in looks.values()}
+    plans = {(its.manifest, its.plan, its.folder) for its in looks.values()}
     return looks if len(plans) == 1 and all(plans.pop()) else {}
 
 

@@ -36,12 +36,14 @@ class Looks:
         shard: content digest of the shard; other shards have other rows.
         manifest: digest of the manifest that the shard was brought to last; empty when that is not known.
         plan: digest of which rows of that manifest belong into which shard; likewise.
+        folder: digest of where its relative locations start from; likewise.
     """
 
     values: Values
     shard: str = ""
     manifest: str = ""
     plan: str = ""
+    folder: str = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Looks) and self.digest == other.digest
@@ -49,7 +51,8 @@ class Looks:
     @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of all of it."""
-        digest = hashlib.sha256(f"{self.shard}\n{self.manifest}\n{self.plan}\n{self.values.shape}\n".encode())
+        said = (self.shard, self.manifest, self.plan, self.folder, self.values.shape)
+        digest = hashlib.sha256("".join(f"{each}\n" for each in said).encode())
         digest.update(np.ascontiguousarray(self.values, "<i8").data)
         return digest.hexdigest()
 
@@ -88,7 +91,7 @@ def looks_bytes(looks: Looks) -> bytes:
         "shard": looks.shard,
         "manifest": looks.manifest,
     }
-    attributes |= {"plan": looks.plan, "digest": looks.digest}
+    attributes |= {"plan": looks.plan, "folder": looks.folder, "digest": looks.digest}
     return hdf5.file_image({LOOK: looks.values.astype("<i8", copy=False)}, attributes, {})
 
 
@@ -106,6 +109,6 @@ def read_looks(shard: Path) -> Looks:
             values = hdf5.Dataset(file, LOOK).read()
     except ShardError:
         return Looks(no_looks(rows), digest)
-    looks = Looks(values, digest, str(stored.get("manifest")), str(stored.get("plan")))
+    looks = Looks(values, digest, *(str(stored.get(name)) for name in ("manifest", "plan", "folder")))
     whole = values.shape == (rows, 2) and values.dtype.str == "<i8" and stored.get("digest") == looks.digest
     return looks if whole else Looks(no_looks(rows), digest)

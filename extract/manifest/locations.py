@@ -12,6 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from huse.features.files.place import DRIVE, FILE_URL, is_remote, is_url
 
 ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
@@ -50,6 +53,14 @@ def image_locations(written: Sequence[str], folder: Path) -> list[str]:
     if not is_remote(folder) and not ODD.search("\n".join(written)):  # the same, ten times as fast
         return [each if each[0] == "/" else start + each for each in written]
     return [image_location(each, folder) for each in written]
+
+
+def are_relative(written: NDArray[np.object_], folder: Path) -> NDArray[np.bool_]:
+    """(n,) which images are written as starting from a folder; an empty name is no image."""
+    named = np.flatnonzero(written != "")
+    relative = np.zeros(len(written), bool)
+    relative[named] = written[named] != np.array(image_locations(written[named].tolist(), folder), object)
+    return relative
 
 
 def _without_dots(url: str) -> str:

@@ -205,7 +205,7 @@ def test_times_that_no_int64_holds_are_no_error(catalog: Catalog, monkeypatch: p
     class Odd:
         st_size, st_mtime_ns = 5, -(1 << 70) - 3
 
-    monkeypatch.setattr(looking, "os", SimpleNamespace(stat=lambda _: Odd))
+    monkeypatch.setattr(looking, "os", SimpleNamespace(stat=lambda _: Odd, path=os.path, fsencode=os.fsencode))
     assert catalog.extract().reused == 10
     assert len(catalog.read) == 10
 
@@ -231,9 +231,11 @@ def test_another_location_is_read(catalog: Catalog) -> None:
     assert catalog.grays()["3.bmp"] == 14
 
 
-def test_a_catalog_that_moves_with_its_times_is_not_read(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_catalog_that_moves_is_read_once(catalog: Catalog, tmp_path: Path) -> None:
     catalog.folder.rename(tmp_path / "elsewhere")
     catalog.folder = tmp_path / "elsewhere"
+    summary = catalog.extract()
+    assert (summary.encoded, summary.reused, len(catalog.read)) == (0, 10, 10)
     assert catalog.extract().trusted == 10
     assert (catalog.read, catalog.parsed) == ([], 0)
 
@@ -317,6 +319,34 @@ def test_each_flipped_bit_is_noticed(catalog: Catalog) -> None:
         file.write_bytes(damaged)
         found = read_looks(store.shard_path(0))
         assert found == known or not found.values.any()
+
+
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, retry_failed=True)])
+def test_the_same_names_sizes_and_times_in_another_folder_are_other_images(
+    catalog: Catalog, config: ExtractConfig
+) -> None:
+    other = Catalog(catalog.folder.parent / "other")
+    other.folder.mkdir()
+    for i in range(10):
+        other.paint(i, 100 + i if i < 5 else 10 + i)
+    other.write(range(10))
+    catalog.read.clear()
+    summary = other.extract(config)
+    assert len(catalog.read) == 10
+    assert (summary.encoded, summary.reused) == (5, 5)
+    assert list(other.grays().values()) == [100, 101, 102, 103, 104, 15, 16, 17, 18, 19]
+    assert (other.extract().encoded, len(catalog.read)) == (0, 10)
+    (other.folder.parent / "link").symlink_to(other.folder)
+    assert Catalog(other.folder.parent / "link").extract(config).trusted == 10
+
+
+def test_absolute_locations_lie_where_they_lay_wherever_the_manifest_is(catalog: Catalog) -> None:
+    rows = [{"key": f"{i}.bmp", "image": str(catalog.folder / f"{i}.bmp"), "label": "c"} for i in range(10)]
+    write_csv(catalog.manifest, rows)
+    catalog.extract()
+    elsewhere = write_csv(catalog.folder.parent / "m.csv", rows)
+    summary = extract_features(elsewhere, catalog.store, CONFIG, image_encoder=Mean())
+    assert (summary.trusted, summary.encoded) == (10, 0)
 
 
 def test_looks_of_another_shard_are_not_believed(catalog: Catalog) -> None:
