@@ -162,7 +162,8 @@ def nearest(
     """For each query the k rows of highest cosine similarity, nearest first, equal ones in the order of the rows.
 
     Args:
-        galleries: the rows, such as a gallery for each shard of a store; those of `block` rows are in memory at a time.
+        galleries: the rows, such as a gallery for each shard of a store; in memory at a time are some of `block` rows
+            together, or one of more, and the next.
         queries: (q, D) unit vectors.
         k: most hits a query.
         classes: label paths; other rows are left out, those of sub-classes are not.
@@ -182,6 +183,7 @@ def nearest(
         for query, (columns, values) in enumerate(_top(scores, k, _floors(best, k))):
             found = [_hit(parts, ends, c, float(v)) for c, v in zip(columns.tolist(), values, strict=True)]
             best[query] = sorted([*best[query], *found], key=lambda hit: -hit.score)[:k]
+        del parts, gallery  # frees them before the next are read
     return best
 
 
@@ -196,13 +198,15 @@ def _parts(galleries: Iterable[Gallery], classes: Sequence[str], size: int) -> I
 
 
 def _grouped(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
-    """Parts that follow each other, as many as have at most so many rows together."""
+    """Parts that follow each other, as many as have galleries of at most so many rows together."""
     some: list[Part] = []
+    held = 0
     for part in parts:
-        if some and sum(len(positions) for _, positions in [*some, part]) > size:
+        if some and held + len(part[0].rows) > size:
             yield some
-            some = []
+            some, held = [], 0
         some.append(part)
+        held += len(part[0].rows)
     if some:
         yield some
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from samples import read_csv
+from samples import random_rows, read_csv
 
 import huse
 from huse.embed.draw.hits_page import write_hits_page
@@ -75,6 +76,27 @@ def test_blocks_and_ties_lose_nothing(sizes: list[int], k: int, block: int, valu
     expected = sorted(entries, key=lambda entry: -entry[1])[:k]
     (hits,) = found(parts, "text", query[None], k, block)
     assert [(hit.key, hit.score) for hit in hits] == expected
+
+
+@pytest.mark.parametrize("classes", [[], ["rare"]])
+def test_few_shards_are_in_memory_at_a_time(classes: list[str]) -> None:
+    made: list[weakref.ref[Gallery]] = []
+    most = 0
+
+    def galleries() -> Iterator[Gallery]:
+        nonlocal most
+        for _ in range(30):
+            rows = random_rows(20)
+            rows.label[:] = ["rare"] + ["frequent"] * 19
+            gallery = Gallery.of(rows, "text")
+            made.append(weakref.ref(gallery))
+            most = max(most, sum(each() is not None for each in made))
+            yield gallery
+            del gallery, rows
+
+    (hits,) = nearest(galleries(), np.ones((1, random_rows(1).text.dimension)), 100, classes, block=60)
+    assert len(hits) == (30 if classes else 100)
+    assert most <= 5
 
 
 def test_a_filter_leaves_its_classes_and_those_below(few_model: Path, few_embeddings: Path) -> None:
