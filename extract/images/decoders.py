@@ -19,7 +19,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from huse.extract.images.decoding import ImageError, alone, decode_image, is_plain
 from huse.extract.images.framing import Framing
+from huse.features.own_process import module_command
 from huse.features.processor import processors
 
 LEAST_PROCESSORS = 8
@@ -168,13 +168,12 @@ class DecodingProcess:
     """
 
     def __init__(self) -> None:
-        found = [path or str(Path.cwd()) for path in sys.path if isinstance(path, str)]
+        command, environment = module_command("huse.extract.images.decoders")
         self._process = subprocess.Popen(
-            # -P: the working folder may be a stranger's, and a struct.py in it is not Python's
-            [sys.executable, "-P", "-m", "huse.extract.images.decoders"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(found), "OPENBLAS_NUM_THREADS": "1"},
+            env=environment | {"OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the caller, who then ends this
         )
         self._sink, self._source = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)

@@ -10,13 +10,13 @@ from huse.extract.manifest.cells import MISSING, Cell, Image, escaped, plain
 from huse.extract.manifest.columns import Columns
 from huse.extract.manifest.keys import GIVEN, NUMBERED, PATH, content_key, key_digest
 from huse.extract.manifest.notices import notify
-from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.spool import ManifestRow, Spool
 from huse.extract.manifest.table import Record, Table, is_blank
 from huse.extract.texts import SURROGATES, clean_text
 from huse.features.counted import counted
 from huse.features.errors import ManifestError
 from huse.features.labels import label_path
+from huse.features.splits import split_of
 
 
 class Checking:

@@ -12,9 +12,9 @@ from huse.extract.manifest.folder import Walk
 from huse.extract.manifest.image_names import SETS
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.remote_folder import HUB
-from huse.extract.manifest.splits import split_of
 from huse.features.errors import ManifestError
 from huse.features.files.place import as_remote, is_remote, place
+from huse.features.splits import split_of
 
 BRACES = re.compile(r"\{([^{}]*(?:\.\.|,)[^{}]*)\}")
 """``{00000..00012}`` or ``{a,b}``."""

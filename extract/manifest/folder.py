@@ -13,10 +13,10 @@ from huse.extract.manifest.image_names import image_suffixes, is_hidden, is_of_s
 from huse.extract.manifest.locations import is_there
 from huse.extract.manifest.notices import notify
 from huse.extract.manifest.remote_folder import RemoteWalk
-from huse.extract.manifest.splits import split_of
 from huse.extract.manifest.table import Record, Table
 from huse.features.errors import ManifestError
 from huse.features.files.place import is_remote
+from huse.features.splits import split_of
 
 
 def read_folder(walk: Walk, image: str, label: str, split: str) -> Table:

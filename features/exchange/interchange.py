@@ -33,7 +33,8 @@ from huse.features.files.place import place
 from huse.features.info import EMBEDDINGS, FEATURES, StoreInfo
 from huse.features.labels import clean_label
 from huse.features.modality import Modality, Pair
-from huse.features.rows import SPLITS, Rows
+from huse.features.rows import Rows
+from huse.features.splits import split_of
 from huse.features.store import Store
 from huse.features.strings import clean_text, clean_value
 
@@ -167,9 +168,10 @@ def _require_strings(strings: dict[str, NDArray[np.object_]], separator: str) ->
         raise StoreError(f"key {str(keys[counts.argmax()])!r} stands {counts.max()} times; make keys unique")
     if "" in keys:
         raise StoreError("a key is empty; give every row one")
-    wrong = set(strings.get("split", ())) - {"", *SPLITS}
-    if wrong:
-        raise StoreError(f"split {min(wrong)!r}; use train, val or test, or leave it empty")
+    for i, name in enumerate(strings.get("split", ())):
+        if (split := split_of(name)) is None:
+            raise StoreError(f"split {name!r} of row {i} (--split); use train, val or test, or leave it empty")
+        strings["split"][i] = split
     if "label" in strings:
         strings["label"][:] = [clean_label(label, separator) for label in strings["label"]]
 

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.features.own_process import module_command
+
 READ, NAMES, DAMAGED = 0, 3, 4
 """What the process found: the array, other names, or nothing that can be read."""
 
@@ -37,8 +39,9 @@ def read_mat(path: Path, inside: str) -> NDArray[Any] | list[str]:
         raise FileNotFoundError(path)
     with TemporaryDirectory() as folder:
         out = Path(folder) / "array.npy"
-        command = [sys.executable, "-m", "huse.features.exchange.mat", str(path), inside, str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        command, environment = module_command("huse.features.exchange.mat")
+        command += [str(path), inside, str(out)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode == READ:
             array: NDArray[Any] = np.load(out, allow_pickle=False)
             return array

@@ -82,11 +82,13 @@ def test_matlab_7_3_and_numeric_labels(tmp_path: Path) -> None:
     assert Store.open(tmp_path / "s").load().label.tolist() == [str(i) for i in range(N)]
 
 
-def test_cells_of_matlab(tmp_path: Path) -> None:
+def test_cells_of_matlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = np.empty(3, object)
     cells[:] = ["a", "", np.array([[7.0]])]
     scipy.io.savemat(tmp_path / "old.mat", {"y": cells})
-    assert read_array(str(tmp_path / "old.mat")).tolist() == ["a", "", "7.0"]
+    (tmp_path / "json.py").write_text("raise SystemExit('a stranger's')")
+    monkeypatch.chdir(tmp_path)
+    assert read_array("old.mat").tolist() == ["a", "", "7.0"]
     with h5py.File(tmp_path / "new.mat", "w", userblock_size=512) as file:
         file["#refs#/a"] = np.frombuffer(b"a\0b\0", np.uint16)
         file.create_dataset("y", data=[[file["#refs#/a"].ref] * 2], dtype=h5py.ref_dtype)
@@ -141,7 +143,7 @@ def test_a_vector_that_is_not_finite_costs_its_own_row(tmp_path: Path) -> None:
         ({"image": "both.npz:c"}, "has a, b; name one"),
         ({"text": "short.npy"}, "different lengths: image 7, text 6 rows"),
         ({"keys": "same.txt"}, "key 'k' stands 7 times"),
-        ({"split": "same.txt"}, "split 'k'; use train, val or test"),
+        ({"split": "same.txt"}, r"split 'k' of row 0 \(--split\); use train, val or test"),
         ({"image": "broken.npy"}, "cannot be read"),
         ({"image": "broken.npz:a"}, "cannot be read"),
     ],
