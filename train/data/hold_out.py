@@ -56,13 +56,15 @@ def hold_out(
         labels: (n,) class of each row.
         fraction: share to hold out.
         seed: of the choice.
-        most: hold out no more than about this many in all; the share of each class is then smaller.
+        most: hold out no more than about this many in all; the share of each class is then smaller, and some small
+            classes give a row and others none.
         groups: (n,) group of each row; a group is held out whole or not at all. By default each row is one.
     """
     if not len(labels):
         return np.zeros(0, bool)
-    if most is not None:
-        fraction = min(fraction, most / len(labels))
+    capped = most is not None and most < fraction * len(labels)
+    if most is not None and capped:
+        fraction = most / len(labels)
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), bool)
     number = np.unique(labels, return_inverse=True)[1]
@@ -70,8 +72,7 @@ def hold_out(
     members = np.split(np.argsort(number, kind="stable"), np.cumsum(size)[:-1])
     together = _Groups(np.arange(len(labels)) if groups is None else groups)
     left = size.copy()
-    for mine, rows in enumerate(members):
-        wanted = min(round(len(rows) * fraction), len(rows) - 1)
+    for mine, (rows, wanted) in enumerate(zip(members, _wanted(size, fraction, capped), strict=True)):
         for row in rng.permutation(rows):
             if size[mine] - left[mine] >= wanted:
                 break
@@ -84,6 +85,19 @@ def hold_out(
                 held[group] = True
                 left[classes] -= counts
     return held
+
+
+def _wanted(size: NDArray[np.intp], fraction: float, capped: bool) -> list[int]:
+    """How many to hold out of each of some classes, given their sizes.
+
+    Each class's share, rounded. Where that makes another number of all than it should, as classes are small, shares
+    are rounded so that those of the first classes add up: some small classes give a row, others none.
+    """
+    wanted, total = np.round(size * fraction), fraction * size.sum()
+    if capped or (total >= LEAST_LABELED and abs(wanted.sum() - total) > total / 2):
+        wanted = np.diff(np.round(np.cumsum(size) * fraction), prepend=0)
+    each: list[int] = np.minimum(wanted, size - 1).astype(int).tolist()
+    return each
 
 
 class _Groups:

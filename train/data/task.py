@@ -107,8 +107,8 @@ class FitData:
         """Parts the rows into those to train on and those to validate on.
 
         Without a validation split, `config.val_fraction` of each class's training rows is held out, and no more than
-        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows that share an image or a
-        text are held out together. Rows without a label validate where no other does.
+        about `MOST_VALIDATION_ROWS`; of a larger validation split as many are drawn. Rows of a store that share
+        an image or a text are held out together. Rows without a label validate where no other does.
 
         Raises:
             FitError: fewer than two classes and no pairs, too few pairs for an objective that is made of them, or

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,17 @@ def test_held_out_rows_have_a_limit() -> None:
     labels = np.arange(1000) % 10
     assert hold_out(labels, 0.5, 0).sum() == 500
     assert hold_out(labels, 0.5, 0, most=100).sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows", "most", "expected"),
+    [(5000, 4, 400, 400), (3000, 5, 2000, 2000), (1000, 3, 10**6, 450), (400, 1, 10**6, 0), (3, 3, 10**6, 0)],
+)
+def test_of_many_small_classes_some_give_a_row(classes: int, rows: int, most: int, expected: int) -> None:
+    labels = np.repeat(np.arange(classes), rows)
+    held = hold_out(labels, 0.15, 0, most=most)
+    assert held.sum() == expected
+    assert len(set(labels[~held])) == classes, "no class is held out whole"
 
 
 @given(
