@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from huse.embed.given import given_images, given_texts
 from huse.embed.search.gallery import Hit
 from huse.embed.search.search import search_embeddings
 from huse.extract.encoders import ImageEncoder, TextEncoder, image_encoder, text_encoder
@@ -240,8 +241,7 @@ class Model:
         return encoder
 
     def _texts(self, texts: Sequence[str]) -> Output:
-        encoder = self._ready("text")
-        cleaned = [clean_text(text) for text in texts]
+        encoder, cleaned = self._ready("text"), [clean_text(text) for text in given_texts(texts)]
         if "" in cleaned:
             raise QueryError(f"text {cleaned.index('')} of {len(cleaned)} is empty; give it words")
         vectors = encoder.encode(cleaned)
@@ -251,7 +251,7 @@ class Model:
         return self._towers("text", vectors)
 
     def _images(self, images: Sequence[str | Path | bytes]) -> Output:
-        encoder = self._ready("image")
+        encoder, images = self._ready("image"), given_images(images)
         vectors = [np.zeros((0, encoder.spec.dimension), np.float32)]
         for start in range(0, len(images), BATCH):
             pixels = [self._pixels(image, framing_of(encoder)) for image in images[start : start + BATCH]]

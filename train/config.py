@@ -97,7 +97,7 @@ class FitConfig:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise FitError(f"{name} is {value}; it must be a finite number")
-        for name in ("dropout", "input_dropout", "val_fraction", "blend"):
+        for name in ("dropout", "input_dropout", "val_fraction", "blend", "momentum"):
             if not 0 <= values[name] < 1:
                 raise FitError(f"{name} is {values[name]}; it must be at least 0 and below 1")
         for name in (
@@ -111,7 +111,7 @@ class FitConfig:
             if values[name] <= 0:
                 raise FitError(f"{name} is {values[name]}; it must be above 0")
         at_least_0 = ("image_layers", "text_layers", "steps", "patience", "memory_budget", "weight_decay", "seed")
-        for name in (*at_least_0, "pair_weight"):
+        for name in (*at_least_0, "pair_weight", "alpha", "beta", "gamma", "delta", "zeta", "hinge"):
             if values[name] < 0:
                 raise FitError(f"{name} is {values[name]}; it must not be negative")
         if self.seed >= 2**63:

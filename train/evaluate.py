@@ -62,7 +62,7 @@ def evaluate_model(
     Raises:
         FingerprintError: the store was made by other encoders.
         FitError: the model gives vectors that are not finite, or `taxonomy` cannot be used.
-        StoreError: no row of this split has a label, or both modalities.
+        StoreError: no row of this split has a vector, and a label or both modalities.
         FitError: the report would be written over something that is not of huse, no row of it has a label, the model
             tells no classes, `folds` is 1, or the store is not the one that the model was trained on.
     """
@@ -107,6 +107,8 @@ def _measured(store: Store, split: str) -> Rows:
         raise StoreError(
             f"{store.path}: no row of split {split} has a label, or both image and text, to be measured by"
         )
+    if not (rows.image.present | rows.text.present).any():
+        raise StoreError(f"{store.path}: no row of split {split} has a vector; huse store failures tells why")
     return rows
 
 

@@ -140,6 +140,11 @@ def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
     return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
 
 
+def classes_of(rows: Rows) -> set[str]:
+    """The label paths of some rows, and those above them, as they are typed."""
+    return {_typed(path) for label in set(shown_labels(rows)) for path in _paths_to(label)}
+
+
 def _paths_to(label: str) -> Iterator[str]:
     """A label path and those above it."""
     parts = label.split("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from huse.embed.prefix import of_one_model
 from huse.embed.search.engine import Engine
-from huse.embed.search.gallery import Hit, require_count, require_gallery
+from huse.embed.search.gallery import Hit, classes_of, require_count, require_gallery
 from huse.embed.search.index import AUTO
 from huse.embed.search.rescore import open_whole
 from huse.features.errors import FingerprintError, QueryError
@@ -88,12 +89,22 @@ def search_embeddings(
             vectors = model.embed_texts(texts) if modality == "text" else model.embed_images(images)
             hits = engine.nearest(vectors, against, k, classes)
             if not any(hits):
-                where = f" in {', '.join(classes)}" if classes else ""
-                raise QueryError(
-                    f"{store.path}: no row{where} has a vector of modality {against}; try another gallery (--gallery)"
-                )
+                raise _nothing_found(store, against, classes)
             results += hits
     return results
+
+
+def _nothing_found(store: Store, gallery: str, classes: Sequence[str]) -> QueryError:
+    """Why no row was compared with a query."""
+    found = set[str]().union(*(classes_of(store.read_stored(number)) for number in store.ahead()))
+    if classes and found.isdisjoint(name.rstrip("/") for name in classes):
+        near = [match for name in classes for match in get_close_matches(name.lower(), found, 1)]
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        return QueryError(f"{store.path}: no row is of class {', '.join(classes)} (--class), or of one below it{meant}")
+    where = f" in {', '.join(classes)}" if classes else ""
+    return QueryError(
+        f"{store.path}: no row{where} has a vector of modality {gallery}; try another gallery (--gallery)"
+    )
 
 
 def default_gallery(store: Store, modality: str) -> str:

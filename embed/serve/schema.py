@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from huse.embed.serve.searcher import Prediction
 
@@ -28,6 +28,8 @@ Labels = Annotated[list[Words], Field(max_length=1_000)]
 class Query(BaseModel):
     """A search by words, or from a row; give one of `text` and `key`."""
 
+    model_config = ConfigDict(extra="forbid")
+
     text: Words = Field("", description="What to search for.")
     key: Words = Field("", description="Search from the row of this key.")
     modality: Literal["image", "text"] = Field("image", description="With `key`: from its image or from its text.")
@@ -38,6 +40,8 @@ class Query(BaseModel):
 
 class Keys(BaseModel):
     """Rows that are asked for."""
+
+    model_config = ConfigDict(extra="forbid")
 
     keys: Annotated[list[Words], Field(max_length=MOST_HITS)]
 

@@ -420,7 +420,16 @@ def test_what_made_imported_features_is_asked_for_and_taken_at_its_word(
     trained = replace(models[0], text=imported_spec("text", TEXT_SPEC.dimension))
     with pytest.raises(ModelError, match=r"trained on imported text features.* text_encoder \(--text-encoder\)"):
         Model(trained).embed_texts(["a word"])
-    assert made.model(trained).embed_texts(["a word"]).shape == (1, TINY.dimension)
+    model = made.model(trained)
+    assert model.embed_texts(["a word"]).shape == (1, TINY.dimension)
+    for call, given, message in (
+        (model.embed_texts, "a word", "texts is one, 'a word'; give a list of texts"),
+        (model.embed_texts, ["a word", None], "texts has None at 1; give str"),
+        (model.embed_images, tmp_path / "a.png", "images is one, '.*'; give a list of images"),
+        (model.embed_images, [3], "images has 3 at 0; give str or Path or bytes"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            call(given)  # type: ignore[operator]
     made.text.spec = EncoderSpec("other", "text", TEXT_SPEC.dimension + 1, "none", "0")
     with pytest.raises(FingerprintError, match=r"name the right ones by text_encoder \(--text-encoder\)"):
         made.model(trained).embed_texts(["a word"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,8 @@ def test_fits_transforms_predicts_and_scores(model: HUSE) -> None:
     assert model.score(x, y) == pytest.approx(np.mean(model.predict(x) == y))
     assert model.score(x, y) > 0.8
     assert huse.HUSE is HUSE
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(x), probabilities)
 
 
 def test_clones_pipelines_and_cross_validates() -> None:

@@ -226,6 +226,8 @@ def test_options_out_of_range_are_named() -> None:
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"epochs": 0}, "epochs is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"gamma": -0.5}, "gamma is -0.5; it must not be negative"),
+        ({"momentum": 1.0}, "momentum is 1.0; it must be at least 0 and below 1"),
         ({"learning_rate": float("nan")}, "learning_rate is nan; it must be a finite number"),
     ):
         with pytest.raises(FitError, match=message):

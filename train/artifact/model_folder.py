@@ -105,6 +105,10 @@ class TrainedModel:
         """The towers as a function over arrays."""
         return make_forward(self.network)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the compiled function, which another process makes anew."""
+        return {name: value for name, value in vars(self).items() if name != "forward"}
+
     def embedding_spec(self, modality: str, dimension: int | None = None) -> EncoderSpec | None:
         """The spec of the embeddings that this model makes of a modality, or of so many of their first dimensions."""
         source = self.specs.of(modality)

@@ -115,17 +115,10 @@ def graph_from_taxonomy(labels: list[str]) -> NDArray[np.float32]:
     classes that share nothing are at distance 1.
     """
     paths = [label.split("/") for label in labels]
-    graph = np.empty((len(paths), len(paths)), np.float32)
-    for i, a in enumerate(paths):
-        for j, b in enumerate(paths):
-            graph[i, j] = 1.0 - _shared(a, b) / max(len(a), len(b))
-    return graph
-
-
-def _shared(a: list[str], b: list[str]) -> int:
-    count = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
+    depths = np.array([len(path) for path in paths], np.float32)
+    shared = np.zeros((len(paths), len(paths)), np.float32)
+    for depth in range(1, max(map(len, paths), default=0) + 1):
+        deep = np.flatnonzero(depths >= depth)
+        prefixes = np.unique(["/".join(paths[i][:depth]) for i in deep], return_inverse=True)[1]
+        shared[np.ix_(deep, deep)] += prefixes[:, None] == prefixes
+    return np.asarray(1 - shared / np.maximum(depths[:, None], depths), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,12 @@ def read_taxonomy(path: Path, labels: list[str]) -> list[list[str]]:
         labels: the classes.
 
     Raises:
-        FitError: the file cannot be read, has a cycle, or lacks a class.
+        FitError: the file cannot be read, has a cycle or a child of two parents, or lacks a class.
     """
     try:
         content = place(path).read_text(encoding="utf-8-sig")
-        parents = _json_parents(json.loads(content)) if path.suffix.lower() == ".json" else _csv_parents(content)
+        is_json = path.suffix.lower() == ".json"
+        parents = _one_parent_each(_json_pairs(json.loads(content))) if is_json else _csv_parents(content)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise FitError(f"taxonomy {path}: {error}; give child,parent CSV or a JSON tree") from error
     return [_climb(path, label, parents) for label in labels]
@@ -60,13 +61,14 @@ def near_classes(ancestors: list[list[str]], ks: tuple[int, ...]) -> dict[int, N
     for number, chain in enumerate(ancestors):
         for node in chain:
             members.setdefault(node, set()).add(number)
+    below = {node: np.fromiter(numbers, np.intp, len(numbers)) for node, numbers in members.items()}
     masks = {}
     for k in ks:
         mask = np.eye(len(ancestors), dtype=bool)
         for number, chain in enumerate(ancestors):
             for node in chain:
-                mask[number, list(members[node])] = True
-                if mask[number].sum() >= k:
+                mask[number, below[node]] = True
+                if len(below[node]) >= k:  # those below an ancestor are all that were taken in on the way to it
                     break
         masks[k] = mask
     return masks
@@ -77,19 +79,26 @@ def _csv_parents(content: str) -> dict[str, str]:
     if not {"child", "parent"} <= set(reader.fieldnames or ()):
         raise ValueError("no columns child and parent")
     named = ((row["child"] or "", row["parent"] or ROOT) for row in reader)
-    return {child.strip(): parent.strip() for child, parent in named if child.strip()}
+    return _one_parent_each((child.strip(), parent.strip()) for child, parent in named if child.strip())
 
 
-def _json_parents(tree: Any, parent: str = ROOT) -> dict[str, str]:
+def _one_parent_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    parents: dict[str, str] = {}
+    for child, parent in pairs:
+        if parents.setdefault(child, parent) != parent:
+            both = " and of ".join(repr(name or "the root") for name in (parents[child], parent))
+            raise ValueError(f"{child!r} is a child of {both}; write each as its whole label path")
+    return parents
+
+
+def _json_pairs(tree: Any, parent: str = ROOT) -> Iterator[tuple[str, str]]:
     children = tree if isinstance(tree, list) else list(tree) if isinstance(tree, Mapping) else [tree]
-    parents = {}
     for child in children:
         if not isinstance(child, str):
             raise ValueError(f"{child!r} is not a name")
-        parents[child] = parent
+        yield child, parent
         if isinstance(tree, Mapping):
-            parents |= _json_parents(tree[child], child)
-    return parents
+            yield from _json_pairs(tree[child], child)
 
 
 def _climb(path: Path, label: str, parents: dict[str, str]) -> list[str]:

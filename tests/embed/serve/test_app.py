@@ -118,6 +118,8 @@ def test_bad_requests_are_told_why(client: TestClient) -> None:
         response = client.post("/api/search", json=body)
         assert (response.status_code, message in response.json()["detail"]) == (status, True)
     assert client.post("/api/search", json={"text": "a", "k": 10**6}).status_code == 422
+    misspelt = client.post("/api/search", json={"text": "a", "class": ["flags"]})
+    assert (misspelt.status_code, "class" in misspelt.json()["detail"]) == (422, True), misspelt.json()
     response = client.post("/api/search/image", files={"image": b"no image"})
     assert (response.status_code, "not an image" in response.json()["detail"]) == (400, True)
 

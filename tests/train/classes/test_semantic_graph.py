@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from huse.features.errors import FitError
@@ -33,6 +35,16 @@ def test_path_distances() -> None:
     graph = graph_from_taxonomy(labels)
     assert graph[0] == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert graph[2] == pytest.approx([2 / 3, 2 / 3, 0, 1])
+
+
+@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map("/".join), max_size=8))
+def test_path_distances_are_those_of_loops(labels: list[str]) -> None:
+    graph = graph_from_taxonomy(labels)
+    for i, one in enumerate(labels):
+        for j, other in enumerate(labels):
+            a, b = one.split("/"), other.split("/")
+            shared = next((k for k in range(min(len(a), len(b))) if a[k] != b[k]), min(len(a), len(b)))
+            assert graph[i, j] == pytest.approx(1 - shared / max(len(a), len(b)))
 
 
 @pytest.mark.parametrize(

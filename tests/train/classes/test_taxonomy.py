@@ -41,6 +41,12 @@ def test_csv_and_json_say_the_same(tmp_path: Path) -> None:
         ("t.csv", "a,b\n1,2\n", "no columns child and parent"),
         ("t.csv", "child,parent\napple,fruit\n", "class 'food/fruit/pear' is not in it"),
         ("t.csv", "child,parent\napple,x\nx,y\ny,x\n", "own ancestor"),
+        (
+            "t.csv",
+            "child,parent\nother,fruit\nother,tools\n",
+            "'other' is a child of 'fruit' and of 'tools'; write each",
+        ),
+        ("t.json", '{"fruit": ["other"], "tools": ["other"]}', "'other' is a child of 'fruit' and of 'tools'"),
         ("t.json", "[1]", "1 is not a name"),
         ("t.json", "{", "JSON tree"),
     ],
