@@ -146,6 +146,8 @@ def inspection_text(values: Mapping[str, Any]) -> str:
     for modality in MODALITIES:
         spec = values[modality]
         shown[modality] = f"{spec['name']}, {spec['dimension']}-d, {spec['fingerprint']}" if spec else "none"
+    if missing := shown.pop("missing_shards"):
+        shown["shards"] = f"{values['shards']} of {values['shards'] + missing}; the others are not there yet"
     shown["bytes"] = f"{values['bytes']:,}"
     shown["splits"] = ", ".join(f"{name} {count}" for name, count in values["splits"].items())
     shown["compression"] = values["compression"] or "none"

@@ -64,14 +64,15 @@ def class_texts(labels: list[str], path: Path | None = None, separator: str = "/
         separator: of the levels of the file's labels.
 
     Raises:
-        ManifestError: the file cannot be read, or names a class that no row has.
+        ManifestError: the file cannot be read, names a class that no row has, or describes one in two ways.
     """
     texts = {label: clean_text(class_name(label)) for label in labels}
     if path is None:
         return texts
+    described: dict[str, str] = {}
     for row in read_manifest(path, Columns(label_separator=separator)).rows():
         if row.label not in texts:
             raise ManifestError(f"{path}: class {row.label!r} is no row's label; correct or remove it")
-        if row.text:
-            texts[row.label] = row.text
-    return texts
+        if row.text and described.setdefault(row.label, row.text) != row.text:
+            raise ManifestError(f"{path}: class {row.label!r} has two texts; remove one")
+    return texts | described

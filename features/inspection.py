@@ -105,6 +105,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
         "kind": store.info.kind,
         "rows": sum(splits.values()),
         "shards": len(store.shard_numbers()),
+        "missing_shards": len(store.missing_shards()),
         "bytes": size,
         "image": info["image"],
         "text": info["text"],

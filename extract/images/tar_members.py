@@ -111,10 +111,10 @@ class _Index:
     places: NDArray[np.int64]
 
     def find(self, name: str) -> tuple[int, int] | None:
-        """Offset and size of a member."""
+        """Offset and size of a member; of several of one name those of the last, as of ``tar -r``."""
         wanted = np.frombuffer(_digest(name), self.names.dtype)[0]
-        at = int(np.searchsorted(self.names, wanted))
-        if at == len(self.names) or self.names[at] != wanted:
+        at = int(np.searchsorted(self.names, wanted, side="right")) - 1
+        if at < 0 or self.names[at] != wanted:
             return None
         offset, size = self.places[at].tolist()
         return offset, size

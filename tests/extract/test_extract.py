@@ -272,6 +272,9 @@ def test_class_descriptions_stand_in_for_names(tmp_path: Path, encoders: Pair) -
     write_csv(described, [{"label": "x", "text": "y"}])
     with pytest.raises(ManifestError, match="class 'x' is no row's label"):
         encoders.extract(path, tmp_path / "s", replace(CONFIG, class_text=described))
+    write_csv(described, [{"key": 1, "label": "c/d", "text": "y"}, {"key": 2, "label": "c/d", "text": "z"}])
+    with pytest.raises(ManifestError, match="class 'c/d' has two texts"):
+        encoders.extract(path, tmp_path / "s", replace(CONFIG, class_text=described))
 
 
 def test_other_encoders_are_refused(tmp_path: Path, encoders: Pair) -> None:

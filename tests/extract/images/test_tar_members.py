@@ -34,6 +34,15 @@ def test_members_are_read_where_they_lie(kind: int, tmp_path: Path) -> None:
         assert read_image(f"memory://tars/x.tar/{name}") == content
 
 
+def test_of_members_of_one_name_the_last_is_read(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "x.tar", {"a.jpg": b"old", "b.jpg": b"other"})
+    with tarfile.open(tar, "a") as appended:
+        member = tarfile.TarInfo("a.jpg")
+        member.size = 3
+        appended.addfile(member, io.BytesIO(b"new"))
+    assert read_image(f"{tar}/a.jpg") == b"new"
+
+
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=150)
 
 
