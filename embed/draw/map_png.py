@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +27,6 @@ WIDTH, HEIGHT = 1600, 1120
 MARGIN, LEGEND = 50, 96
 THUMBNAIL, DOT = 40, 13
 """Diameter of an image and of a text, in pixels."""
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 OVERSAMPLE = 2
 NAMED_CLASSES = 14
@@ -58,6 +58,7 @@ def draw_map(
     points = _on_paper(points, thumbnails)
     groups, legend = groups_of(rows)
     color = color_of(legend)
+    _warn_of_boxes([*map(class_name, dict.fromkeys(shown_labels(rows))), *legend])
     canvas = Image.new("RGB", (WIDTH * OVERSAMPLE, HEIGHT * OVERSAMPLE), "white")
     pen = ImageDraw.Draw(canvas)
     for point, row in zip(points.coordinates[~points.is_image], points.row[~points.is_image], strict=True):
@@ -129,9 +130,29 @@ def _draw_thumbnail(
     canvas.paste(small, (int(center[0] - small.width / 2), int(center[1] - small.height / 2)))
 
 
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with Matplotlib; Pillow's own font has the letters of English alone."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size * OVERSAMPLE)
+
+
+def _warn_of_boxes(names: Iterable[str]) -> None:
+    font = _font(20)
+    box = bytes(font.getmask("\U0010ffff"))
+    letters = sorted(filter(str.isprintable, set("".join(names))))
+    lacking = [letter for letter in letters if bytes(font.getmask(letter)) == box]
+    if lacking:
+        warnings.warn(
+            f"class names have letters that the font of a PNG map lacks, such as {lacking[0]!r}, drawn as boxes; "
+            "write a page, OUT.html, which takes the browser's",
+            stacklevel=2,
+        )
+
+
 def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> None:
     """Names the most frequent classes, each at the middle of its items, where no other name stands."""
-    font = ImageFont.load_default(24 * OVERSAMPLE)
+    font = _font(24)
     labels = shown_labels(rows)[points.row]
     taken: list[tuple[float, float, float, float]] = []
     for label, _ in Counter(labels).most_common():
@@ -147,7 +168,7 @@ def _draw_class_names(pen: ImageDraw.ImageDraw, rows: Rows, points: Points) -> N
 
 
 def _draw_legend(pen: ImageDraw.ImageDraw, legend: list[str], color: dict[str, str]) -> None:
-    font = ImageFont.load_default(20 * OVERSAMPLE)
+    font = _font(20)
     x, y = float(MARGIN), HEIGHT - LEGEND + 24.0
     pen.line([(0, (y - 22) * OVERSAMPLE), (WIDTH * OVERSAMPLE, (y - 22) * OVERSAMPLE)], "#cccccc", OVERSAMPLE)
     pen.ellipse(_box(np.array([x, y]), 26), outline="#444444", width=OVERSAMPLE * 2)
@@ -166,7 +187,7 @@ def _on_one_line(name: str) -> str:
     return " ".join(name.split())
 
 
-def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: Font) -> float:
+def _write(pen: ImageDraw.ImageDraw, x: float, y: float, words: str, font: ImageFont.FreeTypeFont) -> float:
     pen.text((x * OVERSAMPLE, y * OVERSAMPLE), words, "#222222", font, "lm")
     return x + font.getlength(words) / OVERSAMPLE
 

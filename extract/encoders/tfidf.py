@@ -80,7 +80,8 @@ class TfidfEncoder:
             vectorizer.fit(texts)
         except ValueError as error:
             raise EncoderError(
-                f"{self.name}: no words to learn in the texts of split train or none; name another, {self._way_out}"
+                f"{self.name}: no words to learn in the texts of split train or none; give it some, "
+                f"or name another, {self._way_out}"
             ) from error
         pairs = zip(vectorizer.get_feature_names_out().tolist(), vectorizer.idf_.tolist(), strict=True)
         known = [(word, weight) for word, weight in pairs if word.strip()]  # a space alone says nothing of a text

@@ -74,7 +74,8 @@ class TokenizerEncoder:
         self._words = [str(word) for word in learning.get_vocabulary(include_special_tokens=False)]
         if not self._words:
             raise EncoderError(
-                f"{self.name}: no words to learn in the texts of split train or none; name another, such as use"
+                f"{self.name}: no words to learn in the texts of split train or none; give it some, "
+                "or name another, such as use"
             )
 
     def state(self) -> State:

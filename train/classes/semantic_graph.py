@@ -60,8 +60,10 @@ def _read_graph(path: Path, classes: int) -> Graph:
     option = f"semantic_graph={str(path)!r} (--semantic-graph)"
     try:
         graph = np.load(local_copy(path), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
         raise FitError(f"{option}: not auto, names, taxonomy or a .npy file ({error})") from error
+    except (ValueError, EOFError) as error:  # whose advice is of numpy's options
+        raise FitError(f"{option}: no .npy file; save a K x K array of distances with numpy.save") from error
     if not isinstance(graph, np.ndarray):
         raise FitError(f"{option}: holds several arrays; save one K x K array of distances with numpy.save")
     return require_distances(graph, classes, option)
