@@ -56,7 +56,7 @@ def test_several_queries_a_filter_and_a_page(
     assert len(json.loads(indexed.stdout)["results"][0]["hits"]) == 10
     assert "made an index (hnsw)" in indexed.stderr
     code, message = refused("search", few_model, embeddings, "--text", "a", "--class", "nothing")
-    assert (code, "no row in nothing" in message) == (1, True)
+    assert (code, "no row is of class nothing" in message) == (1, True)
     assert refused("search", few_model, embeddings)[0] == 2
 
 

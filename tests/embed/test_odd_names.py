@@ -58,7 +58,8 @@ def test_a_map_of_odd_names_is_a_page_of_its_own_scripts_alone(tmp_path: Path) -
     data = json.loads(found.group(1))
     assert [row["caption"] for row in data["rows"][: len(ODD)]] == ODD
     assert [row["key"] for row in data["rows"][: len(ODD)]] == [f"{name}!" for name in ODD]
-    plot_map(store.path, tmp_path / "map.PNG", projection="pca")
+    with pytest.warns(UserWarning, match="the font of a PNG map lacks, such as '猫'"):
+        plot_map(store.path, tmp_path / "map.PNG", projection="pca")
     with Image.open(tmp_path / "map.PNG") as image:
         assert image.format == "PNG"
 
