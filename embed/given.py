@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,23 @@ def given_texts(texts: Iterable[Any]) -> Sequence[str]:
     Raises:
         QueryError: it is one text, or one of them is something else.
     """
-    return _listed(texts, (str,), "texts")
+    return _listed(texts, "texts", "str", lambda each: isinstance(each, str))
 
 
 def given_images(images: Iterable[Any]) -> Sequence[str | Path | bytes]:
-    """Files, or the bytes of files, as they were given; errors as `given_texts`."""
-    return _listed(images, (str, Path, bytes), "images")
+    """Files, by path or URL, or the bytes of files, as they were given; errors as `given_texts`."""
+    return _listed(images, "images", "str or Path or bytes", _is_image)
 
 
-def _listed(given: Iterable[Any], kinds: tuple[type, ...], name: str) -> list[Any]:
-    if isinstance(given, (str, bytes, Path)):
+def _is_image(given: Any) -> bool:
+    return isinstance(given, (str, Path, bytes)) or hasattr(given, "protocol")  # a `UPath`, told without importing it
+
+
+def _listed(given: Iterable[Any], name: str, wanted: str, fits: Callable[[Any], bool]) -> list[Any]:
+    if _is_image(given):
         raise QueryError(f"{name} is one, {str(given)[:40]!r}; give a list of {name}")
     listed = list(given)
     for i, each in enumerate(listed):
-        if not isinstance(each, kinds):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
+        if not fits(each):
             raise QueryError(f"{name} has {each!r} at {i}; give {wanted}")
     return listed

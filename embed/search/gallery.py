@@ -134,15 +134,15 @@ def in_classes(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_]:
     """(n,) whether a row's label, or else its predicted one, is one of some label paths or below one; all if none."""
     if not classes:
         return np.ones(len(rows), bool)
-    wanted = {_typed(name) for name in classes}
+    wanted = {as_typed(name) for name in classes}
     labels = shown_labels(rows)
-    chosen = {label: not wanted.isdisjoint(map(_typed, _paths_to(label))) for label in set(labels)}
+    chosen = {label: not wanted.isdisjoint(map(as_typed, _paths_to(label))) for label in set(labels)}
     return np.fromiter(map(chosen.__getitem__, labels), bool, len(labels))
 
 
 def classes_of(rows: Rows) -> set[str]:
     """The label paths of some rows, and those above them, as they are typed."""
-    return {_typed(path) for label in set(shown_labels(rows)) for path in _paths_to(label)}
+    return {as_typed(path) for label in set(shown_labels(rows)) for path in _paths_to(label)}
 
 
 def _paths_to(label: str) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _paths_to(label: str) -> Iterator[str]:
     return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
 
-def _typed(label: str) -> str:
+def as_typed(label: str) -> str:
     """A label path as it is typed, where a ``/`` within a name is one like any other, and one at the end is none."""
     return label.replace(SLASH_IN_NAME, "/").rstrip("/")
 

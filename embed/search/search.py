@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from huse.embed.prefix import of_one_model
 from huse.embed.search.engine import Engine
-from huse.embed.search.gallery import Hit, classes_of, require_count, require_gallery
+from huse.embed.search.gallery import Hit, as_typed, classes_of, require_count, require_gallery
 from huse.embed.search.index import AUTO
 from huse.embed.search.rescore import open_whole
 from huse.features.errors import FingerprintError, QueryError
@@ -97,7 +97,7 @@ def search_embeddings(
 def _nothing_found(store: Store, gallery: str, classes: Sequence[str]) -> QueryError:
     """Why no row was compared with a query."""
     found = set[str]().union(*(classes_of(store.read_stored(number)) for number in store.ahead()))
-    if classes and found.isdisjoint(name.rstrip("/") for name in classes):
+    if classes and found.isdisjoint(map(as_typed, classes)):
         near = [match for name in classes for match in get_close_matches(name.lower(), found, 1)]
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
         return QueryError(f"{store.path}: no row is of class {', '.join(classes)} (--class), or of one below it{meant}")

@@ -62,9 +62,9 @@ def hold_out(
     """
     if not len(labels):
         return np.zeros(0, bool)
-    capped = most is not None and most < fraction * len(labels)
-    if most is not None and capped:
-        fraction = most / len(labels)
+    most = len(labels) if most is None else most
+    capped = most < fraction * len(labels)
+    fraction = min(fraction, most / len(labels))
     rng = np.random.default_rng(seed)
     held = np.zeros(len(labels), bool)
     number = np.unique(labels, return_inverse=True)[1]
