@@ -20,7 +20,13 @@ from huse.train.cross_validation import cross_validated
 from huse.train.data.batches import TrainingRows
 from huse.train.data.groups import rows_shared_with_training
 from huse.train.evaluation.doubts import Doubts, doubts_of
-from huse.train.evaluation.measure import hierarchical_metrics_of, known_by, metrics_of, without_accuracies
+from huse.train.evaluation.measure import (
+    hierarchical_metrics_of,
+    known_by,
+    metrics_of,
+    require_vectors,
+    without_accuracies,
+)
 from huse.train.evaluation.report import Thumbnail, no_thumbnail, require_report, write_report
 from huse.train.network.forward import Outputs, class_probabilities, features_of
 
@@ -107,8 +113,7 @@ def _measured(store: Store, split: str) -> Rows:
         raise StoreError(
             f"{store.path}: no row of split {split} has a label, or both image and text, to be measured by"
         )
-    if not (rows.image.present | rows.text.present).any():
-        raise StoreError(f"{store.path}: no row of split {split} has a vector; huse store failures tells why")
+    require_vectors(rows, store.path, split)
     return rows
 
 

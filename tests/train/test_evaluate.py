@@ -9,6 +9,7 @@ import pytest
 from huse.features.errors import FitError, StoreError
 from huse.features.modality import Pair, Side
 from huse.features.store import Store
+from huse.train.compare.compare import compare
 from huse.train.config import FitConfig
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluate import evaluate_model
@@ -144,3 +145,18 @@ def test_a_model_without_a_classifier_tells_no_accuracy_and_has_no_report(tmp_pa
     assert "accuracy" not in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
     with pytest.raises(FitError, match=r"infonce trains no classifier.*leave it out \(--report\)"):
         evaluate_model(tmp_path / "m", small_store.path, report=tmp_path / "r", folds=2)
+
+
+def test_rows_without_a_vector_are_told_and_not_measured(tmp_path: Path, small_store: Store) -> None:
+    fit_model(small_store.path, tmp_path / "m", FAST)
+    for number in small_store.shard_numbers():
+        rows = small_store.read(number)
+        test = rows.split == "test"
+        for _, its in rows.modalities.items():
+            its.present[test], its.vectors[test], its.digest[test] = False, 0, 0
+        small_store.write(number, rows)
+    message = "no row of split test has a vector; huse store failures tells why"
+    with pytest.raises(StoreError, match=message):
+        evaluate_model(tmp_path / "m", small_store.path)
+    with pytest.raises(StoreError, match=message):
+        compare(small_store.path, tmp_path / "out", methods=("linear",))

@@ -26,7 +26,13 @@ from huse.train.compare.tables import HEADLINES, Result, require_tables, write_t
 from huse.train.config import preset
 from huse.train.data.batches import TrainingRows
 from huse.train.data.task import FitData, read_fit_data
-from huse.train.evaluation.measure import hierarchical_metrics_of, metrics_of, values_by_query, without_accuracies
+from huse.train.evaluation.measure import (
+    hierarchical_metrics_of,
+    metrics_of,
+    require_vectors,
+    values_by_query,
+    without_accuracies,
+)
 
 OURS = "huse"
 """The method that the others are held against."""
@@ -99,6 +105,7 @@ def _rows(source: Store, semantic_graph: str, changes: Mapping[str, Any]) -> tup
     test = test.take(test.label != "")
     if not len(test):
         raise StoreError(f"{source.path}: no row of split test has a label; compare measures on them")
+    require_vectors(test, source.path, "test")
     return data, test
 
 

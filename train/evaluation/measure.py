@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huse.features.errors import FitError
+from huse.features.errors import FitError, StoreError
 from huse.features.modality import MODALITIES, Pair, Side
+from huse.features.rows import Rows
 from huse.train.classes.taxonomy import ancestors_of_labels, near_classes
 from huse.train.data.batches import TrainingRows
 from huse.train.evaluation.metrics import (
@@ -28,6 +30,16 @@ from huse.train.objectives.registry import OBJECTIVES
 DIRECTIONS = tuple(product(MODALITIES, repeat=2))
 ACROSS = tuple((query, gallery) for query, gallery in DIRECTIONS if query != gallery)
 HP_KS = (2, 5, 10)
+
+
+def require_vectors(rows: Rows, store: Path, split: str) -> None:
+    """Refuses rows that nothing can be measured by.
+
+    Raises:
+        StoreError: none of them has a vector.
+    """
+    if not (rows.image.present | rows.text.present).any():
+        raise StoreError(f"{store}: no row of split {split} has a vector; huse store failures tells why")
 
 
 def metrics_of(
